@@ -1,0 +1,1 @@
+//! Pod adapters and device connectors

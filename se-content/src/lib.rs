@@ -1,0 +1,1 @@
+//! Content packages: fetch, ingest with limits, hash, publish atomically

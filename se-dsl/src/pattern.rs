@@ -1,0 +1,198 @@
+//! Regular expressions of content: compiled once, bounded in size and in work.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A compiled regular expression with its flags.
+///
+/// Matching is linear in the text, except for patterns that need look-around or back-references,
+/// which stop with an error after a fixed amount of backtracking.
+#[derive(Clone)]
+pub struct Pattern {
+    source: String,
+    flags: Flags,
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Linear(regex::Regex),
+    Backtracking(fancy_regex::Regex),
+}
+
+/// How a pattern is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flags {
+    /// `^` and `$` match at line ends.
+    pub multiline: bool,
+    /// `.` matches a line feed.
+    pub dotall: bool,
+    /// Case does not count.
+    pub ignorecase: bool,
+    /// All matches, not only the first; accepted for old packages, without effect on whether it matches.
+    pub global: bool,
+}
+
+impl Default for Flags {
+    /// Device output is lines: `multiline`.
+    fn default() -> Self {
+        Self {
+            multiline: true,
+            ..Self::none()
+        }
+    }
+}
+
+impl Flags {
+    /// No flags.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            multiline: false,
+            dotall: false,
+            ignorecase: false,
+            global: false,
+        }
+    }
+
+    /// Adds a flag by its long name or letter; `false` if there is no such flag.
+    #[must_use]
+    pub fn set(&mut self, name: &str) -> bool {
+        let flag = match name {
+            "m" | "multiline" => &mut self.multiline,
+            "s" | "dotall" => &mut self.dotall,
+            "i" | "ignorecase" => &mut self.ignorecase,
+            "g" | "global" => &mut self.global,
+            _ => return false,
+        };
+        *flag = true;
+        true
+    }
+
+    /// The long names of the flags that are set.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        [
+            (self.multiline, "multiline"),
+            (self.dotall, "dotall"),
+            (self.ignorecase, "ignorecase"),
+            (self.global, "global"),
+        ]
+        .into_iter()
+        .filter_map(|(set, name)| set.then_some(name))
+        .collect()
+    }
+}
+
+/// Why a pattern is refused, or could not be matched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// It does not parse, or is too large. The text says what and where.
+    #[error("{0}")]
+    Invalid(String),
+    /// Matching needed too much backtracking.
+    #[error("matching `{0}` took too much backtracking; make its repetitions unambiguous")]
+    TooMuchWork(String),
+}
+
+/// Where a pattern matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+const SIZE_LIMIT: usize = 1 << 20;
+const BACKTRACK_LIMIT: usize = 100_000;
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// [`PatternError::Invalid`] if it does not parse or compiles to more than 1 MiB.
+    ///
+    /// # Example
+    /// ```
+    /// use se_dsl::pattern::{Flags, Pattern};
+    /// let full = Pattern::compile("^80\\s+LAB80", Flags::default())?;
+    /// assert!(full.find("1 default\n80   LAB80 active")?.is_some());
+    /// # Ok::<(), se_dsl::pattern::PatternError>(())
+    /// ```
+    pub fn compile(source: &str, flags: Flags) -> Result<Self, PatternError> {
+        let linear = regex::RegexBuilder::new(source)
+            .multi_line(flags.multiline)
+            .dot_matches_new_line(flags.dotall)
+            .case_insensitive(flags.ignorecase)
+            .size_limit(SIZE_LIMIT)
+            .build();
+        let engine = match linear {
+            Ok(regex) => Engine::Linear(regex),
+            Err(regex::Error::CompiledTooBig(limit)) => {
+                let text = format!("compiles to more than {limit} bytes; use smaller repetitions");
+                return Err(PatternError::Invalid(text));
+            }
+            Err(error) => Engine::Backtracking(Self::backtracking(source, flags, &error)?),
+        };
+        Ok(Self {
+            source: source.to_owned(),
+            flags,
+            engine,
+        })
+    }
+
+    fn backtracking(
+        source: &str,
+        flags: Flags,
+        linear: &regex::Error,
+    ) -> Result<fancy_regex::Regex, PatternError> {
+        fancy_regex::RegexBuilder::new(source)
+            .multi_line(flags.multiline)
+            .dot_matches_new_line(flags.dotall)
+            .case_insensitive(flags.ignorecase)
+            .backtrack_limit(BACKTRACK_LIMIT)
+            .delegate_size_limit(SIZE_LIMIT)
+            .build()
+            .map_err(|_| PatternError::Invalid(linear.to_string()))
+    }
+
+    /// The first match in `text`.
+    ///
+    /// # Errors
+    /// [`PatternError::TooMuchWork`] if it gave up.
+    pub fn find(&self, text: &str) -> Result<Option<Match>, PatternError> {
+        match &self.engine {
+            Engine::Linear(regex) => Ok(regex.find(text).map(|it| Match {
+                start: it.start(),
+                end: it.end(),
+            })),
+            Engine::Backtracking(regex) => match regex.find(text) {
+                Ok(found) => Ok(found.map(|it| Match {
+                    start: it.start(),
+                    end: it.end(),
+                })),
+                Err(_) => Err(PatternError::TooMuchWork(self.source.clone())),
+            },
+        }
+    }
+
+    /// The pattern as written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Its flags.
+    #[must_use]
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pattern({:?}, {:?})", self.source, self.flags.names())
+    }
+}

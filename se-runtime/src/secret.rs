@@ -1,0 +1,265 @@
+//! Secrets: never shown, and never on disk in the clear.
+//!
+//! A job's secrets are known when it is taken in. Wherever one of them occurs in an event, the stored
+//! event holds a placeholder; [`Vault::open`] puts the secret back when the log is folded, so that a
+//! resumed job sees the same values, and [`mask_value`] turns placeholders into `***` for everybody else.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// Text that prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one who sends it to where it belongs.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Opens a placeholder; a private-use character, doubled where it occurs in device output.
+const OPEN: char = '\u{F8F0}';
+const CLOSE: char = '\u{F8F1}';
+/// Shorter secrets are replaced only where they are the whole text: `a` would be everywhere.
+const SHORTEST_INSIDE: usize = 3;
+
+/// The secrets of one job.
+#[derive(Clone, Default)]
+pub struct Vault {
+    /// In an order that depends on the values only; placeholders are indices into it.
+    secrets: Vec<Secret>,
+    /// The same, longest first: a secret that contains another is found first.
+    by_length: Vec<usize>,
+}
+
+impl Vault {
+    /// From the secrets of a job, in an order that must be the same whenever the job is loaded.
+    /// Empty texts and repetitions do not count.
+    #[must_use]
+    pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
+        let mut all: Vec<Secret> = Vec::new();
+        for secret in secrets {
+            if !secret.0.is_empty() && !all.contains(&secret) {
+                all.push(secret);
+            }
+        }
+        let mut by_length: Vec<usize> = (0..all.len()).collect();
+        by_length.sort_by_key(|at| std::cmp::Reverse(all.get(*at).map_or(0, |it| it.0.len())));
+        Self {
+            secrets: all,
+            by_length,
+        }
+    }
+
+    /// The secrets, in the order given.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
+    /// Replaces every secret in `text` by its placeholder.
+    #[must_use]
+    pub fn seal_text(&self, text: &str) -> String {
+        let mut sealed = escape(text);
+        for at in &self.by_length {
+            let Some(secret) = self.secrets.get(*at) else {
+                continue;
+            };
+            let secret = escape(&secret.0);
+            let placeholder = format!("{OPEN}{at}{CLOSE}");
+            if sealed == secret {
+                return placeholder;
+            }
+            if secret.chars().count() >= SHORTEST_INSIDE && sealed.contains(&secret) {
+                sealed = replace_outside_placeholders(&sealed, &secret, &placeholder);
+            }
+        }
+        sealed
+    }
+
+    /// Puts the secrets back.
+    #[must_use]
+    pub fn open_text(&self, sealed: &str) -> String {
+        expand(sealed, |number| {
+            let secret = number
+                .parse()
+                .ok()
+                .and_then(|at: usize| self.secrets.get(at));
+            secret.map_or("***", |it| it.0.as_str())
+        })
+    }
+
+    /// Replaces every secret in `text` by `***`.
+    #[must_use]
+    pub fn mask_text(&self, text: &str) -> String {
+        mask_text(&self.seal_text(text))
+    }
+
+    /// Seals every text in `value`, keys too.
+    #[must_use]
+    pub fn seal_value(&self, value: &Value) -> Value {
+        map_texts(value, &|text| self.seal_text(text))
+    }
+
+    /// Opens every text in `value`.
+    #[must_use]
+    pub fn open_value(&self, value: &Value) -> Value {
+        map_texts(value, &|text| self.open_text(text))
+    }
+
+    /// Masks every secret in `value`.
+    #[must_use]
+    pub fn mask_value(&self, value: &Value) -> Value {
+        map_texts(value, &|text| self.mask_text(text))
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({} secrets)", self.secrets.len())
+    }
+}
+
+/// Turns the placeholders of a sealed value into `***`.
+#[must_use]
+pub fn mask_value(sealed: &Value) -> Value {
+    map_texts(sealed, &mask_text)
+}
+
+/// Turns the placeholders of a sealed text into `***`.
+#[must_use]
+pub fn mask_text(sealed: &str) -> String {
+    expand(sealed, |_| "***")
+}
+
+fn escape(text: &str) -> String {
+    if text.contains(OPEN) {
+        text.replace(OPEN, &format!("{OPEN}{OPEN}"))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn expand<'a>(sealed: &str, secret: impl Fn(&str) -> &'a str) -> String {
+    let mut out = String::with_capacity(sealed.len());
+    let mut rest = sealed;
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        out.push_str(before);
+        if let Some(after) = after.strip_prefix(OPEN) {
+            out.push(OPEN);
+            rest = after;
+        } else if let Some((number, after)) = after.split_once(CLOSE) {
+            out.push_str(secret(number));
+            rest = after;
+        } else {
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn replace_outside_placeholders(sealed: &str, secret: &str, placeholder: &str) -> String {
+    let mut out = String::with_capacity(sealed.len());
+    let mut rest = sealed;
+    loop {
+        let next = match (rest.find(secret), rest.find(OPEN)) {
+            (Some(found), Some(open)) if open < found => open,
+            (Some(found), _) => {
+                let (before, after) = rest.split_at(found);
+                out.push_str(before);
+                out.push_str(placeholder);
+                rest = after.strip_prefix(secret).unwrap_or(after);
+                continue;
+            }
+            (None, _) => break,
+        };
+        // A placeholder or an escape stands before the next occurrence: pass over it whole.
+        let (before, after) = rest.split_at(next);
+        out.push_str(before);
+        let length = placeholder_length(after);
+        let (whole, after) = after.split_at(length);
+        out.push_str(whole);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn placeholder_length(at_open: &str) -> usize {
+    let open = OPEN.len_utf8();
+    match at_open.get(open..) {
+        Some(after) if after.starts_with(OPEN) => open * 2,
+        Some(after) => after
+            .find(CLOSE)
+            .map_or(open, |close| open + close + CLOSE.len_utf8()),
+        None => open,
+    }
+}
+
+pub(crate) fn map_texts(value: &Value, text: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(it) => Value::String(text(it)),
+        Value::Array(all) => all.iter().map(|it| map_texts(it, text)).collect(),
+        Value::Object(all) => all
+            .iter()
+            .map(|(key, it)| (text(key), map_texts(it, text)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, Vault, mask_text};
+
+    fn vault(secrets: &[&str]) -> Vault {
+        Vault::new(secrets.iter().map(|it| Secret::new(*it)))
+    }
+
+    #[test]
+    fn sealing_hides_and_opening_restores() {
+        let vault = vault(&["cisco", "cisco123", "a", "\u{F8F0}x"]);
+        for text in [
+            "",
+            "a",
+            "cisco",
+            "Password: cisco123\r\n",
+            "ciscocisco",
+            "a cat",
+            "\u{F8F0}0\u{F8F1}",
+            "\u{F8F0}x and \u{F8F0}\u{F8F0}",
+            "no secret at all",
+        ] {
+            let sealed = vault.seal_text(text);
+            assert_eq!(vault.open_text(&sealed), text);
+            assert!(!sealed.contains("cisco"), "{sealed}");
+        }
+        assert_eq!(
+            mask_text(&vault.seal_text("Password: cisco123")),
+            "Password: ***"
+        );
+        assert_eq!(vault.mask_text("a"), "***");
+        assert_eq!(vault.mask_text("cat"), "cat");
+    }
+}

@@ -1,0 +1,1 @@
+//! The ScenarioEngine service and command line

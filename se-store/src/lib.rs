@@ -1,0 +1,1 @@
+//! Durable storage: pod definitions, jobs, event log, outbox

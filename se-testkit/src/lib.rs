@@ -1,0 +1,1 @@
+//! Simulators, in-memory ports and contract suites for ScenarioEngine

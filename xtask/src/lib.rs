@@ -1,0 +1,1 @@
+//! Automation of the ScenarioEngine repository
