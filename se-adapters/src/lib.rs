@@ -1,1 +1,1 @@
-//! Pod adapters and device connectors
+//! Pods and devices: what the engine's actions do in the world.

@@ -1,1 +1,3 @@
-//! Simulators, in-memory ports and contract suites for ScenarioEngine
+//! Simulators, in-memory ports and contract suites for ScenarioEngine. Never part of a product build.
+
+pub mod sim;
