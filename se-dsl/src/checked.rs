@@ -178,6 +178,53 @@ pub struct Job {
     pub span: Span,
 }
 
+impl Job {
+    /// A job of one step that runs a primitive: how a single scenario becomes a job. The step's
+    /// name is the last part of the primitive's.
+    ///
+    /// # Panics
+    /// Never: names of the catalogue fit the grammar of step names.
+    #[must_use]
+    pub fn of_primitive(
+        uses: &'static Primitive,
+        target: Option<Template>,
+        with: IndexMap<String, Template>,
+        span: Span,
+    ) -> Self {
+        let short = uses.name.rsplit('.').next().unwrap_or(uses.name);
+        let id = StepId::parse(short).expect("names of the catalogue fit the grammar of step names");
+        let mut reads = Reads::new();
+        for template in with.values().chain(&target) {
+            reads.extend(&template.reads());
+        }
+        let step = Step {
+            id,
+            uses,
+            target,
+            with,
+            capture: Vec::new(),
+            when: None,
+            on_error: OnError::Fail,
+            timeout: None,
+            stage: uses.stage,
+            needs: None,
+            rubric: None,
+            reads,
+            span,
+            pointer: format!("/jobs/{}/steps/0", uses.name),
+        };
+        Self {
+            name: uses.name.to_owned(),
+            version: uses.version.to_owned(),
+            process_type: None,
+            execution: Execution::default(),
+            steps: vec![step],
+            report: None,
+            span,
+        }
+    }
+}
+
 /// What a job is for; it decides the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ProcessType {
