@@ -1,0 +1,45 @@
+//! Automation of this repository: `cargo xtask --help`.
+
+mod ci;
+mod command;
+mod packages;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Automation of the ScenarioEngine repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", after_help = "Example: cargo xtask demo --keep")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs every test; installs the Debian packages they need when it may.
+    #[command(after_help = "Example: cargo xtask test -- -p se-dsl")]
+    Test(test::Options),
+    /// Everything a change must pass: fmt, clippy, docs, deny, tidy, tests with nothing skipped.
+    Ci,
+    /// The rules that clippy cannot see.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Test(options) => test::run_tests(&options),
+        Task::Ci => ci::run_all(),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            command::say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

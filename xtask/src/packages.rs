@@ -1,0 +1,111 @@
+//! The programs that tests run against, from Debian's packages.
+
+use std::path::Path;
+
+use crate::command::{Failure, command, run, say, works};
+
+/// A program that tests need, and the package it is in.
+struct Program {
+    path: &'static str,
+    package: &'static str,
+    /// What is tested against it.
+    purpose: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        path: "/usr/lib/frr/zebra",
+        package: "frr",
+        purpose: "real routers",
+    },
+    Program {
+        path: "/usr/bin/vtysh",
+        package: "frr",
+        purpose: "real routers",
+    },
+    Program {
+        path: "/usr/sbin/ser2net",
+        package: "ser2net",
+        purpose: "serial consoles",
+    },
+    Program {
+        path: "/usr/bin/socat",
+        package: "socat",
+        purpose: "serial consoles",
+    },
+    Program {
+        path: "/usr/sbin/ip",
+        package: "iproute2",
+        purpose: "network namespaces",
+    },
+    Program {
+        path: "/usr/sbin/sshd",
+        package: "openssh-server",
+        purpose: "SSH and SFTP",
+    },
+    Program {
+        path: "/usr/bin/ssh-keygen",
+        package: "openssh-client",
+        purpose: "SSH keys",
+    },
+    Program {
+        path: "/usr/bin/cc",
+        package: "gcc",
+        purpose: "building C parts of crates",
+    },
+];
+
+/// Installs what is missing, as root on a Debian machine; else says what to install.
+pub(crate) fn install() -> Result<(), Failure> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.clone();
+    if !works("apt-get", &["--version"]) || !is_root() {
+        return Err(format!(
+            "the tests need these Debian packages: {}; install them (apt-get install {}), or run this \
+             as root on Debian",
+            packages.join(", "),
+            packages.join(" "),
+        ));
+    }
+    say(&format!(
+        "installing Debian packages for the tests: {}",
+        packages.join(" ")
+    ));
+    run(command("apt-get", &["update", "-qq"]))?;
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(&packages);
+    let mut apt = command("apt-get", &arguments);
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    run(apt)?;
+    match self::missing() {
+        still if still.is_empty() => Ok(()),
+        still => Err(format!(
+            "installed, and still missing: {}",
+            still.join(", ")
+        )),
+    }
+}
+
+fn missing() -> Vec<&'static str> {
+    let mut packages: Vec<&str> = Vec::new();
+    for Program {
+        path,
+        package,
+        purpose,
+    } in PROGRAMS
+    {
+        if !Path::new(path).exists() && !packages.contains(package) {
+            say(&format!("missing: {path} ({purpose})"));
+            packages.push(package);
+        }
+    }
+    packages
+}
+
+fn is_root() -> bool {
+    let uid = crate::command::output(command("id", &["-u"]));
+    uid.is_ok_and(|uid| uid.trim() == "0")
+}
