@@ -1,1 +1,31 @@
-//! Durable storage: pod definitions, jobs, event log, outbox
+//! What must not be lost: jobs with their events and secrets, CloudEvents on their way out, and which
+//! content is ready.
+//!
+//! One writer commits in groups ([`Store::open`] starts it), readers stand beside it. Everything that
+//! a change causes is written in the transaction of the change: a job with its first event, secrets
+//! and deliveries; an event with the deliveries that tell of it.
+
+mod changes;
+mod definitions;
+mod error;
+mod facts;
+mod jobs;
+mod log;
+mod outbox;
+mod seal;
+mod sqlite;
+mod store;
+mod writer;
+
+pub use changes::{Changes, Stored};
+pub use definitions::{
+    Content, Definition, DefinitionKey, DefinitionStatus, Definitions, Sync, SyncRequest,
+};
+pub use error::{Error, Result};
+pub use jobs::{Cursor, Job, JobFilter, NewJob, Page, Submitted};
+pub use log::JobLog;
+pub use outbox::{
+    Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
+};
+pub use seal::{Randomness, SealingKey};
+pub use store::{Options, Store};

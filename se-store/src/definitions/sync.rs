@@ -1,0 +1,348 @@
+use std::sync::Arc;
+
+use se_runtime::Timestamp;
+use serde_json::Value;
+
+use super::{Definition, DefinitionKey, Definitions, Row, no_definition};
+use crate::error::{Doing, Error, Result};
+use crate::outbox::{Announce, PodDefinitionEvent, definition_stream, enqueue};
+use crate::writer::Tx;
+
+/// What is to be synced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// Which version.
+    pub key: DefinitionKey,
+    /// Where from.
+    pub source_uri: String,
+    /// Its name, if the caller knows it.
+    pub name: Option<String>,
+    /// Its pod type, if the caller knows it.
+    pub pod_type: Option<String>,
+}
+
+/// A sync that is going on. It ends with [`Definitions::ready`], [`Definitions::unchanged`] or
+/// [`Definitions::failed`]; until then no other sync of the version begins.
+#[derive(Debug)]
+#[must_use = "a sync that is not ended keeps the version busy until the engine is started again"]
+pub struct Sync {
+    key: DefinitionKey,
+    source_uri: String,
+    number: i64,
+}
+
+impl Sync {
+    /// What is being synced.
+    #[must_use]
+    pub fn key(&self) -> &DefinitionKey {
+        &self.key
+    }
+}
+
+/// What a good sync found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// Name in the manifest.
+    pub name: String,
+    /// What kind of pod it is for.
+    pub pod_type: String,
+    /// Hash of the content.
+    pub content_hash: String,
+    /// Hash of the zip.
+    pub package_hash: String,
+    /// Where it is unpacked.
+    pub folder: String,
+    /// What is wrong with it without being fatal, a JSON array.
+    pub warnings: Value,
+}
+
+impl Definitions<'_> {
+    /// Notes a version without syncing it. Nothing changes where it is known.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn define(&self, request: SyncRequest) -> Result<()> {
+        let now = self.store.now();
+        self.store
+            .write("note the pod definition", move |tx| {
+                Box::pin(async move {
+                    insert(tx, &request, now).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Begins a sync. A ready version goes on serving; any other becomes `synchronizing`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another sync of the version is going on, [`Error::Unavailable`].
+    pub async fn begin_sync(&self, request: SyncRequest) -> Result<Sync> {
+        let now = self.store.now();
+        self.store
+            .write("begin the sync", move |tx| {
+                Box::pin(begin(tx, request, now))
+            })
+            .await
+    }
+
+    /// Ends a sync well: in one step the version serves the new content and every other ready version
+    /// of the same name and pod type is superseded. Returns those.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the sync was given up meanwhile, [`Error::Corrupt`],
+    /// [`Error::Unavailable`].
+    pub async fn ready(&self, sync: Sync, content: Content) -> Result<Vec<DefinitionKey>> {
+        let end = self.end(sync);
+        self.store
+            .write("make the version ready", move |tx| {
+                Box::pin(ready(tx, end, content))
+            })
+            .await
+    }
+
+    /// Ends a sync that found what is serving already.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the sync was given up meanwhile, or if the version is not ready;
+    /// [`Error::Unavailable`].
+    pub async fn unchanged(&self, sync: Sync) -> Result<()> {
+        self.store
+            .write("end the sync", move |tx| {
+                Box::pin(async move {
+                    let updated = sqlx::query(
+                        "UPDATE definitions SET sync = NULL, error = NULL \
+                         WHERE definition_id = ? AND version = ? AND sync = ? AND status = 'ready'",
+                    )
+                    .bind(&sync.key.definition_id)
+                    .bind(&sync.key.version)
+                    .bind(sync.number)
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("end the sync")?;
+                    one(updated.rows_affected(), &sync.key)
+                })
+            })
+            .await
+    }
+
+    /// Ends a sync that failed. A ready version goes on serving and shows the error; any other
+    /// becomes `failed`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the sync was given up meanwhile, [`Error::Corrupt`],
+    /// [`Error::Unavailable`].
+    pub async fn failed(&self, sync: Sync, error: &str) -> Result<()> {
+        let end = self.end(sync);
+        let error = error.to_owned();
+        self.store
+            .write("note the failed sync", move |tx| {
+                Box::pin(failed(tx, end, error))
+            })
+            .await
+    }
+
+    /// Takes ready versions of a definition out of service: one, or all. Jobs that run finish.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if none is ready, [`Error::Unavailable`].
+    pub async fn expire(&self, definition_id: &str, version: Option<&str>) -> Result<()> {
+        let (definition_id, version) = (definition_id.to_owned(), version.map(str::to_owned));
+        self.store
+            .write("expire the pod definition", move |tx| {
+                Box::pin(async move {
+                    let updated = sqlx::query(
+                        "UPDATE definitions SET status = 'expired' WHERE definition_id = ?1 \
+                         AND (?2 IS NULL OR version = ?2) AND status = 'ready'",
+                    )
+                    .bind(&definition_id)
+                    .bind(version)
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("expire the pod definition")?;
+                    if updated.rows_affected() == 0 {
+                        let what = format!("ready version of pod definition {definition_id}");
+                        return Err(Error::not_found(what));
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    /// Ends the syncs of an engine that is no more.
+    pub(crate) async fn abandon_syncs(&self) -> Result<()> {
+        self.store
+            .write("end abandoned syncs", |tx| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE definitions SET sync = NULL, \
+                         error = 'the engine stopped during the sync; sync again', \
+                         status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
+                         WHERE sync IS NOT NULL",
+                    )
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("end abandoned syncs")?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    fn end(&self, sync: Sync) -> End {
+        End {
+            sync,
+            announce: Arc::clone(&self.store.options.announce),
+            now: self.store.now(),
+        }
+    }
+}
+
+struct End {
+    sync: Sync,
+    announce: Arc<dyn Announce>,
+    now: Timestamp,
+}
+
+async fn insert(tx: &mut Tx, request: &SyncRequest, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO definitions (definition_id, version, name, pod_type, status, source_uri, \
+         created_at) VALUES (?, ?, ?, ?, 'defined', ?, ?) \
+         ON CONFLICT (definition_id, version) DO NOTHING",
+    )
+    .bind(&request.key.definition_id)
+    .bind(&request.key.version)
+    .bind(&request.name)
+    .bind(&request.pod_type)
+    .bind(&request.source_uri)
+    .bind(now.micros())
+    .execute(&mut tx.conn)
+    .await
+    .doing("note the pod definition")?;
+    Ok(())
+}
+
+async fn begin(tx: &mut Tx, request: SyncRequest, now: Timestamp) -> Result<Sync> {
+    insert(tx, &request, now).await?;
+    let (number,): (i64,) = sqlx::query_as("UPDATE syncs SET number = number + 1 RETURNING number")
+        .fetch_one(&mut tx.conn)
+        .await
+        .doing("number the sync")?;
+    let updated = sqlx::query(
+        "UPDATE definitions SET sync = ?1, \
+         source_uri = CASE status WHEN 'ready' THEN source_uri ELSE ?2 END, \
+         status = CASE status WHEN 'ready' THEN status ELSE 'synchronizing' END \
+         WHERE definition_id = ?3 AND version = ?4 AND sync IS NULL",
+    )
+    .bind(number)
+    .bind(&request.source_uri)
+    .bind(&request.key.definition_id)
+    .bind(&request.key.version)
+    .execute(&mut tx.conn)
+    .await
+    .doing("begin the sync")?;
+    if updated.rows_affected() == 0 {
+        return Err(Error::Busy {
+            what: format!("the sync of pod definition {}", request.key),
+        });
+    }
+    Ok(Sync {
+        key: request.key,
+        source_uri: request.source_uri,
+        number,
+    })
+}
+
+async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<DefinitionKey>> {
+    const DOING: &str = "make the version ready";
+    let sync = &end.sync;
+    let updated = sqlx::query(
+        "UPDATE definitions SET status = 'ready', sync = NULL, error = NULL, name = ?, \
+         pod_type = ?, content_hash = ?, package_hash = ?, folder = ?, warnings = ?, \
+         source_uri = ?, synced_at = ? WHERE definition_id = ? AND version = ? AND sync = ?",
+    )
+    .bind(&content.name)
+    .bind(&content.pod_type)
+    .bind(&content.content_hash)
+    .bind(&content.package_hash)
+    .bind(&content.folder)
+    .bind(content.warnings.to_string())
+    .bind(&sync.source_uri)
+    .bind(end.now.micros())
+    .bind(&sync.key.definition_id)
+    .bind(&sync.key.version)
+    .bind(sync.number)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    one(updated.rows_affected(), &sync.key)?;
+    let superseded: Vec<(String, String)> = sqlx::query_as(
+        "UPDATE definitions SET status = 'superseded' WHERE name = ?1 AND pod_type = ?2 \
+         AND status = 'ready' AND NOT (definition_id = ?3 AND version = ?4) \
+         RETURNING definition_id, version",
+    )
+    .bind(&content.name)
+    .bind(&content.pod_type)
+    .bind(&sync.key.definition_id)
+    .bind(&sync.key.version)
+    .fetch_all(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    announce(tx, &end, PodDefinitionEvent::Ready).await?;
+    let key = |(definition_id, version)| DefinitionKey {
+        definition_id,
+        version,
+    };
+    let mut superseded: Vec<DefinitionKey> = superseded.into_iter().map(key).collect();
+    superseded.sort();
+    Ok(superseded)
+}
+
+async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
+    let sync = &end.sync;
+    let updated = sqlx::query(
+        "UPDATE definitions SET sync = NULL, error = ?, \
+         status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
+         WHERE definition_id = ? AND version = ? AND sync = ?",
+    )
+    .bind(error)
+    .bind(&sync.key.definition_id)
+    .bind(&sync.key.version)
+    .bind(sync.number)
+    .execute(&mut tx.conn)
+    .await
+    .doing("note the failed sync")?;
+    one(updated.rows_affected(), &sync.key)?;
+    announce(tx, &end, PodDefinitionEvent::Failed).await
+}
+
+async fn announce(tx: &mut Tx, end: &End, event: PodDefinitionEvent) -> Result<()> {
+    let key = &end.sync.key;
+    let row: Option<Row> =
+        sqlx::query_as("SELECT * FROM definitions WHERE definition_id = ? AND version = ?")
+            .bind(&key.definition_id)
+            .bind(&key.version)
+            .fetch_optional(&mut tx.conn)
+            .await
+            .doing("read the pod definition")?;
+    let definition: Definition = row.ok_or_else(|| no_definition(key))?.try_into()?;
+    let deliveries = end.announce.definition(&definition, event);
+    enqueue(
+        tx,
+        &definition_stream(&key.definition_id),
+        deliveries,
+        end.now,
+    )
+    .await
+}
+
+fn one(rows: u64, key: &DefinitionKey) -> Result<()> {
+    if rows == 1 {
+        return Ok(());
+    }
+    Err(Error::Conflict {
+        what: format!("the sync of pod definition {key}"),
+        found: "it was given up, or the version changed".to_owned(),
+    })
+}

@@ -1,0 +1,89 @@
+//! How SQLite is opened: one writer, readers beside it, one engine.
+
+use std::fs::File;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+
+use crate::error::{Doing, Error, Result};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Readers at a time; reads are short.
+const READERS: u32 = 4;
+/// How long a statement waits for another process that looks into the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+pub(crate) struct Opened {
+    pub(crate) writer: SqliteConnection,
+    pub(crate) readers: SqlitePool,
+    pub(crate) lock: Option<File>,
+}
+
+pub(crate) async fn open(url: &str) -> Result<Opened> {
+    let options = SqliteConnectOptions::from_str(url)
+        .doing("understand the database URL")?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let lock = lock(&options, url)?;
+    let mut writer = options.connect().await.doing("open the database")?;
+    migrate(&mut writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Opened {
+        writer,
+        readers,
+        lock,
+    })
+}
+
+/// Keeps a second engine out: it would drive the same jobs.
+fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>> {
+    if url.contains(":memory:") {
+        return Ok(None);
+    }
+    let database = options.get_filename();
+    let failed = |error: std::io::Error| Error::Unavailable {
+        doing: "make the lock file beside the database",
+        source: Some(Arc::new(error)),
+    };
+    if let Some(folder) = database.parent().filter(|it| *it != Path::new("")) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let file = File::create(path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse {
+            path: database.display().to_string(),
+        }),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
+    let known = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0);
+    match MIGRATIONS.run(conn).await {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(found)) if found > known => {
+            Err(Error::NewerSchema { found, known })
+        }
+        Err(error) => Err(Error::Unavailable {
+            doing: "bring the schema of the database up to date",
+            source: Some(Arc::new(error)),
+        }),
+    }
+}

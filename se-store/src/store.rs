@@ -1,0 +1,171 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use se_runtime::{Clock, Timestamp};
+use sqlx::SqlitePool;
+use tokio::sync::{broadcast, watch};
+
+use crate::changes::{Announced, Changes, Stored};
+use crate::error::{Doing, Result};
+use crate::outbox::Announce;
+use crate::seal::{Randomness, SealingKey};
+use crate::writer::{Tx, Writer, probe};
+use crate::{Definitions, Outbox, sqlite};
+
+/// What a store needs of the world.
+#[derive(Clone)]
+pub struct Options {
+    /// Seals the secrets of jobs.
+    pub key: SealingKey,
+    /// Says what is to be delivered when something happens.
+    pub announce: Arc<dyn Announce>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where nonces come from.
+    pub random: Arc<dyn Randomness>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("key", &self.key).finish()
+    }
+}
+
+/// The database of one engine. Cheap to clone; the last clone that goes ends the writer.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) readers: SqlitePool,
+    pub(crate) options: Options,
+    writer: Writer,
+    announced: Announced,
+}
+
+impl Store {
+    /// Opens the database at `url` (`sqlite:///var/lib/se/se.db`, `sqlite://se.db`,
+    /// `sqlite::memory:`), makes it where there is none, and brings its schema up to date. Syncs that
+    /// a former engine left unfinished are marked as failed.
+    ///
+    /// # Errors
+    /// [`Error::InUse`](crate::Error::InUse) if another engine has it open,
+    /// [`Error::NewerSchema`](crate::Error::NewerSchema) if a newer one wrote it,
+    /// [`Error::Unavailable`](crate::Error::Unavailable) if it cannot be opened.
+    pub async fn open(url: &str, options: Options) -> Result<Self> {
+        let opened = sqlite::open(url).await?;
+        let announced = Announced::new();
+        let writer = Writer::start(opened.writer, opened.lock, announced.clone())?;
+        let store = Self {
+            readers: opened.readers,
+            options,
+            writer,
+            announced,
+        };
+        store.definitions().abandon_syncs().await?;
+        Ok(store)
+    }
+
+    /// The versions of pod definitions.
+    #[must_use]
+    pub fn definitions(&self) -> Definitions<'_> {
+        Definitions { store: self }
+    }
+
+    /// The CloudEvents on their way out.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox<'_> {
+        Outbox { store: self }
+    }
+
+    /// Ticks whenever events or deliveries have been committed.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Changes> {
+        self.announced.changes()
+    }
+
+    /// Every event that is committed from here on, of all jobs. A listener that is told that it has
+    /// lagged reads what it missed with [`Self::events`] or [`Self::events_since`].
+    #[must_use]
+    pub fn committed(&self) -> broadcast::Receiver<Arc<Stored>> {
+        self.announced.events()
+    }
+
+    /// Ends when the database answers, readers and writer both.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable) if it does not.
+    pub async fn ping(&self) -> Result<()> {
+        let read = sqlx::query("SELECT 1").execute(&self.readers).await;
+        read.doing("reach the database")?;
+        self.write("reach the database", |tx| Box::pin(probe(tx)))
+            .await
+    }
+
+    /// Deletes what nobody asks for any more: ended jobs with their events, deliveries that arrived
+    /// and session facts, all untouched for `keep`; and idempotency keys past their window. Dead
+    /// letters stay. Returns how many jobs went.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted.
+    pub async fn prune(&self, keep: Duration) -> Result<u64> {
+        let now = self.now();
+        let kept = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+        let before = now.micros().saturating_sub(kept);
+        self.write("delete what is old", move |tx| {
+            Box::pin(prune(tx, now.micros(), before))
+        })
+        .await
+    }
+
+    /// Makes everything durable, closes the database and gives up the lock on it. Other clones
+    /// answer that the store is unavailable afterwards.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.options.clock.now()
+    }
+
+    pub(crate) async fn write<T, W>(&self, doing: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        self.writer.write(doing, work).await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+async fn prune(tx: &mut Tx, now: i64, before: i64) -> Result<u64> {
+    const DOING: &str = "delete what is old";
+    sqlx::query("DELETE FROM idempotency WHERE expires_at <= ?")
+        .bind(now)
+        .execute(&mut tx.conn)
+        .await
+        .doing(DOING)?;
+    sqlx::query("DELETE FROM deliveries WHERE status IN ('delivered', 'gone') AND ended_at < ?")
+        .bind(before)
+        .execute(&mut tx.conn)
+        .await
+        .doing(DOING)?;
+    sqlx::query("DELETE FROM session_facts WHERE updated_at < ?")
+        .bind(before)
+        .execute(&mut tx.conn)
+        .await
+        .doing(DOING)?;
+    let gone = sqlx::query(
+        "DELETE FROM jobs WHERE status IN ('completed', 'faulted', 'cancelled') AND completed_at < ?",
+    )
+    .bind(before)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(gone.rows_affected())
+}

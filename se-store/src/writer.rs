@@ -1,0 +1,224 @@
+//! The one writer. All requests that wait go into one transaction, so that they share one fsync; each
+//! is answered after the commit. A request that fails is undone alone.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::changes::{Announced, Stored};
+use crate::error::{Doing, Error, Result};
+
+/// Requests that may wait before callers are held back: a few times what one group takes.
+const QUEUE: usize = 1024;
+/// The most requests in one transaction: bounds how long the first of them waits for its commit.
+const GROUP: usize = 256;
+
+/// What a request writes through.
+pub(crate) struct Tx {
+    pub(crate) conn: SqliteConnection,
+    pub(crate) written: Written,
+}
+
+/// What others are told once it is committed.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) events: Vec<Arc<Stored>>,
+    pub(crate) deliveries: u64,
+}
+
+/// Where requests are handed in.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Write(Box<dyn Request>),
+    Close(oneshot::Sender<()>),
+}
+
+/// A request on its way; its type parameters are hidden from the queue.
+trait Request: Send {
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    fn answer(self: Box<Self>, commit: Result<()>);
+}
+
+struct Pending<T, W> {
+    work: Option<W>,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, W> Request for Pending<T, W>
+where
+    T: Send + 'static,
+    W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send,
+{
+    fn apply<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
+        Box::pin(async move {
+            let Some(work) = self.work.take() else {
+                return false;
+            };
+            let outcome = work(tx).await;
+            let fine = outcome.is_ok();
+            self.outcome = Some(outcome);
+            fine
+        })
+    }
+
+    fn answer(self: Box<Self>, commit: Result<()>) {
+        let outcome = match (self.outcome, commit) {
+            // Its own error says more than that of the group.
+            (Some(Err(error)), _) | (_, Err(error)) => Err(error),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (None, Ok(())) => Err(Error::stopped("write")),
+        };
+        // The caller may have gone; what was written stays written.
+        self.reply.send(outcome).ok();
+    }
+}
+
+impl Writer {
+    /// Starts the thread that owns `conn` and, as long as it runs, the lock on the database.
+    pub(crate) fn start(
+        conn: SqliteConnection,
+        lock: Option<File>,
+        announced: Announced,
+    ) -> Result<Self> {
+        let (queue, requests) = mpsc::channel(QUEUE);
+        let failed = |error: std::io::Error| Error::Unavailable {
+            doing: "start the writer thread",
+            source: Some(Arc::new(error)),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        let tx = Tx {
+            conn,
+            written: Written::default(),
+        };
+        // A thread, not a task: a commit that has begun is not cut short by the end of a runtime.
+        std::thread::Builder::new()
+            .name("se-store-writer".to_owned())
+            .spawn(move || {
+                let closing = runtime.block_on(serve(tx, requests, announced));
+                drop(lock);
+                if let Some(closing) = closing {
+                    // Whoever asked for the end may no longer care.
+                    closing.send(()).ok();
+                }
+            })
+            .map_err(failed)?;
+        Ok(Self { queue })
+    }
+
+    /// Does `work` in a transaction and returns once it is durable. Where `work` fails, nothing of it
+    /// stays. Dropping the future does not stop a request that is already in the queue.
+    pub(crate) async fn write<T, W>(&self, doing: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let request = Pending {
+            work: Some(work),
+            outcome: None,
+            reply,
+        };
+        let message = Message::Write(Box::new(request));
+        let sent = self.queue.send(message).await;
+        sent.map_err(|_| Error::stopped(doing))?;
+        answer.await.map_err(|_| Error::stopped(doing))?
+    }
+
+    /// Ends after everything in the queue is durable and the database is closed.
+    pub(crate) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(reply)).await.is_ok() {
+            // An error means that the thread has ended, which is what is waited for.
+            closed.await.ok();
+        }
+    }
+}
+
+async fn serve(
+    mut tx: Tx,
+    mut requests: mpsc::Receiver<Message>,
+    announced: Announced,
+) -> Option<oneshot::Sender<()>> {
+    let mut messages = Vec::new();
+    let mut closing = None;
+    while closing.is_none() && requests.recv_many(&mut messages, GROUP).await > 0 {
+        let mut group = Vec::with_capacity(messages.len());
+        for message in messages.drain(..) {
+            match message {
+                Message::Write(request) => group.push(request),
+                Message::Close(reply) => closing = Some(reply),
+            }
+        }
+        if !group.is_empty() {
+            commit(&mut tx, group, &announced).await;
+        }
+    }
+    if let Err(error) = tx.conn.close().await {
+        tracing::warn!(%error, "the database did not close cleanly; nothing committed is lost");
+    }
+    closing
+}
+
+async fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Request>>, announced: &Announced) {
+    tx.written = Written::default();
+    let outcome = transact(tx, &mut group).await;
+    let outcome = match outcome {
+        Ok(()) => {
+            announced.tell(std::mem::take(&mut tx.written));
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(%error, requests = group.len(), "a group of writes was undone");
+            // Fails where the database has already undone everything by itself.
+            execute(tx, "ROLLBACK").await.ok();
+            Err(Arc::new(error))
+        }
+    };
+    for request in group {
+        let commit = outcome.as_ref().map(|&()| ()).map_err(|error| {
+            let source: Arc<dyn std::error::Error + Send + Sync> = Arc::<sqlx::Error>::clone(error);
+            Error::Unavailable {
+                doing: "commit",
+                source: Some(source),
+            }
+        });
+        request.answer(commit);
+    }
+}
+
+async fn transact(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> Result<(), sqlx::Error> {
+    execute(tx, "BEGIN IMMEDIATE").await?;
+    for request in &mut *group {
+        let (events, deliveries) = (tx.written.events.len(), tx.written.deliveries);
+        execute(tx, "SAVEPOINT request").await?;
+        if !request.apply(tx).await {
+            // Where the database has undone the whole transaction by itself (disk full), this fails,
+            // and with it the group: nobody is told of a success that is gone.
+            execute(tx, "ROLLBACK TO request").await?;
+            tx.written.events.truncate(events);
+            tx.written.deliveries = deliveries;
+        }
+        execute(tx, "RELEASE request").await?;
+    }
+    execute(tx, "COMMIT").await
+}
+
+async fn execute(tx: &mut Tx, sql: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::query(sql).execute(&mut tx.conn).await.map(|_| ())
+}
+
+/// Ends when the database answers.
+pub(crate) async fn probe(tx: &mut Tx) -> Result<()> {
+    execute(tx, "SELECT 1").await.doing("reach the database")
+}
