@@ -270,6 +270,25 @@ impl JobStatus {
 }
 
 impl Event {
+    /// Its name, as the stored form has it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::JobAccepted(_) => "job_accepted",
+            Self::JobStarted => "job_started",
+            Self::StepStarted { .. } => "step_started",
+            Self::StepCompleted { .. } => "step_completed",
+            Self::StepFaulted { .. } => "step_faulted",
+            Self::StepSkipped { .. } => "step_skipped",
+            Self::StepCancelled { .. } => "step_cancelled",
+            Self::JobProgress { .. } => "job_progress",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::JobCompleted { .. } => "job_completed",
+            Self::JobFaulted { .. } => "job_faulted",
+            Self::JobCancelled { .. } => "job_cancelled",
+        }
+    }
+
     /// The key of the step it is about.
     #[must_use]
     pub fn step(&self) -> Option<&str> {

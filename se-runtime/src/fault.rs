@@ -134,4 +134,17 @@ impl StepError {
             attempt,
         }
     }
+
+    /// As JSON: what `vars.<step>.error` holds.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "type": self.url,
+            "status": self.status,
+            "title": self.title,
+            "detail": self.detail,
+            "instance": self.instance,
+            "attempt": self.attempt,
+        })
+    }
 }

@@ -3,14 +3,26 @@
 //!
 //! No I/O, no clock, no randomness, no spawning: what the core needs of the world is in [`port`].
 
+mod attempt;
+mod drive;
+mod endpoint;
 pub mod event;
 pub mod fault;
+pub mod grade;
+pub mod machine;
+mod plan;
 pub mod port;
+mod primitive;
+mod retry;
 pub mod secret;
+mod state;
 mod time;
 
+pub use drive::{Control, Drive, DriveError, Ports, drive};
 pub use event::{Accepted, Batch, Event, JobStatus, Record, Summary};
 pub use fault::{Fault, FaultKind, StepError};
+pub use plan::{Edge, Node, Plan, PlanError, StepIndex, Why};
 pub use port::{Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome};
 pub use secret::{Secret, Vault};
+pub use state::{FoldError, State, StepState, StepStatus};
 pub use time::Timestamp;

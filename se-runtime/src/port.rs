@@ -176,3 +176,15 @@ impl fmt::Debug for dyn Actions {
         f.write_str("Actions")
     }
 }
+
+impl fmt::Debug for dyn EventLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventLog")
+    }
+}
+
+impl fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

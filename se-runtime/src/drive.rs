@@ -1,0 +1,408 @@
+//! Runs a job: decisions of the machine, stored, then done, until nothing is left.
+//!
+//! One job is one future. It spawns nothing, waits on nothing but its ports, and dropping it stops the
+//! job where it is; the log says how to go on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_channel::mpsc;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, Either, select};
+use futures_util::stream::FuturesUnordered;
+use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, StreamExt, pin_mut};
+use se_dsl::expr::Root;
+use serde_json::Value;
+
+use crate::event::{Batch, Event, JobStatus, Record};
+use crate::fault::{Fault, FaultKind};
+use crate::machine::{self, Context, Effects, Mode};
+use crate::plan::{Plan, StepIndex};
+use crate::port::{Actions, Call, Clock, Done, Endpoints, EventLog, LogError, Outcome, Progress};
+use crate::secret::Vault;
+use crate::state::{FoldError, State};
+use crate::time::Timestamp;
+
+/// An attempt that does not end by itself is dropped this long after its timeout.
+const GRACE: Duration = Duration::from_secs(1);
+/// Progress that an attempt reports is stored at most this often.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The world, for one job.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports<'a> {
+    /// Where its events are kept.
+    pub log: &'a dyn EventLog,
+    /// What does its effects.
+    pub actions: &'a dyn Actions,
+    /// Time.
+    pub clock: &'a dyn Clock,
+}
+
+/// What a driver may be told while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Stop the job.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Stop at the next step boundary; the job goes on at the next start.
+    Drain,
+}
+
+/// How a drive ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// The job has ended, with this status.
+    Ended(JobStatus),
+    /// It was drained: its log says how to go on.
+    Drained,
+}
+
+/// Why a job cannot be driven on. Its log is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The log could not be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An event does not fit: a defect, or a log of another plan.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+}
+
+/// Drives a job from its present state to its end.
+///
+/// The state comes from [`State::fold`] over the (opened) log, whether the job is new or goes on after a
+/// crash: there is no other way in.
+///
+/// # Errors
+/// [`DriveError`] if the log cannot be written; the job can be driven again later.
+pub async fn drive(
+    plan: &Plan,
+    state: State,
+    vault: &Vault,
+    ports: Ports<'_>,
+    control: mpsc::UnboundedReceiver<Control>,
+) -> Result<Drive, DriveError> {
+    let endpoints = Arc::new(Endpoints::evaluate(plan.package(), state.scopes()));
+    let news = News::default();
+    let mut driver = Driver {
+        plan,
+        state,
+        vault,
+        ports,
+        endpoints,
+        mode: Mode::Run,
+        running: FuturesUnordered::new(),
+        handles: BTreeMap::new(),
+        news: &news,
+        wake: None,
+    };
+    driver.run(control).await
+}
+
+struct Driver<'a> {
+    plan: &'a Plan,
+    state: State,
+    vault: &'a Vault,
+    ports: Ports<'a>,
+    endpoints: Arc<Endpoints>,
+    mode: Mode,
+    running: FuturesUnordered<Attempt<'a>>,
+    handles: BTreeMap<StepIndex, AbortHandle>,
+    news: &'a News,
+    wake: Option<Timestamp>,
+}
+
+/// An attempt under way; gives nothing when it was stopped.
+type Attempt<'a> = BoxFuture<'a, Option<(StepIndex, Outcome)>>;
+
+/// What a driver waits for.
+enum Arrival {
+    Outcome(StepIndex, Outcome),
+    Stopped,
+    Told(Control),
+    Progress,
+    Timer,
+}
+
+impl<'a> Driver<'a> {
+    async fn run(
+        &mut self,
+        mut control: mpsc::UnboundedReceiver<Control>,
+    ) -> Result<Drive, DriveError> {
+        let at = self.ports.clock.now();
+        let mut events = machine::interrupted(self.plan, &self.state, at);
+        let again: Vec<StepIndex> = self.state.calling().iter().copied().collect();
+        let mut first = Some(again);
+        loop {
+            let at = self.ports.clock.now();
+            let effects = self.decide(std::mem::take(&mut events), at)?;
+            self.store(&effects).await?;
+            if self.state.status().is_final() {
+                return Ok(Drive::Ended(self.state.status()));
+            }
+            self.act(&effects, first.take().unwrap_or_default());
+            if self.mode == Mode::Drain && self.state.calling().is_empty() {
+                return Ok(Drive::Drained);
+            }
+            let arrival = self.wait(&mut control).await;
+            self.take_in(arrival, &mut events);
+            // What has ended in the meantime shares the commit.
+            while let Some(Some(arrived)) = self.running.next().now_or_never() {
+                let arrived = arrived.map_or(Arrival::Stopped, |(at, it)| Arrival::Outcome(at, it));
+                self.take_in(arrived, &mut events);
+            }
+        }
+    }
+
+    fn decide(&mut self, events: Vec<Event>, at: Timestamp) -> Result<Effects, FoldError> {
+        let context = Context {
+            plan: self.plan,
+            endpoints: &self.endpoints,
+        };
+        machine::step(context, &mut self.state, events, at, self.mode)
+    }
+
+    /// Everything decided is durable before any of it is done.
+    async fn store(&self, effects: &Effects) -> Result<(), LogError> {
+        let Some(first) = effects.records.first() else {
+            return Ok(());
+        };
+        let records: Vec<Record> = effects
+            .records
+            .iter()
+            .map(|record| record.clone().seal(self.vault))
+            .collect();
+        let summary = self.state.summary();
+        self.ports
+            .log
+            .append(Batch {
+                after: first.seq - 1,
+                records,
+                summary,
+            })
+            .await
+    }
+
+    fn act(&mut self, effects: &Effects, again: Vec<StepIndex>) {
+        for step in &effects.stop {
+            if let Some(handle) = self.handles.remove(step) {
+                handle.abort();
+            }
+        }
+        let again = again
+            .into_iter()
+            .filter(|step| self.state.calling().contains(step));
+        let start: Vec<StepIndex> = again.chain(effects.start.iter().copied()).collect();
+        for step in start {
+            let (handle, registration) = AbortHandle::new_pair();
+            self.handles.insert(step, handle);
+            let attempt = self.attempt(step);
+            let attempt = Abortable::new(attempt, registration)
+                .map(move |outcome| outcome.ok().map(|outcome| (step, outcome)));
+            self.running.push(attempt.boxed());
+        }
+        self.wake = effects.wake;
+    }
+
+    /// One attempt: bounded in time, and a panic in an adapter is its fault, not the job's end.
+    fn attempt(&self, index: StepIndex) -> BoxFuture<'a, Outcome> {
+        let node = self.plan.node(index);
+        let step = self.state.step(index);
+        let timeout = node
+            .step()
+            .timeout
+            .unwrap_or_else(|| node.step().uses.timeout());
+        let target = step
+            .target
+            .as_deref()
+            .map(|name| self.endpoints.get(name))
+            .transpose();
+        let target = match target {
+            Ok(target) => target,
+            Err(fault) => return async { Err(fault) }.boxed(),
+        };
+        let call = Call {
+            step: node.key.clone(),
+            attempt: step.attempt,
+            primitive: node.step().uses,
+            inputs: step.inputs.clone(),
+            target,
+            endpoints: Arc::clone(&self.endpoints),
+            runtime_env: Arc::new(self.runtime_env()),
+            timeout,
+        };
+        let ports = self.ports;
+        let voice: &'a News = self.news;
+        let limit = ports
+            .clock
+            .sleep_until(ports.clock.now().after(timeout + GRACE));
+        let key = node.key.as_str();
+        async move {
+            let voice = Voice { news: voice, step: key };
+            let work = AssertUnwindSafe(ports.actions.call(call, &voice)).catch_unwind();
+            match select(work, limit).await {
+                Either::Left((Ok(outcome), _)) => outcome,
+                Either::Left((Err(_), _)) => Err(Fault::new(
+                    FaultKind::Communication,
+                    "the adapter broke down while it worked: a defect of the engine; its log says where",
+                )),
+                Either::Right(_) => Err(Fault::new(
+                    FaultKind::Timeout,
+                    format!("no answer within {} s", timeout.as_secs_f64()),
+                )),
+            }
+        }
+        .boxed()
+    }
+
+    /// `runtime_env` with what the job has learned.
+    fn runtime_env(&self) -> Value {
+        let mut env = self.state.scopes().get(Root::RuntimeEnv);
+        if let Value::Object(env) = &mut env {
+            env.extend(
+                self.state
+                    .learned()
+                    .iter()
+                    .map(|(key, it)| (key.clone(), it.clone())),
+            );
+        }
+        env
+    }
+
+    async fn wait(&mut self, control: &mut mpsc::UnboundedReceiver<Control>) -> Arrival {
+        // Each branch can be dropped and made again: a stream loses nothing, news stay until they are
+        // taken, and the timer is an absolute time.
+        let clock = self.ports.clock;
+        let news_due = self
+            .state
+            .progress()
+            .2
+            .map(|at| at.after(PROGRESS_INTERVAL));
+        let timer = match self.wake {
+            Some(at) => clock.sleep_until(at),
+            None => futures_util::future::pending().boxed(),
+        };
+        let news = self.news.wait(news_due.map(|at| clock.sleep_until(at)));
+        let running = async {
+            match self.running.next().await {
+                Some(Some((step, outcome))) => Arrival::Outcome(step, outcome),
+                Some(None) => Arrival::Stopped,
+                None => futures_util::future::pending().await,
+            }
+        };
+        let told = async {
+            match control.next().await {
+                Some(told) => Arrival::Told(told),
+                None => futures_util::future::pending().await,
+            }
+        };
+        let timer = timer.map(|()| Arrival::Timer);
+        let news = news.map(|()| Arrival::Progress);
+        pin_mut!(running, told, timer, news);
+        let inside = select(told, running).map(|it| it.factor_first().0);
+        let outside = select(timer, news).map(|it| it.factor_first().0);
+        pin_mut!(inside, outside);
+        select(inside, outside).await.factor_first().0
+    }
+
+    fn take_in(&mut self, arrival: Arrival, events: &mut Vec<Event>) {
+        match arrival {
+            Arrival::Outcome(index, outcome) => {
+                self.handles.remove(&index);
+                // What was stopped meanwhile has ended already: its outcome comes too late.
+                if self.state.calling().contains(&index) {
+                    events.push(self.outcome(index, outcome));
+                }
+            }
+            Arrival::Told(Control::Cancel { reason }) => {
+                if self.state.cancel_reason().is_none() {
+                    events.push(Event::CancelRequested { reason });
+                }
+            }
+            Arrival::Told(Control::Drain) => self.mode = Mode::Drain,
+            Arrival::Progress => {
+                if let Some(message) = self.news.take() {
+                    events.push(Event::JobProgress {
+                        percentage: self.state.percentage(),
+                        message,
+                    });
+                }
+            }
+            Arrival::Stopped | Arrival::Timer => {}
+        }
+    }
+
+    fn outcome(&self, index: StepIndex, outcome: Outcome) -> Event {
+        match outcome {
+            Ok(Done { output, learned }) => Event::StepCompleted {
+                step: self.plan.node(index).key.clone(),
+                attempt: self.state.step(index).attempt,
+                output,
+                learned,
+            },
+            Err(why) => {
+                let at = self.ports.clock.now();
+                machine::fault(self.plan, &self.state, index, &why, at)
+            }
+        }
+    }
+}
+
+/// The latest progress that attempts report; older ones are replaced.
+#[derive(Default)]
+struct News {
+    latest: Mutex<VecDeque<String>>,
+    waker: AtomicWaker,
+}
+
+impl News {
+    fn put(&self, message: String) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.clear();
+        latest.push_back(message);
+        drop(latest);
+        self.waker.wake();
+    }
+
+    fn take(&self) -> Option<String> {
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    /// Ends when there is something to take, and not before `due`.
+    async fn wait(&self, due: Option<BoxFuture<'static, ()>>) {
+        if let Some(due) = due {
+            due.await;
+        }
+        std::future::poll_fn(|context| {
+            self.waker.register(context.waker());
+            let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            if latest.is_empty() {
+                std::task::Poll::Pending
+            } else {
+                std::task::Poll::Ready(())
+            }
+        })
+        .await;
+    }
+}
+
+/// One attempt's way to tell how far it is.
+struct Voice<'a> {
+    news: &'a News,
+    step: &'a str,
+}
+
+impl Progress for Voice<'_> {
+    fn report(&self, percent: u8, message: &str) {
+        self.news
+            .put(format!("{}: {message} ({}%)", self.step, percent.min(100)));
+    }
+}
