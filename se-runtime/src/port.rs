@@ -171,19 +171,19 @@ pub trait Clock: Send + Sync {
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
 }
 
-impl fmt::Debug for dyn Actions {
+impl fmt::Debug for dyn Actions + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Actions")
     }
 }
 
-impl fmt::Debug for dyn EventLog {
+impl fmt::Debug for dyn EventLog + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EventLog")
     }
 }
 
-impl fmt::Debug for dyn Clock {
+impl fmt::Debug for dyn Clock + '_ {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
     }

@@ -386,11 +386,12 @@ impl State {
             return;
         }
         for successor in plan.node(index).successors() {
-            if let Some(count) = self.waiting_for.get_mut(successor.0) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    self.ready.insert(*successor);
-                }
+            let Some(count) = self.waiting_for.get_mut(successor.0) else {
+                continue;
+            };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.ready.insert(*successor);
             }
         }
     }

@@ -170,13 +170,14 @@ impl Rules {
     /// The reads that a read on this connector follows: back to the last one that itself follows all before it.
     fn reads_before(&self, here: Option<&str>) -> Vec<usize> {
         let mut before = Vec::new();
-        for read in self.reads.iter().rev() {
+        let meets = |read: &&Read| {
             let there = read.connector.as_deref();
-            if here.is_none() || there.is_none() || here == there {
-                before.push(read.at);
-                if here.is_some() && read.ordered {
-                    break;
-                }
+            here.is_none() || there.is_none() || here == there
+        };
+        for read in self.reads.iter().rev().filter(meets) {
+            before.push(read.at);
+            if here.is_some() && read.ordered {
+                break;
             }
         }
         before
