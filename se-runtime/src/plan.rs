@@ -2,6 +2,7 @@
 
 mod build;
 mod order;
+mod show;
 
 use std::fmt;
 use std::sync::Arc;
