@@ -57,27 +57,22 @@ impl Plan {
                 format_args!("wave {}: {count} step{plural}", number + 1),
             );
             for index in wave {
-                let node = self.node(*index);
-                let step = node.step();
-                let place = target(step)
-                    .map(|it| format!(" on {it}"))
-                    .unwrap_or_default();
-                let key = &node.key;
-                line(
-                    &mut text,
-                    format_args!("  {key:width$}  {}{place}", step.uses.id()),
-                );
-                for edge in node.predecessors() {
-                    let from = &self.node(edge.from).key;
-                    let why = reasons(edge).join("; ");
-                    line(
-                        &mut text,
-                        format_args!("  {:width$}    after {from}: {why}", ""),
-                    );
-                }
+                self.step_text(&mut text, self.node(*index), width);
             }
         }
         text
+    }
+
+    fn step_text(&self, text: &mut String, node: &Node, width: usize) {
+        let step = node.step();
+        line(
+            text,
+            format_args!("  {:width$}  {}", node.key, caption(step)),
+        );
+        for edge in node.predecessors() {
+            let (from, why) = (&self.node(edge.from).key, reasons(edge).join("; "));
+            line(text, format_args!("  {:width$}    after {from}: {why}", ""));
+        }
     }
 
     /// Graphviz.
