@@ -2,6 +2,7 @@
 
 mod ci;
 mod command;
+mod demo;
 mod packages;
 mod test;
 mod tidy;
@@ -20,6 +21,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// The main job on a simulated pod: package in, score report out.
+    #[command(after_help = "Example: cargo xtask demo --keep")]
+    Demo(demo::Options),
     /// Runs every test; installs the Debian packages they need when it may.
     #[command(after_help = "Example: cargo xtask test -- -p se-dsl")]
     Test(test::Options),
@@ -31,6 +35,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
+        Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run_tests(&options),
         Task::Ci => ci::run_all(),
         Task::Tidy => tidy::run(),

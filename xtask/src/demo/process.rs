@@ -1,0 +1,97 @@
+//! Programs of ours that run beside the demo and end with it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::command::{Failure, root};
+
+/// How long a program may take to say that it is ready.
+const START: Duration = Duration::from_secs(20);
+/// No line for this long: there are no more.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// A running program. Dropping it ends it.
+pub(crate) struct Process {
+    pub(crate) name: String,
+    child: Child,
+    lines: Mutex<Lines<BufReader<ChildStdout>>>,
+    url: tokio::sync::OnceCell<String>,
+}
+
+/// One of the workspace's binaries, as cargo built it.
+pub(crate) fn binary(name: &str) -> String {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(std::path::PathBuf::from);
+    let target = target.unwrap_or_else(|| root().join("target"));
+    target.join("debug").join(name).display().to_string()
+}
+
+impl Process {
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Result<Self, Failure> {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("cannot start {program}: {error}"))?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| format!("{program} has no output"))?;
+        let name = format!("{program} {}", arguments.join(" "));
+        let lines = Mutex::new(BufReader::new(stdout).lines());
+        Ok(Self {
+            name,
+            child,
+            lines,
+            url: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// The next line it prints.
+    pub(crate) async fn line(&self) -> Result<String, Failure> {
+        let mut lines = self.lines.lock().await;
+        match timeout(START, lines.next_line()).await {
+            Ok(Ok(Some(line))) => Ok(line),
+            Ok(Ok(None)) => Err(format!("`{}` ended; what it said is above", self.name)),
+            Ok(Err(error)) => Err(format!("`{}`: {error}", self.name)),
+            Err(_) => Err(format!(
+                "`{}` said nothing for {} s",
+                self.name,
+                START.as_secs()
+            )),
+        }
+    }
+
+    /// Where it listens: it says so in its first line.
+    pub(crate) async fn url(&self) -> Result<String, Failure> {
+        let found = self.url.get_or_try_init(|| async {
+            let line = self.line().await?;
+            let url = line
+                .split_whitespace()
+                .find(|word| word.starts_with("http"));
+            url.map(str::to_owned)
+                .ok_or_else(|| format!("`{}` printed `{line}`", self.name))
+        });
+        found.await.cloned()
+    }
+
+    /// Every line from here on, until it falls silent.
+    pub(crate) async fn lines_until_quiet(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut lines = self.lines.lock().await;
+        while let Ok(Ok(Some(line))) = timeout(QUIET, lines.next_line()).await {
+            all.push(line);
+        }
+        all
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+}
