@@ -1,0 +1,366 @@
+//! A network device's command line: Cisco-like, or any with a prompt that can be learned.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use regex::Regex;
+use se_runtime::{Endpoint, Fault, FaultKind};
+use tokio::time::Instant;
+
+use super::console::{Console, Look};
+use super::login::{self, Entered};
+use super::output;
+use super::prompt::{Cue, Mode, Prompt, Shown, Style, cue, is_pager, pattern};
+use super::screen::Screen;
+use crate::device::{Answer, Device, Payload, Reply, Stored, Task};
+
+/// The session's own prompt is the end of the output after so much silence.
+const QUIET_KNOWN: Duration = Duration::from_millis(40);
+/// Before the echo's line end has come, a prompt may be the one before the command.
+const QUIET_NO_ECHO: Duration = Duration::from_millis(400);
+/// A line that only looks like a prompt is tested with a Return after so much silence.
+const QUIET_LIKELY: Duration = Duration::from_millis(300);
+/// The device wrote a log line over its prompt: it shows another one after Return.
+const QUIET_NOISE: Duration = Duration::from_millis(1000);
+/// A question that nobody answers is reported after so much silence.
+const QUIET_QUESTION: Duration = Duration::from_secs(3);
+
+static QUESTION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)(\[confirm\]|\[(yes/no|y/n)\]\s*:?|\((yes/no|y/n)\)\s*[:?]?|\?\s*(\[[^\]]*\])?\s*:?|\bpassword:|\]:)\s*$")
+});
+
+/// A session at a command line.
+pub(crate) struct Cli {
+    console: Console,
+    prompt: Prompt,
+    style: Style,
+    endpoint: Arc<Endpoint>,
+    logged_in: bool,
+}
+
+/// What was seen while a command runs.
+enum Seen {
+    Prompt(Shown),
+    /// It looks like a prompt, but is not the one this session knows.
+    Likely(Shown),
+    Pager,
+    Asked,
+    /// A question for which there is no answer.
+    Question,
+    Noise,
+}
+
+impl Cli {
+    /// Logs in and makes the session fit for scripts.
+    pub(crate) async fn open(
+        mut console: Console,
+        style: Style,
+        endpoint: Arc<Endpoint>,
+        deadline: Instant,
+    ) -> Result<Self, Fault> {
+        let mut prompt = Prompt::new(style, endpoint.prompt.as_deref());
+        let Entered { shown, logged_in } =
+            login::reach_prompt(&mut console, &mut prompt, &endpoint, deadline).await?;
+        let mut cli = Self {
+            console,
+            prompt,
+            style,
+            endpoint,
+            logged_in,
+        };
+        cli.become_privileged(shown, deadline).await?;
+        if style == Style::Cisco {
+            for command in ["terminal length 0", "terminal width 511"] {
+                cli.line(command, &mut [].iter(), deadline).await?;
+            }
+        }
+        cli.console.set_busy(false);
+        Ok(cli)
+    }
+
+    fn prompt_deadline(&self, deadline: Instant) -> Instant {
+        deadline.min(Instant::now() + self.endpoint.timeout)
+    }
+
+    /// Out of configuration mode, and through `enable`.
+    async fn become_privileged(&mut self, shown: Shown, deadline: Instant) -> Result<(), Fault> {
+        if self.style == Style::Any {
+            return Ok(());
+        }
+        let mut mode = shown.mode;
+        if mode == Mode::Config {
+            let until = self.prompt_deadline(deadline);
+            mode = self.line("end", &mut [].iter(), until).await?.1.mode;
+        }
+        match mode {
+            Mode::User => self.enable(deadline).await,
+            Mode::Privileged | Mode::Config => Ok(()),
+        }
+    }
+
+    async fn enable(&mut self, deadline: Instant) -> Result<(), Fault> {
+        let until = self.prompt_deadline(deadline);
+        self.console.screen.clear();
+        self.console.type_line("enable", until).await?;
+        let asked = self.console.wait(until, password_or_prompt(&self.prompt)).await?;
+        let shown = match asked {
+            Some(EnableSeen::Prompt(shown)) => shown,
+            Some(EnableSeen::Password) => match self.endpoint.enable_password.clone() {
+                Some(secret) => {
+                    self.console.screen.clear();
+                    self.console.type_secret(&secret, until).await?;
+                    match self.console.wait(until, password_or_prompt(&self.prompt)).await? {
+                        Some(EnableSeen::Prompt(shown)) if shown.mode != Mode::User => shown,
+                        Some(EnableSeen::Prompt(_) | EnableSeen::Password) => {
+                            return Err(self.enable_refused());
+                        }
+                        None => return Err(self.no_prompt("enable")),
+                    }
+                }
+                None => return self.give_up_enable(until).await,
+            },
+            None => return Err(self.no_prompt("enable")),
+        };
+        self.prompt.learn(&shown);
+        Ok(())
+    }
+
+    /// Nobody gave an enable password: the session stays unprivileged, which is enough to look.
+    async fn give_up_enable(&mut self, until: Instant) -> Result<(), Fault> {
+        self.console.screen.clear();
+        self.console.press(b"\x03", until).await?;
+        for _ in 0..4 {
+            let soon = until.min(Instant::now() + Duration::from_millis(1000));
+            match self.console.wait(soon, password_or_prompt(&self.prompt)).await? {
+                Some(EnableSeen::Prompt(_)) => return Ok(()),
+                Some(EnableSeen::Password) | None => {
+                    self.console.screen.clear();
+                    self.console.press(b"\r", until).await?;
+                }
+            }
+        }
+        Err(self.enable_refused())
+    }
+
+    fn enable_refused(&self) -> Fault {
+        self.console.fault(
+            FaultKind::Authentication,
+            "`enable` was refused",
+            &format!(
+                "check `enable_password` of connector `{}` and what it reads from runtime_env",
+                self.endpoint.name
+            ),
+        )
+    }
+
+    fn no_prompt(&self, command: &str) -> Fault {
+        self.console.fault(
+            FaultKind::Timeout,
+            &format!("no prompt came back after `{command}`"),
+            "raise the step's `timeout` if the command is slow; check that it asks for nothing (`answers`) and that the device does not hang",
+        )
+    }
+
+    /// Runs one line: what it printed, and the prompt after it.
+    async fn line(
+        &mut self,
+        command: &str,
+        answers: &mut std::slice::Iter<'_, Answer>,
+        deadline: Instant,
+    ) -> Result<(String, Shown), Fault> {
+        self.console.screen.clear();
+        self.console.type_line(command, deadline).await?;
+        let mut tested = None;
+        let mut shown_so_far = String::new();
+        let shown = loop {
+            let next = answers.as_slice().first();
+            let seen = self
+                .console
+                .wait(deadline, |screen| look(screen, &self.prompt, next))
+                .await?;
+            match seen {
+                Some(Seen::Prompt(shown)) => break shown,
+                Some(Seen::Likely(shown)) if tested.as_ref() == Some(&shown) => {
+                    self.prompt.learn(&shown);
+                    break shown;
+                }
+                Some(Seen::Likely(shown)) => {
+                    shown_so_far.push_str(self.console.screen.text());
+                    self.console.screen.clear();
+                    self.console.press(b"\r", deadline).await?;
+                    tested = Some(shown);
+                }
+                Some(Seen::Pager) => {
+                    self.console.screen.clear_line();
+                    self.console.press(b" ", deadline).await?;
+                }
+                Some(Seen::Asked) => {
+                    shown_so_far.push_str(self.console.screen.text());
+                    shown_so_far.push_str(&self.console.screen.line());
+                    self.console.screen.clear();
+                    if let Some(answer) = answers.next() {
+                        self.console.type_line(&answer.reply, deadline).await?;
+                    }
+                }
+                Some(Seen::Noise) => {
+                    self.console.press(b"\r", deadline).await?;
+                }
+                Some(Seen::Question) => return Err(self.unanswered(command)),
+                None => return Err(self.no_prompt(command)),
+            }
+        };
+        shown_so_far.push_str(self.console.screen.text());
+        let text = output::answer(&shown_so_far, command, &self.prompt);
+        Ok((text, shown))
+    }
+
+    fn unanswered(&self, command: &str) -> Fault {
+        let line = self.console.screen.line();
+        self.console.fault(
+            FaultKind::Validation,
+            &format!("`{command}` waits for a reply"),
+            &format!(
+                "add {{prompt: {:?}, reply: …}} to `answers`",
+                line.trim()
+            ),
+        )
+    }
+
+    async fn run_lines(&mut self, task: &Task, deadline: Instant) -> Result<Reply, Fault> {
+        self.console.set_busy(true);
+        let mut answers = task.answers.iter();
+        let mut reply = Reply::default();
+        let mut printed = Vec::new();
+        for line in task.text.lines().map(str::trim_end) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let (text, _) = self.line(line, &mut answers, deadline).await?;
+            let error = match self.style {
+                Style::Cisco => output::device_error(&text),
+                Style::Any => None,
+            };
+            printed.push(text);
+            if let Some(error) = error {
+                reply.error.get_or_insert(format!("`{}`: {error}", line.trim()));
+                if !task.keep_going {
+                    break;
+                }
+            }
+        }
+        printed.retain(|it| !it.is_empty());
+        reply.text = printed.join("\n");
+        self.console.set_busy(false);
+        Ok(reply)
+    }
+
+    async fn come_back(&mut self, deadline: Instant) -> Result<(), Fault> {
+        self.console.set_busy(true);
+        self.console.screen.clear();
+        self.console.press(b"\r", deadline).await?;
+        let entered =
+            login::reach_prompt(&mut self.console, &mut self.prompt, &self.endpoint, deadline)
+                .await?;
+        self.logged_in |= entered.logged_in;
+        self.become_privileged(entered.shown, deadline).await?;
+        self.console.set_busy(false);
+        Ok(())
+    }
+
+    async fn leave(mut self: Box<Self>, deadline: Instant) {
+        let until = self.prompt_deadline(deadline);
+        let left = async {
+            if self.style == Style::Cisco {
+                self.console.set_busy(true);
+                self.line("end", &mut [].iter(), until).await?;
+            }
+            if self.style == Style::Cisco || self.logged_in {
+                self.console.type_line("exit", until).await?;
+            }
+            Ok::<(), Fault>(())
+        };
+        match left.await {
+            Ok(()) => self.console.set_busy(false),
+            Err(fault) => tracing::debug!(%fault, "a console was closed without `exit`"),
+        }
+    }
+}
+
+fn look(screen: &Screen, prompt: &Prompt, next: Option<&Answer>) -> Look<Seen> {
+    let line = screen.line();
+    if line.trim().is_empty() {
+        let noisy = screen.text().lines().last().is_some_and(output::is_syslog);
+        return if noisy {
+            Look::After(QUIET_NOISE, Seen::Noise)
+        } else {
+            Look::More
+        };
+    }
+    if next.is_some_and(|it| it.prompt.is_asked(&line)) {
+        return Look::After(QUIET_KNOWN, Seen::Asked);
+    }
+    if is_pager(&line) {
+        return Look::After(QUIET_KNOWN, Seen::Pager);
+    }
+    match prompt.read(&line) {
+        Some(shown) if prompt.is_known(&shown) => {
+            let echoed = !screen.text().is_empty();
+            let quiet = if echoed { QUIET_KNOWN } else { QUIET_NO_ECHO };
+            Look::After(quiet, Seen::Prompt(shown))
+        }
+        Some(shown) => Look::After(QUIET_LIKELY, Seen::Likely(shown)),
+        None if QUESTION.is_match(&line) => Look::After(QUIET_QUESTION, Seen::Question),
+        None => Look::More,
+    }
+}
+
+enum EnableSeen {
+    Password,
+    Prompt(Shown),
+}
+
+/// `enable` may rename nothing: whatever prompt comes is the session's.
+fn password_or_prompt(prompt: &Prompt) -> impl Fn(&Screen) -> Look<EnableSeen> {
+    move |screen| {
+        let line = screen.line();
+        if cue(&line) == Some(Cue::Password) {
+            return Look::After(QUIET_KNOWN, EnableSeen::Password);
+        }
+        match prompt.read(&line) {
+            Some(shown) => Look::After(QUIET_KNOWN, EnableSeen::Prompt(shown)),
+            None => Look::More,
+        }
+    }
+}
+
+impl Device for Cli {
+    fn ready(&mut self, deadline: Instant) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(self.come_back(deadline))
+    }
+
+    fn run<'a>(
+        &'a mut self,
+        task: &'a Task,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Reply, Fault>> {
+        Box::pin(self.run_lines(task, deadline))
+    }
+
+    fn put<'a>(
+        &'a mut self,
+        file: &'a Payload,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Stored, Fault>> {
+        let fault = self.console.fault(
+            FaultKind::Validation,
+            &format!("copying to `{}`: a console cannot take files", file.dest),
+            "target a connector with `transport: ssh`",
+        );
+        Box::pin(std::future::ready(Err(fault)))
+    }
+
+    fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(self.leave(deadline))
+    }
+}

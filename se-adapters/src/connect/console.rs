@@ -1,0 +1,149 @@
+//! One end of a console: types, waits, remembers what the screen shows.
+
+use std::io;
+use std::time::Duration;
+
+use se_runtime::{Fault, FaultKind, Secret};
+use tokio::time::{Instant, timeout_at};
+
+use super::place::{Came, Place};
+use super::screen::Screen;
+use super::wire::Wire;
+use crate::transcript::Transcript;
+
+/// A command that prints more than this is stopped.
+const LONGEST_OUTPUT: usize = 16 * 1024 * 1024;
+/// How many lines a fault shows.
+const LINES_SHOWN: usize = 5;
+
+/// What a look at the screen says.
+pub(crate) enum Look<T> {
+    /// This is it.
+    Found(T),
+    /// This is it if nothing else comes for that long after the last byte.
+    After(Duration, T),
+    /// Not yet.
+    More,
+}
+
+pub(crate) struct Console {
+    wire: Wire,
+    pub(crate) screen: Screen,
+    place: Place,
+    transcript: Transcript,
+    /// Something may be running: closing needs a Ctrl-C.
+    busy: bool,
+}
+
+impl Console {
+    pub(crate) fn new(wire: Wire, place: Place, transcript: Transcript) -> Self {
+        Self {
+            wire,
+            screen: Screen::default(),
+            place,
+            transcript,
+            busy: true,
+        }
+    }
+
+    /// Whether a command runs, or may run.
+    pub(crate) fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
+    pub(crate) async fn type_line(&mut self, line: &str, until: Instant) -> Result<(), Fault> {
+        self.transcript.sent(line);
+        self.send(format!("{line}\r").as_bytes(), until).await
+    }
+
+    pub(crate) async fn type_secret(
+        &mut self,
+        secret: &Secret,
+        until: Instant,
+    ) -> Result<(), Fault> {
+        self.transcript.sent_secret();
+        self.send(format!("{}\r", secret.expose()).as_bytes(), until)
+            .await
+    }
+
+    pub(crate) async fn press(&mut self, keys: &[u8], until: Instant) -> Result<(), Fault> {
+        self.transcript.sent(&keys.escape_ascii().to_string());
+        self.send(keys, until).await
+    }
+
+    async fn send(&mut self, bytes: &[u8], until: Instant) -> Result<(), Fault> {
+        match timeout_at(until, self.wire.send(bytes)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.broken("sending", &error)),
+            Err(_) => Err(self.fault(
+                FaultKind::Timeout,
+                "the other side takes no more input",
+                "check whether the device or its console server hangs",
+            )),
+        }
+    }
+
+    /// Reads until `look` finds something, or nothing if `until` comes first.
+    ///
+    /// `look` is asked at the start and after everything that came.
+    pub(crate) async fn wait<T>(
+        &mut self,
+        until: Instant,
+        mut look: impl FnMut(&Screen) -> Look<T>,
+    ) -> Result<Option<T>, Fault> {
+        let mut last = Instant::now();
+        loop {
+            let (wake, found) = match look(&self.screen) {
+                Look::Found(it) => return Ok(Some(it)),
+                Look::After(quiet, it) => (last + quiet, Some(it)),
+                Look::More => (until, None),
+            };
+            if self.screen.len() > LONGEST_OUTPUT {
+                return Err(self.fault(
+                    FaultKind::Validation,
+                    &format!("it printed more than {} MiB", LONGEST_OUTPUT >> 20),
+                    "narrow the command (`| include …`, `head`)",
+                ));
+            }
+            match timeout_at(wake.min(until), self.wire.receive()).await {
+                Ok(Ok(Some(bytes))) => {
+                    self.transcript.received(&bytes);
+                    self.screen.feed(&bytes);
+                    last = Instant::now();
+                }
+                Ok(Ok(None)) => {
+                    let closed = io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up");
+                    return Err(self.broken("reading", &closed));
+                }
+                Ok(Err(error)) => return Err(self.broken("reading", &error)),
+                Err(_) if wake <= until => return Ok(found),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// A fault that shows the last lines.
+    pub(crate) fn fault(&self, kind: FaultKind, tried: &str, check: &str) -> Fault {
+        let lines = self.screen.tail(LINES_SHOWN);
+        let fault = self.place.fault(kind, tried, &Came::Lines(&lines), check);
+        self.transcript.note(&fault.to_string());
+        fault
+    }
+
+    fn broken(&self, doing: &str, error: &io::Error) -> Fault {
+        self.fault(
+            FaultKind::Communication,
+            &format!("{doing} failed: {error}"),
+            "check whether the device is up and whether somebody else uses its console",
+        )
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if self.busy {
+            self.wire.interrupt();
+        }
+        self.transcript.note("closed");
+    }
+}

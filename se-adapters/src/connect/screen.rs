@@ -1,0 +1,218 @@
+//! What a terminal would show of the bytes a device sends, as plain lines.
+
+/// Lines as they stand after overstrikes, backspaces and escape sequences.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    /// Finished lines, each with its `\n`.
+    text: String,
+    line: Vec<char>,
+    column: usize,
+    escape: Escape,
+    /// A CR whose meaning depends on what follows it.
+    carriage_return: bool,
+    /// Bytes of a character that has not come whole.
+    partial: Vec<u8>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    #[default]
+    None,
+    /// After ESC.
+    Start,
+    /// In a control sequence: whether it has parameters.
+    Control { plain: bool },
+    /// In an operating system command, such as a window title.
+    System,
+    /// One more character belongs to it.
+    Skip,
+}
+
+const ESC: char = '\u{1b}';
+const BELL: char = '\u{7}';
+const BACKSPACE: char = '\u{8}';
+
+impl Screen {
+    /// Takes in what came.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        self.partial.extend_from_slice(bytes);
+        let bytes = std::mem::take(&mut self.partial);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match std::str::from_utf8(rest) {
+                Ok(text) => {
+                    text.chars().for_each(|it| self.put(it));
+                    rest = &[];
+                }
+                Err(error) => {
+                    let (good, bad) = rest.split_at(error.valid_up_to());
+                    String::from_utf8_lossy(good)
+                        .chars()
+                        .for_each(|it| self.put(it));
+                    let Some(length) = error.error_len() else {
+                        self.partial = bad.to_vec();
+                        return;
+                    };
+                    // Not UTF-8: old gear and line noise. Latin-1 is what a terminal would show.
+                    let (wrong, after) = bad.split_at(length);
+                    wrong.iter().for_each(|it| self.put(char::from(*it)));
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    /// Finished lines, each with its `\n`.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The line the cursor is in.
+    pub(crate) fn line(&self) -> String {
+        self.line.iter().collect()
+    }
+
+    /// How much there is, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len() + self.line.len()
+    }
+
+    /// Forgets everything shown.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.clear_line();
+    }
+
+    /// Forgets the line the cursor is in.
+    pub(crate) fn clear_line(&mut self) {
+        self.line.clear();
+        self.column = 0;
+        self.carriage_return = false;
+    }
+
+    /// The last lines, for a message.
+    pub(crate) fn tail(&self, lines: usize) -> String {
+        let line = self.line();
+        let mut last: Vec<&str> = std::iter::once(line.as_str())
+            .chain(self.text.lines().rev())
+            .map(str::trim_end)
+            .filter(|it| !it.is_empty())
+            .take(lines)
+            .collect();
+        last.reverse();
+        last.join("\n")
+    }
+
+    fn put(&mut self, next: char) {
+        if self.escape != Escape::None {
+            self.escaped(next);
+            return;
+        }
+        if self.carriage_return && !matches!(next, '\n' | '\r' | '\0') {
+            self.carriage_return = false;
+            self.return_carriage();
+        }
+        match next {
+            '\n' => self.end_line(),
+            '\r' => self.carriage_return = true,
+            BACKSPACE => self.back(),
+            ESC => self.escape = Escape::Start,
+            '\t' => self.write('\t'),
+            other if other.is_control() => {}
+            other => self.write(other),
+        }
+    }
+
+    fn end_line(&mut self) {
+        self.text.extend(self.line.drain(..));
+        self.text.push('\n');
+        self.column = 0;
+        self.carriage_return = false;
+    }
+
+    /// To the start of the line; a line of blanks was written to wipe what stood there.
+    fn return_carriage(&mut self) {
+        if self.line.iter().all(|it| *it == ' ') {
+            self.line.clear();
+        }
+        self.column = 0;
+    }
+
+    /// One to the left; a blank at the end of the line was written to wipe what stood there.
+    fn back(&mut self) {
+        if self.column > 0 && self.column == self.line.len() && self.line.last() == Some(&' ') {
+            self.line.pop();
+        }
+        self.column = self.column.saturating_sub(1);
+    }
+
+    fn write(&mut self, next: char) {
+        match self.line.get_mut(self.column) {
+            Some(cell) => *cell = next,
+            None => self.line.push(next),
+        }
+        self.column = self.column.saturating_add(1).min(self.line.len());
+    }
+
+    fn escaped(&mut self, next: char) {
+        self.escape = match (self.escape, next) {
+            (Escape::Start, '[') => Escape::Control { plain: true },
+            (Escape::Start, ']') => Escape::System,
+            (Escape::Start, '(' | ')' | '#' | '%') => Escape::Skip,
+            (Escape::Start | Escape::Skip | Escape::None, _) => Escape::None,
+            (Escape::Control { plain }, 'K') => {
+                if plain {
+                    self.line.truncate(self.column);
+                }
+                Escape::None
+            }
+            (Escape::Control { .. }, '0'..='?') => Escape::Control { plain: false },
+            (Escape::Control { plain }, ' '..='/') => Escape::Control { plain },
+            (Escape::Control { .. }, _) => Escape::None,
+            (Escape::System, BELL) => Escape::None,
+            (Escape::System, ESC) => Escape::Start,
+            (Escape::System, _) => Escape::System,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Screen;
+
+    fn shown(bytes: &[u8]) -> String {
+        let mut whole = Screen::default();
+        whole.feed(bytes);
+        let text = format!("{}{}", whole.text(), whole.line());
+        let mut split = Screen::default();
+        bytes.chunks(1).for_each(|it| split.feed(it));
+        assert_eq!(format!("{}{}", split.text(), split.line()), text);
+        text
+    }
+
+    #[test]
+    fn shows_what_a_terminal_would() {
+        for (bytes, expect) in [
+            (&b"a\r\nb\r\r\nc\n"[..], "a\nb\nc\n"),
+            (b"--More-- \x08\x08\x08\x08\x08\x08\x08\x08\x08         \x08\x08\x08\x08\x08\x08\x08\x08\x08ok", "ok"),
+            (b"<--- More --->\r              \rok", "ok"),
+            (b"\x1b[7m--More--\x1b[m\r\x1b[Kok", "ok"),
+            (b"\x1b[?2004hR1# \x1b[6n\x1b]0;title\x07\x1b(Bx", "R1# x"),
+            (b"ab\x08 \x08c", "ac"),
+            (b"50%\r75%\r99%\r\n", "99%\n"),
+            (b"a\0b\x07c", "abc"),
+            ("größe 5\u{20ac}".as_bytes(), "größe 5€"),
+            (b"caf\xe9 \xff", "café ÿ"),
+        ] {
+            assert_eq!(shown(bytes), expect);
+        }
+    }
+
+    #[test]
+    fn the_tail_is_the_last_lines_that_say_something() {
+        let mut screen = Screen::default();
+        screen.feed(b"1\r\n2\r\n\r\n3\r\nR1# ");
+        assert_eq!(screen.tail(3), "2\n3\nR1#");
+        assert_eq!(screen.tail(9), "1\n2\n3\nR1#");
+    }
+}

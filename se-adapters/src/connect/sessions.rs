@@ -1,0 +1,234 @@
+//! Who talks to which device: sessions that a job keeps between its steps, and one user per console.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use se_dsl::checked::Transport;
+use se_runtime::{Clock, Endpoint, Fault, FaultKind};
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, timeout_at};
+
+use super::place::{Came, Place};
+use crate::device::Device;
+use crate::transcript::Transcript;
+
+/// How long a session that is in another's way may take to log out.
+const LEAVE: Duration = Duration::from_secs(2);
+
+/// What all jobs of a process share: the consoles, each with one user at a time.
+pub struct Connectors {
+    clock: Arc<dyn Clock>,
+    consoles: Slots,
+    jobs: AtomicU64,
+}
+
+impl Connectors {
+    /// With the time that transcripts show.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            consoles: Slots::default(),
+            jobs: AtomicU64::new(0),
+        }
+    }
+}
+
+impl std::fmt::Debug for Connectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connectors")
+    }
+}
+
+/// The sessions of one job.
+///
+/// A console belongs to a step while it runs. Between steps its session stays logged in, until this job
+/// needs it again or another one wants the console: that one logs it out and opens its own.
+pub struct Sessions {
+    shared: Arc<Connectors>,
+    job: u64,
+    /// SSH connections are this job's alone.
+    connections: Slots,
+    transcripts: Mutex<BTreeMap<String, Transcript>>,
+}
+
+impl Sessions {
+    /// None yet.
+    #[must_use]
+    pub fn new(shared: Arc<Connectors>) -> Self {
+        let job = shared.jobs.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared,
+            job,
+            connections: Slots::default(),
+            transcripts: Mutex::default(),
+        }
+    }
+
+    /// A session on `endpoint` that stands at its prompt: the one that is open, or a fresh one.
+    ///
+    /// # Errors
+    /// `timeout` if another job keeps the console busy until `deadline`, and whatever connecting and
+    /// logging in comes to.
+    pub async fn lease(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        deadline: Instant,
+    ) -> Result<Lease, Fault> {
+        let slot = self.slots(endpoint).slot(key(endpoint));
+        let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
+            return Err(Place::new(endpoint).fault(
+                FaultKind::Timeout,
+                "waiting for the console",
+                &Came::Reason("another step kept it busy all the time"),
+                "raise the step's `timeout`, or see which job uses this device",
+            ));
+        };
+        let transcript = self.transcript(endpoint);
+        if let Some(mut open) = slot.take() {
+            if open.job == self.job && open.endpoint == *endpoint {
+                match open.device.ready(deadline).await {
+                    Ok(()) => return Ok(Lease::new(slot, open, true)),
+                    Err(fault) => {
+                        tracing::debug!(connector = endpoint.name, %fault, "reopening a session");
+                    }
+                }
+            } else {
+                open.device.close(deadline.min(Instant::now() + LEAVE)).await;
+            }
+        }
+        let device = super::open(endpoint, &transcript, deadline).await?;
+        let open = Open {
+            job: self.job,
+            endpoint: Arc::clone(endpoint),
+            device,
+        };
+        Ok(Lease::new(slot, open, false))
+    }
+
+    /// Leaves every device; sessions that do not log out until `deadline` are cut off.
+    pub async fn close_all(&self, deadline: Instant) {
+        let slots = [&self.shared.consoles, &self.connections]
+            .into_iter()
+            .flat_map(Slots::all);
+        let closing = slots.map(|slot| async move {
+            let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
+                return;
+            };
+            if let Some(open) = slot.take_if(|it| it.job == self.job) {
+                open.device.close(deadline).await;
+            }
+        });
+        join_all(closing).await;
+        self.shared.consoles.prune();
+        self.connections.prune();
+    }
+
+    /// What went over each connector, by its name.
+    #[must_use]
+    pub fn transcripts(&self) -> BTreeMap<String, Transcript> {
+        lock(&self.transcripts).clone()
+    }
+
+    fn slots(&self, endpoint: &Endpoint) -> &Slots {
+        match endpoint.transport {
+            Transport::Telnet => &self.shared.consoles,
+            Transport::Ssh => &self.connections,
+        }
+    }
+
+    fn transcript(&self, endpoint: &Endpoint) -> Transcript {
+        let new = || Transcript::new(Arc::clone(&self.shared.clock), Place::new(endpoint).mask());
+        lock(&self.transcripts)
+            .entry(endpoint.name.clone())
+            .or_insert_with(new)
+            .clone()
+    }
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sessions({})", self.job)
+    }
+}
+
+/// A session in use. Dropping it closes the session; [`Lease::keep`] keeps it for the next step.
+pub struct Lease {
+    slot: OwnedMutexGuard<Option<Open>>,
+    open: Open,
+    reused: bool,
+}
+
+impl Lease {
+    fn new(slot: OwnedMutexGuard<Option<Open>>, open: Open, reused: bool) -> Self {
+        Self { slot, open, reused }
+    }
+
+    /// The device.
+    pub fn device(&mut self) -> &mut dyn Device {
+        self.open.device.as_mut()
+    }
+
+    /// Whether an earlier step opened it: it may have broken since.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Keeps the session open for the next step.
+    pub fn keep(self) {
+        let Self { mut slot, open, .. } = self;
+        *slot = Some(open);
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lease({})", self.open.endpoint.name)
+    }
+}
+
+struct Open {
+    job: u64,
+    endpoint: Arc<Endpoint>,
+    device: Box<dyn Device>,
+}
+
+type Slot = Arc<tokio::sync::Mutex<Option<Open>>>;
+
+/// Places that one session may be in.
+#[derive(Default)]
+struct Slots(Mutex<BTreeMap<String, Slot>>);
+
+impl Slots {
+    fn slot(&self, key: String) -> Slot {
+        Arc::clone(lock(&self.0).entry(key).or_default())
+    }
+
+    fn all(&self) -> Vec<Slot> {
+        lock(&self.0).values().cloned().collect()
+    }
+
+    /// Forgets places that nobody uses.
+    fn prune(&self) {
+        lock(&self.0).retain(|_, slot| {
+            Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|open| open.is_some())
+        });
+    }
+}
+
+/// A console is a place, whoever calls it what; SSH connections are told apart by connector.
+fn key(endpoint: &Endpoint) -> String {
+    let address = format!("{}:{}", endpoint.host, endpoint.port);
+    match endpoint.transport {
+        Transport::Telnet => address,
+        Transport::Ssh => format!("{}@{address}", endpoint.name),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,129 @@
+//! The bytes of one session: a telnet or raw TCP connection, or the shell channel of an SSH connection.
+
+use std::collections::VecDeque;
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use russh::ChannelMsg;
+use tokio::net::TcpStream;
+use tokio_util::codec::Framed;
+
+use super::ssh::Connection;
+use super::telnet::{Frame, Negotiation, Telnet};
+
+/// Ctrl-C.
+const INTERRUPT: u8 = 3;
+
+pub(crate) enum Wire {
+    Telnet(Box<TelnetWire>),
+    Shell(Box<ShellWire>),
+}
+
+pub(crate) struct TelnetWire {
+    framed: Framed<TcpStream, Telnet>,
+    negotiation: Negotiation,
+    /// Answers that are not sent yet: they survive a dropped `receive`.
+    answers: VecDeque<Frame>,
+}
+
+pub(crate) struct ShellWire {
+    channel: russh::Channel<russh::client::Msg>,
+    /// The channel lives as long as its connection.
+    _connection: Connection,
+}
+
+impl Wire {
+    pub(crate) fn telnet(stream: TcpStream) -> Self {
+        Self::Telnet(Box::new(TelnetWire {
+            framed: Framed::new(stream, Telnet::default()),
+            negotiation: Negotiation::default(),
+            answers: VecDeque::new(),
+        }))
+    }
+
+    pub(crate) fn shell(
+        channel: russh::Channel<russh::client::Msg>,
+        connection: Connection,
+    ) -> Self {
+        Self::Shell(Box::new(ShellWire {
+            channel,
+            _connection: connection,
+        }))
+    }
+
+    /// The next bytes; nothing when the other side has closed. Cancel safe.
+    pub(crate) async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        match self {
+            Self::Telnet(wire) => wire.receive().await,
+            Self::Shell(wire) => Ok(wire.receive().await),
+        }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let bytes = Bytes::copy_from_slice(bytes);
+        match self {
+            Self::Telnet(wire) => wire.framed.send(Frame::Data(bytes)).await,
+            Self::Shell(wire) => {
+                let sent = wire.channel.data_bytes(bytes).await;
+                sent.map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))
+            }
+        }
+    }
+
+    /// Stops what runs, as far as that goes without waiting: the connection is about to be dropped.
+    pub(crate) fn interrupt(&mut self) {
+        match self {
+            Self::Telnet(wire) => {
+                let stream = wire.framed.get_ref();
+                // Unread bytes would turn the close into a reset, and the Ctrl-C could be lost with it.
+                let mut unread = [0; 16 * 1024];
+                for _ in 0..64 {
+                    if !matches!(stream.try_read(&mut unread), Ok(length) if length > 0) {
+                        break;
+                    }
+                }
+                if let Err(error) = stream.try_write(&[INTERRUPT]) {
+                    tracing::debug!(%error, "no Ctrl-C before closing a console");
+                }
+            }
+            Self::Shell(wire) => {
+                let interrupt = wire.channel.data_bytes(Bytes::from_static(&[INTERRUPT]));
+                if interrupt.now_or_never().is_none() {
+                    tracing::debug!("no Ctrl-C before closing a shell: its channel is full");
+                }
+            }
+        }
+    }
+}
+
+impl TelnetWire {
+    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            while let Some(answer) = self.answers.front() {
+                self.framed.feed(answer.clone()).await?;
+                self.answers.pop_front();
+            }
+            self.framed.flush().await?;
+            match self.framed.next().await.transpose()? {
+                Some(Frame::Data(data)) => return Ok(Some(data)),
+                Some(other) => self.answers.extend(self.negotiation.answer(&other)),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl ShellWire {
+    async fn receive(&mut self) -> Option<Bytes> {
+        loop {
+            match self.channel.wait().await {
+                Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => {
+                    return Some(data);
+                }
+                Some(ChannelMsg::Eof | ChannelMsg::Close) | None => return None,
+                Some(_) => {}
+            }
+        }
+    }
+}

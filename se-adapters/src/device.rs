@@ -1,0 +1,129 @@
+//! Devices: what a connector reaches, and the four primitives that use one.
+
+mod actions;
+
+use std::path::PathBuf;
+
+use futures_util::future::BoxFuture;
+use regex::Regex;
+use se_runtime::Fault;
+use tokio::time::Instant;
+
+pub use actions::{bounce, collect, copy, exec};
+
+/// A session on a device, logged in and idle between calls.
+///
+/// # Contract
+/// - Every method ends at its `deadline`, with a `timeout` fault that shows the last lines.
+/// - A method that returned a fault leaves a session of unknown state: drop it.
+/// - Dropping the future of a method stops what runs (Ctrl-C, or a signal over SSH) at once and closes
+///   the connection; the next session finds the device usable.
+/// - No fault shows the connector's username, password or enable password.
+pub trait Device: Send {
+    /// Makes sure that the device answers and stands at its command prompt, privileged where it can be.
+    fn ready(&mut self, deadline: Instant) -> BoxFuture<'_, Result<(), Fault>>;
+
+    /// Runs a command or several lines.
+    fn run<'a>(
+        &'a mut self,
+        task: &'a Task,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Reply, Fault>>;
+
+    /// Puts a file on the device.
+    fn put<'a>(
+        &'a mut self,
+        file: &'a Payload,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Stored, Fault>>;
+
+    /// Leaves the device as it was found, as far as that goes within `deadline`.
+    fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()>;
+}
+
+/// Lines to run.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    /// One command, or several lines: in one shell (unix), or one after the other (everything else).
+    pub text: String,
+    /// What to reply when the device asks, in order.
+    pub answers: Vec<Answer>,
+    /// Send the lines after one that the device rejected. A shell decides that for itself (`set -e`).
+    pub keep_going: bool,
+}
+
+impl Task {
+    /// One command, or several lines, that ask for nothing.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The first line, for messages.
+    pub(crate) fn title(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+}
+
+/// A question and its reply.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What the device asks, on the line where it waits.
+    pub prompt: Question,
+    /// What to type.
+    pub reply: String,
+}
+
+/// How a question is recognised.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// The line holds this text.
+    Text(String),
+    /// The line matches; written `~ regex`.
+    Pattern(Regex),
+}
+
+impl Question {
+    /// Whether `line` asks it.
+    #[must_use]
+    pub fn is_asked(&self, line: &str) -> bool {
+        match self {
+            Self::Text(text) => line.contains(text.as_str()),
+            Self::Pattern(pattern) => pattern.is_match(line),
+        }
+    }
+}
+
+/// What a device said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// What it printed: lines end in `\n`, the last one has no end; no echo, no prompt, no control characters.
+    pub text: String,
+    /// Exit status, where the device has one.
+    pub exit_code: Option<i32>,
+    /// What the device said was wrong.
+    pub error: Option<String>,
+}
+
+/// A file to put on a device.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// Where it is here.
+    pub source: PathBuf,
+    /// Where it goes on the device.
+    pub dest: String,
+    /// Permissions, where they are to be set.
+    pub mode: Option<u32>,
+}
+
+/// A file that is on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its size.
+    pub bytes: u64,
+    /// Lower-case hex digest of what was sent, equal to the copy's where the device could tell.
+    pub sha256: String,
+}
