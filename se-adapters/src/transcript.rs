@@ -115,7 +115,12 @@ impl Transcript {
         if cut {
             text.push_str("(older lines were cut)\n");
         }
-        for Entry { at, way, text: line } in entries {
+        for Entry {
+            at,
+            way,
+            text: line,
+        } in entries
+        {
             let sign = match way {
                 Way::Sent => '>',
                 Way::Received => '<',
@@ -193,7 +198,13 @@ mod tests {
         transcript.sent("show hunter2\r");
         transcript.note("closed");
         let zero = "1970-01-01T00:00:00.000000Z";
-        let expect = ["< User: ***", "< Password: ", "> ***", "> show ***", "| closed"];
+        let expect = [
+            "< User: ***",
+            "< Password: ",
+            "> ***",
+            "> show ***",
+            "| closed",
+        ];
         let expect: String = expect.iter().map(|it| format!("{zero} {it}\n")).collect();
         assert_eq!(transcript.to_text(), expect);
     }

@@ -106,7 +106,10 @@ impl FrrLab {
     ///
     /// # Panics
     /// If not: the message says what to install.
-    #[expect(clippy::panic, reason = "a test that cannot run must fail, and say why")]
+    #[expect(
+        clippy::panic,
+        reason = "a test that cannot run must fail, and say why"
+    )]
     pub fn require() {
         let missing = NEEDS.iter().filter(|(_, file)| !Path::new(file).exists());
         let missing: Vec<&str> = missing.map(|(package, _)| *package).collect();
@@ -119,7 +122,10 @@ impl FrrLab {
         }
         let root = std::fs::read_to_string("/proc/self/status")
             .is_ok_and(|it| it.lines().any(|it| it.starts_with("Uid:\t0\t")));
-        assert!(root, "the device tests make network namespaces: run them as root");
+        assert!(
+            root,
+            "the device tests make network namespaces: run them as root"
+        );
     }
 
     /// Where everything listens.
@@ -170,7 +176,9 @@ impl FrrLab {
                 command.args(["netns", "exec", name]);
                 command.arg(format!("/usr/lib/frr/{daemon}"));
                 command.arg("-f").arg(folder.join(format!("{daemon}.conf")));
-                command.arg("-i").arg(folder.join(format!("run/{daemon}.pid")));
+                command
+                    .arg("-i")
+                    .arg(folder.join(format!("run/{daemon}.pid")));
                 command.arg("-z").arg(folder.join("run/zserv.api"));
                 command.arg("--vty_socket").arg(folder.join("run"));
                 command.args(["-A", "127.0.0.1", "-P", port, "-u", "frr", "-g", "frr"]);
@@ -182,9 +190,11 @@ impl FrrLab {
             let outside = [self.ports.zebra, self.ports.ospfd];
             for (outer, inner) in outside.into_iter().zip(["2601", "2604"]) {
                 let port = outer.get(at).copied().unwrap_or_default();
-                let inner = format!("EXEC:ip netns exec {name} socat STDIO TCP\\:127.0.0.1\\:{inner}");
+                let inner =
+                    format!("EXEC:ip netns exec {name} socat STDIO TCP\\:127.0.0.1\\:{inner}");
                 let outer = format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork");
-                self.processes.start(Command::new("socat").args([outer, inner]))?;
+                self.processes
+                    .start(Command::new("socat").args([outer, inner]))?;
             }
         }
         Ok(())
@@ -225,7 +235,8 @@ impl FrrLab {
         let file = folder.join("ser2net.yaml");
         std::fs::write(&file, config::ser2net(&self.ports, &terminals))?;
         let mut ser2net = Command::new("ser2net");
-        self.processes.start(ser2net.args(["-n", "-u", "-d", "-c"]).arg(&file))?;
+        self.processes
+            .start(ser2net.args(["-n", "-u", "-d", "-c"]).arg(&file))?;
         let port = self.ports.linux_console;
         until("ser2net to listen", || config::is_listening(port))
     }
@@ -250,7 +261,8 @@ impl FrrLab {
             let file = folder.join(format!("sshd_{port}"));
             std::fs::write(&file, config::sshd(port, &folder, command.as_deref()))?;
             let mut sshd = Command::new("/usr/sbin/sshd");
-            self.processes.start(sshd.args(["-D", "-e", "-f"]).arg(&file))?;
+            self.processes
+                .start(sshd.args(["-D", "-e", "-f"]).arg(&file))?;
             until("sshd to listen", || config::is_listening(port))?;
         }
         Ok(())

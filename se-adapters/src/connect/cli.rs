@@ -27,7 +27,9 @@ const QUIET_NOISE: Duration = Duration::from_millis(1000);
 const QUIET_QUESTION: Duration = Duration::from_secs(3);
 
 static QUESTION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)(\[confirm\]|\[(yes/no|y/n)\]\s*:?|\((yes/no|y/n)\)\s*[:?]?|\?\s*(\[[^\]]*\])?\s*:?|\bpassword:|\]:)\s*$")
+    pattern(
+        r"(?i)(\[confirm\]|\[(yes/no|y/n)\]\s*:?|\((yes/no|y/n)\)\s*[:?]?|\?\s*(\[[^\]]*\])?\s*:?|\bpassword:|\]:)\s*$",
+    )
 });
 
 /// A session at a command line.
@@ -103,14 +105,21 @@ impl Cli {
         let until = self.prompt_deadline(deadline);
         self.console.screen.clear();
         self.console.type_line("enable", until).await?;
-        let asked = self.console.wait(until, password_or_prompt(&self.prompt)).await?;
+        let asked = self
+            .console
+            .wait(until, password_or_prompt(&self.prompt))
+            .await?;
         let shown = match asked {
             Some(EnableSeen::Prompt(shown)) => shown,
             Some(EnableSeen::Password) => match self.endpoint.enable_password.clone() {
                 Some(secret) => {
                     self.console.screen.clear();
                     self.console.type_secret(&secret, until).await?;
-                    match self.console.wait(until, password_or_prompt(&self.prompt)).await? {
+                    match self
+                        .console
+                        .wait(until, password_or_prompt(&self.prompt))
+                        .await?
+                    {
                         Some(EnableSeen::Prompt(shown)) if shown.mode != Mode::User => shown,
                         Some(EnableSeen::Prompt(_) | EnableSeen::Password) => {
                             return Err(self.enable_refused());
@@ -132,7 +141,11 @@ impl Cli {
         self.console.press(b"\x03", until).await?;
         for _ in 0..4 {
             let soon = until.min(Instant::now() + Duration::from_millis(1000));
-            match self.console.wait(soon, password_or_prompt(&self.prompt)).await? {
+            match self
+                .console
+                .wait(soon, password_or_prompt(&self.prompt))
+                .await?
+            {
                 Some(EnableSeen::Prompt(_)) => return Ok(()),
                 Some(EnableSeen::Password) | None => {
                     self.console.screen.clear();
@@ -220,10 +233,7 @@ impl Cli {
         self.console.fault(
             FaultKind::Validation,
             &format!("`{command}` waits for a reply"),
-            &format!(
-                "add {{prompt: {:?}, reply: …}} to `answers`",
-                line.trim()
-            ),
+            &format!("add {{prompt: {:?}, reply: …}} to `answers`", line.trim()),
         )
     }
 
@@ -243,7 +253,9 @@ impl Cli {
             };
             printed.push(text);
             if let Some(error) = error {
-                reply.error.get_or_insert(format!("`{}`: {error}", line.trim()));
+                reply
+                    .error
+                    .get_or_insert(format!("`{}`: {error}", line.trim()));
                 if !task.keep_going {
                     break;
                 }
@@ -259,9 +271,13 @@ impl Cli {
         self.console.set_busy(true);
         self.console.screen.clear();
         self.console.press(b"\r", deadline).await?;
-        let entered =
-            login::reach_prompt(&mut self.console, &mut self.prompt, &self.endpoint, deadline)
-                .await?;
+        let entered = login::reach_prompt(
+            &mut self.console,
+            &mut self.prompt,
+            &self.endpoint,
+            deadline,
+        )
+        .await?;
         self.logged_in |= entered.logged_in;
         self.become_privileged(entered.shown, deadline).await?;
         self.console.set_busy(false);

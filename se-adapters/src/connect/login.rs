@@ -34,8 +34,9 @@ static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?im)^.*(% ?bad (passwords|secrets)|login invalid|authentication fail|login incorrect|login failed|access denied|permission denied|password required, but none set).*$",
     )
 });
-static ASKS_FOR_A_SECRET: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\b(passcode|token|pin|otp|code|secret|user|login|pass).*[:?]\s*$"));
+static ASKS_FOR_A_SECRET: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\b(passcode|token|pin|otp|code|secret|user|login|pass).*[:?]\s*$")
+});
 
 /// How the console was entered.
 #[derive(Clone, Debug)]
@@ -72,7 +73,9 @@ pub(crate) async fn reach_prompt(
     let mut until = deadline.min(Instant::now() + endpoint.timeout);
     loop {
         let seen = console
-            .wait(quiet_until.min(until), |screen| look(screen, prompt, &login))
+            .wait(quiet_until.min(until), |screen| {
+                look(screen, prompt, &login)
+            })
             .await
             .map_err(|fault| login.at_end(console, fault))?;
         match seen {
@@ -188,7 +191,10 @@ impl Login<'_> {
         console.fault(
             FaultKind::Authentication,
             &format!("the device asks for a {what} and the connector gives none"),
-            &format!("set {keys} of connector `{}` in connectors.yaml", self.endpoint.name),
+            &format!(
+                "set {keys} of connector `{}` in connectors.yaml",
+                self.endpoint.name
+            ),
         )
     }
 
@@ -225,7 +231,8 @@ impl Login<'_> {
 
     /// A device that hangs up after refusing a login has refused it.
     fn at_end(&self, console: &Console, fault: Fault) -> Fault {
-        let refused = REFUSED.is_match(console.screen.text()) || REFUSED.is_match(&console.screen.line());
+        let refused =
+            REFUSED.is_match(console.screen.text()) || REFUSED.is_match(&console.screen.line());
         if fault.kind == FaultKind::Communication && (refused || self.passwords > 0) {
             self.refused(console)
         } else {

@@ -98,9 +98,9 @@ fn squeezed(text: &str) -> String {
 fn drop_syslog(lines: &mut Vec<&str>, prompt: &Prompt) {
     let noise = |line: &str| {
         is_syslog(line)
-            || line
-                .split_once(['#', '>'])
-                .is_some_and(|(base, rest)| is_syslog(rest) && is_known_prompt(&format!("{base}#"), prompt))
+            || line.split_once(['#', '>']).is_some_and(|(base, rest)| {
+                is_syslog(rest) && is_known_prompt(&format!("{base}#"), prompt)
+            })
     };
     let noisy: Vec<bool> = lines.iter().map(|it| noise(it)).collect();
     if !noisy.contains(&true) {
@@ -124,12 +124,36 @@ mod tests {
             ("R1#show clock\n12:00\n", "show clock", "12:00"),
             ("12:00\n", "show clock", "12:00"),
             ("show clock\n\n a\n\n", "show clock", "\n a"),
-            ("R1#$nded A-VERY-LONG-NAME\nok\n", "ip access-list extended A-VERY-LONG-NAME", "ok"),
-            ("show ip ospf nei\nghbor\nok\n", "show ip ospf neighbor", "ok"),
-            (&format!("\n{log}\nR1#show clock\n12:00\n"), "show clock", "12:00"),
-            (&format!("show clock\n12:{log}\n"), "show clock", &format!("12:{log}")),
-            (&format!("show clock\n{log}\n12:00\nR1#\n{log}\n"), "show clock", "12:00"),
-            (&format!("show clock\n12:00\nR1#{log}\n"), "show clock", "12:00"),
+            (
+                "R1#$nded A-VERY-LONG-NAME\nok\n",
+                "ip access-list extended A-VERY-LONG-NAME",
+                "ok",
+            ),
+            (
+                "show ip ospf nei\nghbor\nok\n",
+                "show ip ospf neighbor",
+                "ok",
+            ),
+            (
+                &format!("\n{log}\nR1#show clock\n12:00\n"),
+                "show clock",
+                "12:00",
+            ),
+            (
+                &format!("show clock\n12:{log}\n"),
+                "show clock",
+                &format!("12:{log}"),
+            ),
+            (
+                &format!("show clock\n{log}\n12:00\nR1#\n{log}\n"),
+                "show clock",
+                "12:00",
+            ),
+            (
+                &format!("show clock\n12:00\nR1#{log}\n"),
+                "show clock",
+                "12:00",
+            ),
             (&format!("show logging\n{log}\n"), "show logging", log),
         ] {
             assert_eq!(answer(shown, command, &prompt), expect, "{shown:?}");
@@ -139,9 +163,18 @@ mod tests {
     #[test]
     fn syslog_lines_have_a_shape_of_their_own() {
         for (line, expect) in [
-            ("*Nov 23 21:00:01.123: %LINK-3-UPDOWN: Interface Gi0/1, changed state to up", true),
-            ("000123: Nov 23 21:00:01.123 UTC: %OSPF-5-ADJCHG: Process 1", true),
-            ("%LINEPROTO-5-UPDOWN: Line protocol on Interface Gi0/1", true),
+            (
+                "*Nov 23 21:00:01.123: %LINK-3-UPDOWN: Interface Gi0/1, changed state to up",
+                true,
+            ),
+            (
+                "000123: Nov 23 21:00:01.123 UTC: %OSPF-5-ADJCHG: Process 1",
+                true,
+            ),
+            (
+                "%LINEPROTO-5-UPDOWN: Line protocol on Interface Gi0/1",
+                true,
+            ),
             ("2026 Nov 23 21:00:01 sw01 %ETHPORT-5-IF_UP: up", false),
             ("% Invalid input detected at '^' marker.", false),
             ("1  default  active", false),
@@ -153,10 +186,19 @@ mod tests {
     #[test]
     fn errors_are_read_at_line_start_only() {
         for (output, expect) in [
-            ("  ^\n% Invalid input detected at '^' marker.\n", Some("% Invalid input detected at '^' marker.")),
-            ("% [OSPF] Unknown command: show bogus", Some("% [OSPF] Unknown command: show bogus")),
+            (
+                "  ^\n% Invalid input detected at '^' marker.\n",
+                Some("% Invalid input detected at '^' marker."),
+            ),
+            (
+                "% [OSPF] Unknown command: show bogus",
+                Some("% [OSPF] Unknown command: show bogus"),
+            ),
             ("% Command incomplete.", Some("% Command incomplete.")),
-            ("% 10.0.0.0 overlaps with Loopback0", Some("% 10.0.0.0 overlaps with Loopback0")),
+            (
+                "% 10.0.0.0 overlaps with Loopback0",
+                Some("% 10.0.0.0 overlaps with Loopback0"),
+            ),
             ("description % Invalid input", None),
             ("% OSPF is not running", None),
             ("Error: no such thing", Some("Error: no such thing")),

@@ -36,12 +36,20 @@ impl Place {
     }
 
     /// A fault that says what was tried, what came back, and what to check.
-    pub(crate) fn fault(&self, kind: FaultKind, tried: &str, came: &Came<'_>, check: &str) -> Fault {
+    pub(crate) fn fault(
+        &self,
+        kind: FaultKind,
+        tried: &str,
+        came: &Came<'_>,
+        check: &str,
+    ) -> Fault {
         let came = match came {
             Came::Nothing => "nothing came back".to_owned(),
             Came::Reason(reason) => self.mask.mask_text(reason),
             Came::Lines(lines) if lines.trim().is_empty() => "nothing came back".to_owned(),
-            Came::Lines(lines) => format!("it said last:\n{}", indented(&self.mask.mask_text(lines))),
+            Came::Lines(lines) => {
+                format!("it said last:\n{}", indented(&self.mask.mask_text(lines)))
+            }
         };
         let tried = self.mask.mask_text(tried);
         let end = if came.contains('\n') { "\n" } else { "; " };

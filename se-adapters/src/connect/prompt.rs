@@ -171,7 +171,10 @@ mod tests {
             ("R1# ", Some(("R1", Mode::Privileged))),
             ("R1(config)# ", Some(("R1", Mode::Config))),
             ("R1(config-if)#", Some(("R1", Mode::Config))),
-            ("RP/0/RP0/CPU0:xr1#", Some(("RP/0/RP0/CPU0:xr1", Mode::Privileged))),
+            (
+                "RP/0/RP0/CPU0:xr1#",
+                Some(("RP/0/RP0/CPU0:xr1", Mode::Privileged)),
+            ),
             ("asa/pri/act#", Some(("asa/pri/act", Mode::Privileged))),
             ("R1#show version", None),
             ("interface eth0 #", None),
@@ -193,8 +196,14 @@ mod tests {
         assert!(known("R1", "R1#"));
         assert!(known("R1#", "R1>"));
         assert!(!known("R1", "R2#"));
-        assert!(known("a-very-long-host-name-of-a-router", "a-very-long-host-nam(config)#"));
-        assert!(!known("a-very-long-host-name-of-a-router", "a-very(config)#"));
+        assert!(known(
+            "a-very-long-host-name-of-a-router",
+            "a-very-long-host-nam(config)#"
+        ));
+        assert!(!known(
+            "a-very-long-host-name-of-a-router",
+            "a-very(config)#"
+        ));
     }
 
     #[test]
@@ -210,7 +219,10 @@ mod tests {
                 "Would you like to enter the initial configuration dialog? [yes/no]: ",
                 Some(Cue::InitialDialog),
             ),
-            ("Would you like to terminate autoinstall? [yes]: ", Some(Cue::Autoinstall)),
+            (
+                "Would you like to terminate autoinstall? [yes]: ",
+                Some(Cue::Autoinstall),
+            ),
             ("Username: ", Some(Cue::Username)),
             ("linux-1 login: ", Some(Cue::Username)),
             ("Password: ", Some(Cue::Password)),

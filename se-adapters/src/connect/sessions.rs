@@ -73,11 +73,7 @@ impl Sessions {
     /// # Errors
     /// `timeout` if another job keeps the console busy until `deadline`, and whatever connecting and
     /// logging in comes to.
-    pub async fn lease(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        deadline: Instant,
-    ) -> Result<Lease, Fault> {
+    pub async fn lease(&self, endpoint: &Arc<Endpoint>, deadline: Instant) -> Result<Lease, Fault> {
         let slot = self.slots(endpoint).slot(key(endpoint));
         let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
             return Err(Place::new(endpoint).fault(
@@ -97,7 +93,9 @@ impl Sessions {
                     }
                 }
             } else {
-                open.device.close(deadline.min(Instant::now() + LEAVE)).await;
+                open.device
+                    .close(deadline.min(Instant::now() + LEAVE))
+                    .await;
             }
         }
         let device = super::open(endpoint, &transcript, deadline).await?;

@@ -16,8 +16,11 @@ use super::place::{Came, Place};
 /// Key exchanges that old devices are limited to; offered last, so that nobody else uses them.
 const OLD_KEX: [kex::Name; 3] = [kex::DH_G14_SHA1, kex::DH_GEX_SHA1, kex::DH_G1_SHA1];
 /// Ciphers that old devices are limited to; offered last.
-const OLD_CIPHERS: [cipher::Name; 3] =
-    [cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC];
+const OLD_CIPHERS: [cipher::Name; 3] = [
+    cipher::AES_256_CBC,
+    cipher::AES_192_CBC,
+    cipher::AES_128_CBC,
+];
 /// Message digests that old devices are limited to; offered last.
 const OLD_MACS: [mac::Name; 2] = [mac::HMAC_SHA1, mac::HMAC_SHA1_ETM];
 

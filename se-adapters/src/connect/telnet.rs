@@ -321,10 +321,7 @@ mod tests {
         );
         assert_eq!(
             decode(&[b"\xff\xfa\x18\x01\xff\xff\xff\xf0x"]),
-            [
-                Frame::Sub(24, Bytes::from_static(b"\x01\xff")),
-                data(b"x")
-            ]
+            [Frame::Sub(24, Bytes::from_static(b"\x01\xff")), data(b"x")]
         );
     }
 

@@ -140,7 +140,9 @@ pub async fn copy(sessions: &Sessions, call: &Call, source: &Path) -> Outcome {
 /// interface; and whatever reaching the device comes to.
 pub async fn bounce(sessions: &Sessions, call: &Call) -> Outcome {
     let (Some(device), Some(interface)) = (text(call, "device"), text(call, "interface")) else {
-        return Err(invalid("`cml.bounce_interface` needs `device` and `interface`"));
+        return Err(invalid(
+            "`cml.bounce_interface` needs `device` and `interface`",
+        ));
     };
     let mut endpoint = call.endpoints.get(device)?;
     if let Some(port) = port(call, "serial_port")? {
@@ -186,7 +188,9 @@ fn port(call: &Call, name: &str) -> Result<Option<u16>, Fault> {
     };
     let port = value.as_u64().and_then(|it| u16::try_from(it).ok());
     let Some(port) = port.filter(|it| *it != 0) else {
-        return Err(invalid(&format!("`{name}` is {value}, which is no TCP port")));
+        return Err(invalid(&format!(
+            "`{name}` is {value}, which is no TCP port"
+        )));
     };
     Ok(Some(port))
 }
@@ -247,7 +251,9 @@ fn failure(reply: &Reply) -> Option<String> {
 fn rejected(endpoint: &Endpoint, task: &Task, reply: &Reply, error: &str) -> Fault {
     use crate::connect::{Came, Place};
     let all: Vec<&str> = reply.text.lines().collect();
-    let last = all.get(all.len().saturating_sub(LINES_SHOWN)..).unwrap_or(&all);
+    let last = all
+        .get(all.len().saturating_sub(LINES_SHOWN)..)
+        .unwrap_or(&all);
     Place::new(endpoint).fault(
         FaultKind::Validation,
         &format!("`{}` failed: {error}", task.title()),

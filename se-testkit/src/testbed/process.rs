@@ -49,7 +49,10 @@ pub(super) fn run(command: &mut Command) -> io::Result<()> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.trim();
-    Err(io::Error::other(format!("{command:?}: {}: {said}", output.status)))
+    Err(io::Error::other(format!(
+        "{command:?}: {}: {said}",
+        output.status
+    )))
 }
 
 /// Looks again and again until it is so.

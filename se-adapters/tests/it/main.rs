@@ -1,0 +1,6 @@
+//! Connectors against real devices: FRRouting, ser2net, OpenSSH; and against servers that misbehave.
+
+mod bench;
+mod console;
+mod frr;
+mod ssh;
