@@ -1,5 +1,27 @@
 //! Pods and devices: what the engine's actions do in the world.
+//!
+//! Read in this order: [`PodActions`] is what a job calls; [`Worker`] says where its pod is, [`Registry`]
+//! which adapter drives it, [`PodAdapter`] what an adapter can do with labs. Steps on devices go to
+//! [`device`], over the sessions of [`connect`], which a [`transcript`] records.
 
+mod cml;
 pub mod connect;
+mod deadline;
 pub mod device;
+mod files;
+mod lab;
+mod pod;
+mod registry;
 pub mod transcript;
+mod worker;
+
+pub use deadline::Deadline;
+pub use files::{ContentFiles, FilesIn};
+pub use lab::resolve::LabSource;
+pub use lab::{
+    Answer, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId, NodeState,
+    NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
+};
+pub use pod::{PodActions, PodOptions};
+pub use registry::{Mismatch, Registry, Selected};
+pub use worker::{Fingerprint, Trust, Worker};
