@@ -192,7 +192,8 @@ impl Job {
         span: Span,
     ) -> Self {
         let short = uses.name.rsplit('.').next().unwrap_or(uses.name);
-        let id = StepId::parse(short).expect("names of the catalogue fit the grammar of step names");
+        let id =
+            StepId::parse(short).expect("names of the catalogue fit the grammar of step names");
         let mut reads = Reads::new();
         for template in with.values().chain(&target) {
             reads.extend(&template.reads());

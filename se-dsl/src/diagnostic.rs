@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use crate::source::{Sources, Span};
 
-mod codes;
+pub(crate) mod codes;
+mod render;
 
 pub use codes::{Code, explain};
+pub use render::{Format, render};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -98,6 +100,16 @@ impl Diagnostics {
         self.all.push(diagnostic);
     }
 
+    /// How many there are, of whatever severity.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Forgets all but the first `len`.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.all.truncate(len);
+    }
+
     /// Puts them in order and drops repetitions. Called once, by [`crate::check`].
     pub(crate) fn finish(mut self) -> Self {
         let key = |it: &Diagnostic| (it.span, it.severity, it.code);
@@ -132,6 +144,40 @@ impl Diagnostics {
 }
 
 impl Diagnostic {
+    pub(crate) fn new(
+        code: Code,
+        severity: Severity,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            span,
+            help: help.into(),
+            related: Vec::new(),
+            edits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn error(
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Self::new(code, Severity::Error, span, message, help)
+    }
+
+    #[must_use]
+    pub(crate) fn related(mut self, span: Span, message: impl Into<String>) -> Self {
+        let message = message.into();
+        self.related.push(Related { span, message });
+        self
+    }
+
     /// With lines and columns.
     #[must_use]
     pub fn located(&self, sources: &Sources) -> Located {
@@ -148,4 +194,14 @@ impl Diagnostic {
             end_column: at.end_column,
         }
     }
+}
+
+/// The name among `known` that `name` is probably a slip of.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    known
+        .map(|it| (strsim::damerau_levenshtein(&lower, &it.to_lowercase()), it))
+        .filter(|(distance, it)| *distance <= 1 + name.chars().count().min(it.chars().count()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, it)| it)
 }

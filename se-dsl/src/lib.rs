@@ -1,10 +1,25 @@
 //! The ScenarioEngine language: the text of a package in, a checked package and diagnostics out.
 //!
 //! Pure: no I/O, no clock, no randomness. The way through is one function, [`check`].
+//!
+//! ```
+//! use se_dsl::{Options, Sources, check};
+//!
+//! let mut sources = Sources::new();
+//! sources.add("PAv1/manifest.yaml", "format_version: PAv1\nname: x\nversion: 1\npod_type: nonne\n");
+//! let outcome = check(&sources, Options::default());
+//! assert!(outcome.checked.is_none());
+//! let first = &outcome.diagnostics.located(&sources)[1];
+//! assert_eq!(first.message, "pod_type cannot be `nonne`");
+//! assert_eq!((first.line, first.column), (4, 11));
+//! ```
 
 pub mod catalog;
+mod check;
 pub mod checked;
+mod decode;
 pub mod diagnostic;
+mod document;
 pub mod expr;
 pub mod pattern;
 mod source;
@@ -32,9 +47,13 @@ pub struct Options {
 
 /// Reads and checks a whole package: every problem at once.
 #[must_use]
-pub fn check(_sources: &Sources, _options: Options) -> Outcome {
+pub fn check(sources: &Sources, options: Options) -> Outcome {
+    let sink = decode::Sink::new(sources, options);
+    let documents = document::read(&sink);
+    let checked = check::package(&sink, documents);
+    let diagnostics = sink.into_diagnostics();
     Outcome {
-        checked: None,
-        diagnostics: Diagnostics::new().finish(),
+        checked: checked.filter(|_| !diagnostics.has_errors()),
+        diagnostics,
     }
 }

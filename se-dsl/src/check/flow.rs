@@ -1,0 +1,235 @@
+//! What steps read was captured before; `needs` names steps and goes in no circle.
+
+use super::Package;
+use super::job::DraftedStep;
+use super::step::place;
+use crate::catalog::Effect;
+use crate::checked::OnError;
+use crate::diagnostic::codes::flow;
+use crate::document::Input;
+use crate::source::Span;
+
+/// A path that some step writes.
+struct Written {
+    path: Vec<String>,
+    step: usize,
+    span: Span,
+    /// Whether the step has a `when`.
+    maybe: bool,
+}
+
+impl Package<'_, '_> {
+    pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
+        let written = written(steps);
+        self.shadowed(&written, steps);
+        // A step that could not be read may capture anything.
+        if steps.iter().all(|step| step.doc.head.is_some()) {
+            for (at, step) in steps.iter().enumerate() {
+                for input in step.doc.with.iter().chain(&step.doc.target) {
+                    self.reads(input, at, &written, true);
+                }
+                if let Some(when) = &step.doc.when {
+                    // Null is false there, so a skipped capture is no surprise.
+                    self.reads(when, at, &written, false);
+                }
+            }
+        }
+        self.needs(steps);
+    }
+
+    fn reads(&self, input: &Input, step: usize, written: &[Written], tell_maybe: bool) {
+        let Some(template) = &input.template else {
+            return;
+        };
+        for path in template.reads().vars().filter(|path| !path.is_empty()) {
+            let name = path.join(".");
+            let place = || place(&input.node, &format!("vars.{name}"));
+            let writers = || {
+                let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
+                written.iter().filter(touches)
+            };
+            let mut earlier = writers().filter(|it| it.step < step).peekable();
+            if earlier.peek().is_none() {
+                self.sink.push(match writers().next() {
+                    Some(later) => flow::later_variable(place(), &name, later.span),
+                    None => flow::unknown_variable(place(), &name, &names(written, step)),
+                });
+            } else if tell_maybe && earlier.clone().all(|it| it.maybe) {
+                if let Some(capture) = earlier.next() {
+                    self.sink
+                        .push(flow::maybe_variable(place(), &name, capture.span));
+                }
+            }
+        }
+    }
+
+    /// The same alias twice.
+    fn shadowed(&self, written: &[Written], steps: &[DraftedStep<'_>]) {
+        for (at, later) in written.iter().enumerate() {
+            let own = steps[later.step].doc.id.as_ref();
+            if own.is_some_and(|(id, _)| later.path[0] == id.as_str()) {
+                continue;
+            }
+            let first = written[..at].iter().find(|it| it.path == later.path);
+            if let Some(first) = first {
+                let name = later.path.join(".");
+                self.sink
+                    .push(flow::shadowed_variable(later.span, &name, first.span));
+            }
+        }
+    }
+
+    fn needs(&self, steps: &[DraftedStep<'_>]) {
+        let ids: Vec<&str> = steps
+            .iter()
+            .map(|step| step.doc.id.as_ref().map_or("", |(id, _)| id.as_str()))
+            .collect();
+        let mut all_known = true;
+        let mut any = None;
+        for step in steps {
+            for need in step.doc.needs.iter().flatten() {
+                any = any.or(Some(need.span));
+                if !ids.contains(&need.value.as_str()) {
+                    all_known = false;
+                    self.sink.push(flow::unknown_need(need, &ids));
+                }
+            }
+        }
+        // Without `needs` every edge points back in the document.
+        if let (Some(_), true) = (any, all_known) {
+            self.cycle(steps, &ids);
+        }
+    }
+
+    fn cycle(&self, steps: &[DraftedStep<'_>], ids: &[&str]) {
+        let edges: Vec<Vec<usize>> = (0..steps.len())
+            .map(|at| predecessors(steps, ids, at))
+            .collect();
+        let Some(cycle) = find_cycle(&edges) else {
+            return;
+        };
+        let names: Vec<&str> = cycle.iter().map(|at| ids[*at]).collect();
+        let needs = cycle.iter().filter_map(|at| steps[*at].doc.needs.as_ref());
+        if let Some(need) = needs
+            .flatten()
+            .find(|need| names.contains(&need.value.as_str()))
+        {
+            self.sink.push(flow::needs_cycle(need.span, &names));
+        }
+    }
+}
+
+/// Everything that steps write, in document order.
+fn written(steps: &[DraftedStep<'_>]) -> Vec<Written> {
+    let mut written = Vec::new();
+    for (at, step) in steps.iter().enumerate() {
+        let maybe = step.doc.when.is_some();
+        let id = step.doc.id.as_ref();
+        for (capture, span) in &step.captures {
+            let entry = |path| Written {
+                path,
+                step: at,
+                span: *span,
+                maybe,
+            };
+            written.push(entry(capture.path.clone()));
+            if let Some((id, _)) = id {
+                let mut path = vec![id.to_string()];
+                path.extend(capture.path.iter().cloned());
+                written.push(entry(path));
+            }
+        }
+        if let (Some((id, span)), OnError::Continue) = (id, &step.doc.on_error) {
+            let path = vec![id.to_string(), "error".to_owned()];
+            // There is an error only if it failed: reading null is what its reader expects.
+            written.push(Written {
+                path,
+                step: at,
+                span: *span,
+                maybe: false,
+            });
+        }
+    }
+    written
+}
+
+/// Names that a step may read.
+fn names(written: &[Written], step: usize) -> Vec<String> {
+    let earlier = written.iter().filter(|it| it.step < step);
+    earlier.map(|it| it.path.join(".")).collect()
+}
+
+/// The steps that a step surely waits for: its `needs`, or by effect.
+fn predecessors(steps: &[DraftedStep<'_>], ids: &[&str], at: usize) -> Vec<usize> {
+    let effect = |at: usize| steps[at].primitive.map_or(Effect::Pure, |it| it.effect);
+    if let Some(needs) = &steps[at].doc.needs {
+        let index = |name: &str| ids.iter().position(|id| *id == name);
+        return needs.iter().filter_map(|need| index(&need.value)).collect();
+    }
+    let changes = |at: usize| matches!(effect(at), Effect::Write | Effect::Barrier);
+    (0..at)
+        .filter(|earlier| {
+            let neither_pure = effect(*earlier) != Effect::Pure && effect(at) != Effect::Pure;
+            neither_pure && (changes(*earlier) || changes(at))
+        })
+        .collect()
+}
+
+/// A circle in a graph, its first node at both ends.
+fn find_cycle(edges: &[Vec<usize>]) -> Option<Vec<usize>> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        OnPath,
+        Done,
+    }
+    let mut marks = vec![Mark::New; edges.len()];
+    for start in 0..edges.len() {
+        // Each entry: a node on the path, and how many of its edges were followed.
+        let mut path = vec![(start, 0)];
+        while let Some((node, followed)) = path.last_mut() {
+            if *followed == 0 && marks[*node] != Mark::New {
+                path.pop();
+                continue;
+            }
+            marks[*node] = Mark::OnPath;
+            let next = edges[*node].get(*followed).copied();
+            *followed += 1;
+            match next {
+                None => {
+                    marks[*node] = Mark::Done;
+                    path.pop();
+                }
+                Some(next) if marks[next] == Mark::OnPath => {
+                    let from = path.iter().position(|(node, _)| *node == next)?;
+                    let mut cycle: Vec<usize> =
+                        path[from..].iter().map(|(node, _)| *node).collect();
+                    cycle.push(next);
+                    return Some(cycle);
+                }
+                Some(next) if marks[next] == Mark::New => path.push((next, 0)),
+                Some(_) => {}
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_cycle;
+
+    #[test]
+    fn a_circle_is_found_and_a_diamond_is_none() {
+        assert_eq!(find_cycle(&[vec![], vec![0], vec![0], vec![1, 2]]), None);
+        assert_eq!(
+            find_cycle(&[vec![1], vec![2], vec![0]]),
+            Some(vec![0, 1, 2, 0])
+        );
+        assert_eq!(find_cycle(&[vec![], vec![1]]), Some(vec![1, 1]));
+        assert_eq!(
+            find_cycle(&[vec![], vec![0, 2], vec![1]]),
+            Some(vec![1, 2, 1])
+        );
+    }
+}

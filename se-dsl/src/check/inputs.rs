@@ -1,0 +1,144 @@
+//! `with` against what a primitive takes.
+
+use serde_json::Value;
+
+use super::Package;
+use crate::catalog::{self, Action, Primitive};
+use crate::diagnostic::codes::names;
+use crate::document::{Input, StepDoc, flags, regex};
+use crate::pattern::Flags;
+use crate::source::{Span, Spanned};
+use crate::syntax::Kind;
+
+/// `name@version` of every primitive.
+pub(super) fn known_ids() -> Vec<String> {
+    catalog::all().iter().map(Primitive::id).collect()
+}
+
+impl Package<'_, '_> {
+    pub(super) fn inputs(&self, doc: &StepDoc, primitive: &Primitive, head: Span) {
+        for input in &doc.with {
+            self.input(input, primitive);
+        }
+        for field in primitive.inputs.iter().filter(|field| field.required) {
+            let given = doc.with.iter().find(|input| input.key == field.name);
+            if given.is_none_or(|input| input.node.kind == Kind::Null) {
+                self.sink
+                    .push(names::missing_input(head, primitive, field.name));
+            }
+        }
+        match primitive.action {
+            Action::Exec => self.exec(doc, primitive, head),
+            Action::EvaluateRegex => self.evaluate(doc),
+            Action::Collect => {
+                if let Some(input) = literal(doc, "match") {
+                    regex(self.sink, &input.node, Flags::default());
+                }
+            }
+            Action::BounceInterface => {
+                if let Some(input) = get(doc, "device") {
+                    self.connector(input);
+                }
+            }
+            Action::Wipe | Action::Power => self.nodes(doc),
+            Action::Pause
+            | Action::Copy
+            | Action::LabResolve
+            | Action::LabStart
+            | Action::LabStop
+            | Action::LabCheckConvergence
+            | Action::Report(_) => {}
+        }
+    }
+
+    fn input(&self, input: &Input, primitive: &Primitive) {
+        let Some(field) = primitive.input(&input.key) else {
+            self.sink
+                .push(names::unknown_input(input.key_span, &input.key, primitive));
+            return;
+        };
+        let literal = input.template.as_ref().and_then(|it| it.literal());
+        let Some(value) = literal.filter(|value| !value.is_null()) else {
+            return;
+        };
+        if !field.kind.accepts(&value) {
+            let found = match &value {
+                Value::String(text) => format!("`{text}`"),
+                _ => input.node.kind.describe().to_owned(),
+            };
+            self.sink
+                .push(names::wrong_input(input.node.span, field, &found));
+        }
+    }
+
+    /// One of `command` and `script`.
+    fn exec(&self, doc: &StepDoc, primitive: &Primitive, head: Span) {
+        match (get(doc, "command"), get(doc, "script")) {
+            (None, None) => self
+                .sink
+                .push(names::missing_input(head, primitive, "command")),
+            (Some(_), Some(script)) => {
+                let found = names::exclusive_inputs(script.key_span, "command", "script");
+                self.sink.push(found);
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+    }
+
+    /// A `ruleset` stands alone; a literal regex compiles. Whether there is a rule at all depends on
+    /// the phase and is looked at there.
+    fn evaluate(&self, doc: &StepDoc) {
+        if get(doc, "ruleset").is_some() {
+            for key in ["source", "regex", "mode", "flags", "issue"] {
+                if let Some(input) = get(doc, key) {
+                    self.sink
+                        .push(names::exclusive_inputs(input.key_span, "ruleset", key));
+                }
+            }
+        }
+        let given = literal(doc, "flags");
+        let flags = given.map_or(Some(Flags::default()), |it| flags(self.sink, &it.node));
+        if let (Some(input), Some(flags)) = (literal(doc, "regex"), flags) {
+            regex(self.sink, &input.node, flags);
+        }
+    }
+
+    /// Literal labels are labels of the topology.
+    fn nodes(&self, doc: &StepDoc) {
+        let Some(topology) = &self.documents.topology else {
+            return;
+        };
+        let known: Vec<&str> = topology.nodes.iter().map(String::as_str).collect();
+        let inputs = doc.with.iter();
+        for input in inputs.filter(|it| matches!(it.key.as_str(), "devices" | "node")) {
+            let nodes = match &input.node.kind {
+                Kind::Seq(items) => items.as_slice(),
+                _ => std::slice::from_ref(&input.node),
+            };
+            for node in nodes {
+                let Kind::Str(text) = &node.kind else {
+                    continue;
+                };
+                if !text.value.contains("${") && !known.contains(&text.value.as_str()) {
+                    let name = Spanned::new(text.value.clone(), node.span);
+                    self.sink.push(names::unknown_device(&name, &known));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn get<'d>(doc: &'d StepDoc, key: &str) -> Option<&'d Input> {
+    let mut inputs = doc.with.iter();
+    inputs.find(|input| input.key == key && input.node.kind != Kind::Null)
+}
+
+/// An input without expressions.
+fn literal<'d>(doc: &'d StepDoc, key: &str) -> Option<&'d Input> {
+    get(doc, key).filter(|input| {
+        input
+            .template
+            .as_ref()
+            .is_some_and(|it| it.literal().is_some())
+    })
+}

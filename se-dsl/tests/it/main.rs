@@ -1,0 +1,3 @@
+//! What `se_dsl::check` says of whole packages.
+
+mod lab;
