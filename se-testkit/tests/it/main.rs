@@ -1,0 +1,3 @@
+//! The simulators, seen from outside.
+
+mod virl2;
