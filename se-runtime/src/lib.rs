@@ -4,6 +4,7 @@
 //! No I/O, no clock, no randomness, no spawning: what the core needs of the world is in [`port`].
 
 mod attempt;
+pub mod cloudevent;
 mod drive;
 mod endpoint;
 pub mod event;
