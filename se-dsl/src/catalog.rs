@@ -3,6 +3,7 @@
 //! Everything that describes a primitive (checks, JSON Schemas, `GET /scenarios`, the plan's order,
 //! crash recovery, the adapters' dispatch) reads this table.
 
+mod fields;
 mod table;
 
 use std::time::Duration;

@@ -49,6 +49,8 @@ pub(crate) struct Documents {
     pub(crate) pod_facts: Value,
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) session: Value,
+    /// Whether it is a session of several parts.
+    pub(crate) is_of_parts: bool,
 }
 
 /// Reads everything.
@@ -74,6 +76,10 @@ pub(crate) fn read(sink: &Sink<'_>) -> Documents {
         );
     let ports = read_at("topology/ports.json").map(|(_, node)| node);
     let devices = read_at("topology/devices.json").map(|(_, node)| node);
+    let is_of_parts = sink
+        .sources
+        .files()
+        .any(|file| sink.sources.path(file).starts_with("PAv1/parts/"));
     let documents = Documents {
         manifest,
         lifecycle,
@@ -85,6 +91,7 @@ pub(crate) fn read(sink: &Sink<'_>) -> Documents {
         topology: topology.map(|found| found.topology),
         files: files(sink),
         session,
+        is_of_parts,
     };
     left_out(sink);
     documents
@@ -144,33 +151,70 @@ fn files(sink: &Sink<'_>) -> BTreeMap<String, String> {
     files
 }
 
-/// What belongs to a later version: one diagnostic for each document.
+/// What belongs to a later version, and what nobody reads: one note for each document.
 fn left_out(sink: &Sink<'_>) {
-    let folders = [
-        ("composites/", "a CompositeScenario"),
-        ("scenarios/", "a ScenarioDefinition"),
-    ];
-    for (folder, what) in folders {
-        for (file, _) in documents_in(sink, folder) {
-            let found = document::not_supported(
-                Span::file(file),
-                what,
-                Severity::Note,
-                "nothing to do: the document is left out",
-            );
-            sink.push(found);
+    for file in sink.sources.files() {
+        let Some(path) = sink.sources.path(file).strip_prefix(ROOT) else {
+            continue;
+        };
+        let folder = path.split_once('/').map_or("", |(folder, _)| folder);
+        let later = match folder {
+            "composites" => Some("a CompositeScenario"),
+            "scenarios" => Some("a ScenarioDefinition"),
+            "parts" if path.ends_with("/part.yaml") => Some("a PartDefinition"),
+            _ => None,
+        };
+        let at = Span::file(file);
+        if let Some(what) = later {
+            let help = "nothing to do: the document is left out";
+            sink.push(document::not_supported(at, what, Severity::Note, help));
+        } else if !is_known(folder, path) {
+            sink.push(document::not_read(at, sink.sources.path(file)));
         }
     }
+}
+
+/// Whether a path is one that this module, or somebody else, reads.
+fn is_known(folder: &str, path: &str) -> bool {
+    const DOCUMENTS: &[&str] = &[
+        "manifest.yaml",
+        "lifecycle.yaml",
+        "connectors.yaml",
+        "cml.yaml",
+        "cml.yml",
+        "radkit.yaml",
+    ];
+    match folder {
+        "" => DOCUMENTS.contains(&path),
+        "jobs" | "grading" | "reports" => path.split('/').count() == 2,
+        "topology" | "composites" | "scenarios" | "restore" | "files" | "parts"
+        | "authorization" => true,
+        _ => false,
+    }
+}
+
+/// Checks documents that are no package: each by itself, by its kind.
+pub(crate) fn read_alone(sink: &Sink<'_>) {
     for file in sink.sources.files() {
+        let Some(node) = syntax::read(sink, file) else {
+            continue;
+        };
         let path = sink.sources.path(file);
-        if path.starts_with("PAv1/parts/") && path.ends_with("/part.yaml") {
-            let found = document::not_supported(
-                Span::file(file),
-                "a package of several parts",
-                Severity::Error,
-                "make a package of each part",
-            );
-            sink.push(found);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let stem = name.split('.').next().unwrap_or(name);
+        let kind = topology::get(&node, "kind").and_then(topology::as_text);
+        match (kind, stem) {
+            (Some("JobDefinition"), _) => drop(job::decode(sink, stem, &node)),
+            (Some("ConnectorModel"), _) => drop(connectors::decode(sink, &node)),
+            (Some("EvaluationRuleset"), _) => drop(rubric::decode(sink, stem, &node)),
+            (Some("ProcessReportSpec"), _) => drop(report::decode(sink, stem, &node)),
+            (Some("Lifecycle"), _) | (None, "lifecycle") => drop(lifecycle::decode(sink, &node)),
+            (Some("LabletDefinition" | "SessionDefinition"), _) | (None, "manifest") => {
+                manifest::decode_alone(sink, &node);
+            }
+            (Some(_), _) => drop(envelope::open(sink, &node, &["JobDefinition"])),
+            // A topology, ports, devices: there is nothing to hold them against.
+            (None, _) => {}
         }
     }
 }

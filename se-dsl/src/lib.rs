@@ -57,3 +57,11 @@ pub fn check(sources: &Sources, options: Options) -> Outcome {
         diagnostics,
     }
 }
+
+/// Reads documents that are no package, each by itself: what one file can tell.
+#[must_use]
+pub fn check_documents(sources: &Sources, options: Options) -> Diagnostics {
+    let sink = decode::Sink::new(sources, options);
+    document::read_alone(&sink);
+    sink.into_diagnostics()
+}

@@ -1,6 +1,7 @@
 //! The text a package is made of, and places in it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// One document of a [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,7 +35,20 @@ impl Span {
     pub fn file(file: FileId) -> Self {
         Self::new(file, 0, 0)
     }
+
+    /// No place: of what is wrong with a package that has no document at all.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(NOWHERE, 0, 0)
+    }
 }
+
+const NOWHERE: FileId = FileId(u32::MAX);
+static NO_FILE: LazyLock<SourceFile> = LazyLock::new(|| SourceFile {
+    path: "PAv1/".to_owned(),
+    text: String::new(),
+    invalid_at: None,
+    line_starts: vec![0],
+});
 
 /// A value and where it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +216,9 @@ impl Sources {
     }
 
     fn file(&self, file: FileId) -> &SourceFile {
+        if file == NOWHERE {
+            return &NO_FILE;
+        }
         self.files
             .get(file.0 as usize)
             .expect("a FileId is only made by the Sources it indexes")

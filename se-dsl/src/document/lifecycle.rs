@@ -46,15 +46,18 @@ pub(super) fn read(sink: &Sink<'_>) -> Option<LifecycleDoc> {
         }
         return None;
     };
-    let node = syntax::read(sink, file)?;
-    if let Some(span) = legacy(&node) {
+    decode(sink, &syntax::read(sink, file)?)
+}
+
+pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> Option<LifecycleDoc> {
+    if let Some(span) = legacy(node) {
         let what = "the legacy dialect (`document`, `do`)";
         let help =
             "write the phases as `spec.phases` of a Lifecycle, and their steps as JobDefinitions";
         sink.push(document::not_supported(span, what, Severity::Error, help));
         return None;
     }
-    let envelope = envelope::open(sink, &node, &["Lifecycle"])?;
+    let envelope = envelope::open(sink, node, &["Lifecycle"])?;
     let fields = Fields::open(sink, envelope.spec, "the lifecycle's spec")?;
     fields.optional("session_phases");
     let phases = if fields.has("part_workflow") {

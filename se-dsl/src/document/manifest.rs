@@ -11,6 +11,11 @@ use crate::diagnostic::codes::document;
 use crate::source::{FileId, Span, Spanned};
 use crate::syntax::{self, Kind, Node};
 
+/// Checks a manifest by itself.
+pub(super) fn decode_alone(sink: &Sink<'_>, node: &Node) {
+    decode(sink, node);
+}
+
 /// What a manifest states.
 #[derive(Default)]
 struct Stated {
@@ -34,9 +39,9 @@ enum PodTypeStated {
 
 pub(super) fn read(sink: &Sink<'_>) -> Option<Manifest> {
     let Some(file) = sink.sources.find("PAv1/manifest.yaml") else {
-        if let Some(first) = sink.sources.files().next() {
-            sink.push(document::no_manifest(Span::file(first)));
-        }
+        let first = sink.sources.files().next();
+        let at = first.map_or_else(Span::nowhere, Span::file);
+        sink.push(document::no_manifest(at));
         return None;
     };
     let node = syntax::read(sink, file)?;
@@ -52,6 +57,7 @@ pub(super) fn read(sink: &Sink<'_>) -> Option<Manifest> {
     })
 }
 
+/// What the document itself says.
 fn decode(sink: &Sink<'_>, node: &Node) -> Option<Stated> {
     let Kind::Map(map) = &node.kind else {
         let found = node.kind.describe();
@@ -154,12 +160,10 @@ fn wrapped(sink: &Sink<'_>, node: &Node) -> Option<Stated> {
             .facts
             .extend(take_facts(&fields, &["authorization_policy", "parts"]));
         stated.pod_type = PodTypeStated::ByPart;
-        if let Some(parts) = fields.optional("parts") {
-            let what = "a session of several parts";
-            let help = "make a package of each part, with a LabletDefinition as its manifest";
-            let at = parts.span;
-            sink.push(document::not_supported(at, what, Severity::Error, help));
-        }
+        let what = "a session of several parts";
+        let help = "make a package of each part, with a LabletDefinition as its manifest";
+        let at = fields.key_span("parts");
+        sink.push(document::not_supported(at, what, Severity::Error, help));
     } else {
         stated.facts.extend(take_facts(&fields, &["summary"]));
         stated.pod_type = stated_pod_type(sink, fields.optional("pod_type"));

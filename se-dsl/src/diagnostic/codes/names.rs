@@ -57,7 +57,11 @@ pub(crate) fn unknown_primitive(name: &Spanned<String>, known: &[String]) -> Dia
 
 /// `what` exists, at other versions only.
 pub(crate) fn unknown_version(span: Span, what: &str, version: &str, known: &str) -> Diagnostic {
-    let message = format!("`{what}` has no version `{version}`");
+    let message = if version.is_empty() {
+        format!("`{what}` stands without a version")
+    } else {
+        format!("`{what}` has no version `{version}`")
+    };
     let fix = format!("{what}@{known}");
     let found = Diagnostic::error(
         Code::UNKNOWN_VERSION,
