@@ -58,6 +58,14 @@ pub struct GradedItem {
     pub checks: Vec<GradedCheck>,
 }
 
+impl GradedItem {
+    /// Whether nobody can say if it was earned.
+    #[must_use]
+    pub fn is_undetermined(&self) -> bool {
+        self.status == ItemStatus::NotCollected
+    }
+}
+
 /// The verdict on an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

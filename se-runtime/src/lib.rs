@@ -14,6 +14,7 @@ pub mod machine;
 mod plan;
 pub mod port;
 mod primitive;
+pub mod report;
 mod retry;
 pub mod secret;
 mod state;

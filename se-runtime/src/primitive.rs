@@ -8,6 +8,7 @@ use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
 use crate::grade::{self, Evidence};
 use crate::plan::{Plan, StepIndex};
+use crate::report;
 use crate::state::{State, StepStatus};
 
 /// Makes the present attempt of a pure step.
@@ -31,7 +32,8 @@ pub(crate) fn run(plan: &Plan, state: &State, index: StepIndex) -> Result<Map, F
             ))
         }
         (Action::EvaluateRegex, None) => grade::regex(&state.step(index).inputs),
-        (Action::Report(_), _) => {
+        (Action::Report(class), _) => {
+            report::accept(class, &state.step(index).inputs)?;
             let key = &plan.node(index).key;
             Ok(object(
                 json!({"report_ref": format!("{}:{key}", state.accepted().job_id)}),
