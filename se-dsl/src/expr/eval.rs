@@ -1,15 +1,31 @@
 //! One compiled jq program and its bounded evaluation.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use jaq_core::{Ctx, Error, Filter, Vars};
 use serde_json::Value;
 
-use super::{Reads, Scopes};
+use super::compile::{self, Program};
+use super::meter::{self, Stop};
+use super::natives::{Data, Engine};
+use super::value::{Val, to_text};
+use super::{Reads, Scopes, stack};
 
 /// A compiled jq program. Cheap to clone, `Send + Sync`.
-#[derive(Clone, Debug)]
+///
+/// # Example
+/// ```
+/// use se_dsl::expr::{Expr, Limits, Root, Scopes};
+/// let mut scopes = Scopes::new();
+/// scopes.set(Root::Vars, &serde_json::json!({"ports": [1, 2]}));
+/// let count = Expr::compile("vars.ports | length").unwrap();
+/// assert_eq!(count.eval(&scopes, &Limits::default()), Ok(2.into()));
+/// ```
+#[derive(Clone)]
 pub struct Expr {
-    source: String,
+    program: Arc<Program>,
 }
 
 /// Bounds of one evaluation.
@@ -57,34 +73,174 @@ pub enum ExprError {
     Exceeded(String),
 }
 
+/// More fuel than this could build chains of closures whose freeing overflows the large stack.
+const MAX_FUEL: u64 = 10_000_000;
+/// Longest message of a failure, in bytes.
+const MAX_MESSAGE: usize = 4 << 10;
+
 impl Expr {
     /// Compiles the text between `${` and `}`.
     ///
     /// # Errors
     /// Every [`ExprError::Invalid`] found.
+    ///
+    /// # Example
+    /// ```
+    /// use se_dsl::expr::{Expr, ExprError};
+    /// let errors = Expr::compile("vars.ports | lenght").unwrap_err();
+    /// assert_eq!(
+    ///     errors,
+    ///     [ExprError::Invalid {
+    ///         at: 13..19,
+    ///         message: "there is no filter `lenght`".into(),
+    ///         suggestion: Some("length".into()),
+    ///     }]
+    /// );
+    /// ```
     pub fn compile(source: &str) -> Result<Self, Vec<ExprError>> {
-        Ok(Self {
-            source: source.to_owned(),
-        })
+        let program = Arc::new(compile::compile(source)?);
+        Ok(Self { program })
     }
 
     /// The text it was compiled from.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.program.source
     }
 
     /// What it reads.
     #[must_use]
     pub fn reads(&self) -> &Reads {
-        unimplemented!("compiled programs know their reads")
+        &self.program.reads
     }
 
     /// Its value: no output is null, one output is that value, several are an array.
     ///
     /// # Errors
     /// [`ExprError::Failed`] and [`ExprError::Exceeded`].
-    pub fn eval(&self, _scopes: &Scopes, _limits: &Limits) -> Result<Value, ExprError> {
-        unimplemented!("evaluation")
+    pub fn eval(&self, scopes: &Scopes, limits: &Limits) -> Result<Value, ExprError> {
+        self.value(scopes, limits).map(|value| value.to_json())
+    }
+
+    /// Its value as text: a string as it is, anything else as compact JSON.
+    pub(super) fn text(&self, scopes: &Scopes, limits: &Limits) -> Result<String, ExprError> {
+        let value = self.value(scopes, limits)?;
+        to_text(&value, limits.bytes).ok_or_else(|| exceeded(Stop::Bytes, limits))
+    }
+
+    fn value(&self, scopes: &Scopes, limits: &Limits) -> Result<Val, ExprError> {
+        let mut outputs = self.outputs(scopes, limits)?;
+        Ok(match outputs.len() {
+            0 => Val::Null,
+            1 => outputs.swap_remove(0),
+            _ => outputs.into_iter().collect(),
+        })
+    }
+
+    fn outputs(&self, scopes: &Scopes, limits: &Limits) -> Result<Vec<Val>, ExprError> {
+        let run = Run {
+            filter: &self.program.filter,
+            scopes,
+            limits: Limits {
+                fuel: limits.fuel.min(MAX_FUEL),
+                ..*limits
+            },
+            deadline: meter::clock().checked_add(limits.time),
+        };
+        if !self.program.deep {
+            match run.within(stack::INLINE_BUDGET) {
+                Err(Ended::Stopped(Stop::Stack)) => {}
+                done => return run.explain(done),
+            }
+        }
+        let done = stack::on_large(|| run.within(stack::LARGE_BUDGET));
+        done.map_or_else(
+            || {
+                Err(ExprError::Exceeded(
+                    "needs a thread, and none could be started".into(),
+                ))
+            },
+            |done| run.explain(done),
+        )
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expr({:?})", self.source())
+    }
+}
+
+fn exceeded(stop: Stop, limits: &Limits) -> ExprError {
+    ExprError::Exceeded(stop.message(limits))
+}
+
+/// How a run ended without a result.
+enum Ended {
+    Failed(String),
+    Stopped(Stop),
+}
+
+struct Run<'a> {
+    filter: &'a Filter<Engine>,
+    scopes: &'a Scopes,
+    limits: Limits,
+    deadline: Option<Instant>,
+}
+
+impl Run<'_> {
+    fn within(&self, stack: usize) -> Result<Vec<Val>, Ended> {
+        let run = || self.collect();
+        let (outputs, stop) = meter::within(&self.limits, stack, self.deadline, run);
+        // Whatever the program made of it: a run that passed a bound has no result.
+        match stop {
+            Some(stop) => Err(Ended::Stopped(stop)),
+            None => outputs,
+        }
+    }
+
+    fn collect(&self) -> Result<Vec<Val>, Ended> {
+        let data = Data::new(&self.filter.lut, self.scopes);
+        let context = Ctx::<Engine>::new(data, Vars::new([]));
+        let mut outputs = Vec::new();
+        let mut bytes = 0_usize;
+        for output in self.filter.id.run((context, self.scopes.all().clone())) {
+            match output {
+                Ok(value) => {
+                    bytes = bytes.saturating_add(value.extent().bytes);
+                    outputs.push(value);
+                }
+                Err(exception) => {
+                    let error = exception.get_err();
+                    let message = error.map_or_else(|_| "stopped".to_owned(), message);
+                    return Err(Ended::Failed(message));
+                }
+            }
+            if outputs.len() > self.limits.outputs {
+                return Err(Ended::Stopped(Stop::Outputs));
+            }
+            // One output may be large because the scopes are; many may not add up to more.
+            if outputs.len() > 1 && !meter::admit_bytes(bytes) || meter::stopped() {
+                break;
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn explain(&self, done: Result<Vec<Val>, Ended>) -> Result<Vec<Val>, ExprError> {
+        done.map_err(|ended| match ended {
+            Ended::Failed(message) => ExprError::Failed(message),
+            Ended::Stopped(stop) => exceeded(stop, &self.limits),
+        })
+    }
+}
+
+fn message(error: Error<Val>) -> String {
+    match error.into_val() {
+        Val::Str(text) => {
+            let end = text.floor_char_boundary(MAX_MESSAGE.min(text.len()));
+            text[..end].to_owned()
+        }
+        other => format!("(not a string): {other}"),
     }
 }

@@ -1,8 +1,12 @@
 //! Which paths an expression reads: the edges of the DAG come from here.
 
+mod analysis;
+
 use std::collections::BTreeSet;
 
 use super::Root;
+
+pub(super) use analysis::of;
 
 /// The paths that an expression, a template or a step reads, by root.
 ///

@@ -1,6 +1,11 @@
 //! What an expression sees.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::Value;
+
+use super::value::{Map, Object, Val};
 
 /// The names an expression may start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,56 +46,97 @@ impl Root {
 }
 
 /// The values of the scopes. Cloning is cheap; values are shared.
-#[derive(Clone, Debug, Default)]
+///
+/// They are kept in the form that programs compute with, so an evaluation converts nothing but its
+/// result, and a write converts nothing but what is written.
+#[derive(Clone)]
 pub struct Scopes {
-    // Owned by the expression engine's value type; see `eval`.
-    roots: std::collections::BTreeMap<Root, Value>,
+    roots: [Val; Root::ALL.len()],
+    /// The object of all roots, which is the input of every program.
+    all: Val,
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows no values: passwords are among them.
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scopes").finish_non_exhaustive()
+    }
 }
 
 impl Scopes {
     /// All roots are empty objects.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let roots = Root::ALL.map(|_| Val::empty_object());
+        let all = all_of(&roots);
+        Self { roots, all }
     }
 
     /// Replaces a root.
     pub fn set(&mut self, root: Root, value: &Value) {
-        self.roots.insert(root, value.clone());
+        self.roots[root as usize] = Val::from_json(value);
+        self.all = all_of(&self.roots);
     }
 
     /// A root as JSON.
     #[must_use]
     pub fn get(&self, root: Root) -> Value {
-        self.roots
-            .get(&root)
-            .cloned()
-            .unwrap_or_else(|| Value::Object(serde_json::Map::new()))
+        self.value(root).to_json()
     }
 
     /// The value at a path below a root, or null.
     #[must_use]
     pub fn at(&self, root: Root, path: &[String]) -> Value {
-        let mut value = self.get(root);
-        for key in path {
-            value = value.get_mut(key.as_str()).map_or(Value::Null, Value::take);
-        }
-        value
+        let found = path
+            .iter()
+            .try_fold(self.value(root), |value, key| value.get(key));
+        found.map_or(Value::Null, Val::to_json)
     }
 
     /// Writes below `vars`, making objects on the way; what is in the way and is no object is replaced.
     pub fn write_var(&mut self, path: &[String], value: &Value) {
-        let vars = self
-            .roots
-            .entry(Root::Vars)
-            .or_insert_with(|| Value::Object(serde_json::Map::new()));
-        let mut place = vars;
-        for key in path {
-            if !place.is_object() {
-                *place = Value::Object(serde_json::Map::new());
-            }
-            place = &mut place[key.as_str()];
-        }
-        *place = value.clone();
+        let vars = &mut self.roots[Root::Vars as usize];
+        // The object of all roots holds on to the old tree, which would make every write a copy.
+        self.all = Val::Null;
+        let old = std::mem::take(vars);
+        *vars = written(old, path, Val::from_json(value));
+        self.all = all_of(&self.roots);
     }
+
+    pub(super) fn value(&self, root: Root) -> &Val {
+        &self.roots[root as usize]
+    }
+
+    pub(super) fn all(&self) -> &Val {
+        &self.all
+    }
+}
+
+fn all_of(roots: &[Val; Root::ALL.len()]) -> Val {
+    let names = Root::ALL.map(|root| Arc::new(root.as_str().to_owned()));
+    let entries: Map = names.into_iter().zip(roots.iter().cloned()).collect();
+    Val::Obj(Arc::new(Object::new(entries)))
+}
+
+/// `old` with `value` at `path`; only what leads there is copied, and only if it is shared.
+fn written(old: Val, path: &[String], value: Val) -> Val {
+    let Some((key, rest)) = path.split_first() else {
+        return value;
+    };
+    let mut object = match old {
+        Val::Obj(object) => object,
+        Val::Null | Val::Bool(_) | Val::Int(_) | Val::Float(_) | Val::Str(_) | Val::Arr(_) => {
+            Arc::new(Object::new(Map::new()))
+        }
+    };
+    let place = Arc::make_mut(&mut object);
+    let below = place.take(key).unwrap_or_default();
+    place.insert(Arc::new(key.clone()), written(below, rest, value));
+    Val::Obj(object)
 }

@@ -1,8 +1,11 @@
 //! A YAML value in which strings may hold expressions.
 
+mod scan;
+
 use indexmap::IndexMap;
 use serde_json::Value;
 
+use self::scan::{Piece, pieces};
 use super::{Expr, ExprError, Limits, Reads, Scopes};
 
 /// A value with expressions in its strings.
@@ -43,27 +46,146 @@ impl Template {
     ///
     /// # Errors
     /// Every expression that does not compile, and an `${` that is never closed.
-    pub fn parse(_text: &str) -> Result<Self, Vec<TemplateError>> {
-        unimplemented!("templates")
+    ///
+    /// # Example
+    /// ```
+    /// use se_dsl::expr::{Limits, Scopes, Template};
+    /// let both = Template::parse("${ {a: \"}\"} } and $${ b }").unwrap();
+    /// let value = both.eval(&Scopes::new(), &Limits::default());
+    /// assert_eq!(value, Ok("{\"a\":\"}\"} and ${ b }".into()));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Vec<TemplateError>> {
+        let mut parts = Vec::new();
+        let mut errors = Vec::new();
+        for piece in pieces(text) {
+            match piece {
+                Piece::Literal(literal) => parts.push(Part::Literal(literal)),
+                Piece::Expr(at) => match Expr::compile(&text[at.clone()]) {
+                    Ok(expr) => parts.push(Part::Expr(expr)),
+                    Err(wrong) => errors.extend(wrong.into_iter().map(|it| placed(it, at.start))),
+                },
+                Piece::Unclosed(at) => errors.push(unclosed(at)),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(match parts.as_slice() {
+            [] => Self::Literal(Value::String(String::new())),
+            [Part::Literal(literal)] => Self::Literal(Value::String(literal.clone())),
+            [Part::Expr(expr)] => Self::Expr(expr.clone()),
+            _ => Self::Text(parts),
+        })
+    }
+
+    /// A sequence of templates: a literal if all of them are.
+    #[must_use]
+    pub fn array(items: Vec<Self>) -> Self {
+        let literal: Option<Vec<Value>> = items.iter().map(Self::literal).collect();
+        literal.map_or(Self::Array(items), |items| {
+            Self::Literal(Value::Array(items))
+        })
+    }
+
+    /// A mapping of templates: a literal if all of them are.
+    #[must_use]
+    pub fn object(entries: IndexMap<String, Self>) -> Self {
+        let literal: Option<serde_json::Map<String, Value>> = entries
+            .iter()
+            .map(|(key, value)| Some((key.clone(), value.literal()?)))
+            .collect();
+        literal.map_or(Self::Object(entries), |it| Self::Literal(Value::Object(it)))
     }
 
     /// The value it stands for.
     ///
     /// # Errors
     /// The first expression that fails.
-    pub fn eval(&self, _scopes: &Scopes, _limits: &Limits) -> Result<Value, ExprError> {
-        unimplemented!("templates")
+    pub fn eval(&self, scopes: &Scopes, limits: &Limits) -> Result<Value, ExprError> {
+        match self {
+            Self::Literal(value) => Ok(value.clone()),
+            Self::Expr(expr) => expr.eval(scopes, limits),
+            Self::Text(parts) => rendered(parts, scopes, limits).map(Value::String),
+            Self::Array(items) => items.iter().map(|it| it.eval(scopes, limits)).collect(),
+            Self::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| Ok((key.clone(), value.eval(scopes, limits)?)))
+                .collect::<Result<_, _>>()
+                .map(Value::Object),
+        }
     }
 
     /// What it reads.
     #[must_use]
     pub fn reads(&self) -> Reads {
-        unimplemented!("templates")
+        let mut reads = Reads::new();
+        self.add_reads(&mut reads);
+        reads
     }
 
     /// The value, if no expression is in it.
     #[must_use]
     pub fn literal(&self) -> Option<Value> {
-        unimplemented!("templates")
+        match self {
+            Self::Literal(value) => Some(value.clone()),
+            Self::Expr(_) | Self::Text(_) => None,
+            Self::Array(items) => items.iter().map(Self::literal).collect(),
+            Self::Object(entries) => entries
+                .iter()
+                .map(|(key, value)| Some((key.clone(), value.literal()?)))
+                .collect::<Option<_>>()
+                .map(Value::Object),
+        }
     }
+
+    fn add_reads(&self, reads: &mut Reads) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expr(expr) => reads.extend(expr.reads()),
+            Self::Text(parts) => {
+                for part in parts {
+                    if let Part::Expr(expr) = part {
+                        reads.extend(expr.reads());
+                    }
+                }
+            }
+            Self::Array(items) => items.iter().for_each(|it| it.add_reads(reads)),
+            Self::Object(entries) => entries.values().for_each(|it| it.add_reads(reads)),
+        }
+    }
+}
+
+fn rendered(parts: &[Part], scopes: &Scopes, limits: &Limits) -> Result<String, ExprError> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Expr(expr) => text.push_str(&expr.text(scopes, limits)?),
+        }
+        if text.len() > limits.bytes {
+            let max = limits.bytes;
+            return Err(ExprError::Exceeded(format!(
+                "rendered more than {max} bytes of text"
+            )));
+        }
+    }
+    Ok(text)
+}
+
+/// An error of the expression that starts at byte `start` of the string.
+fn placed(error: ExprError, start: usize) -> TemplateError {
+    let at = match &error {
+        ExprError::Invalid { at, .. } => start + at.start..start + at.end,
+        ExprError::Failed(_) | ExprError::Exceeded(_) => start..start,
+    };
+    TemplateError { at, error }
+}
+
+fn unclosed(at: std::ops::Range<usize>) -> TemplateError {
+    let error = ExprError::Invalid {
+        at: 0..at.len(),
+        message: "`${` is never closed; add `}`, or write `$${` for a literal `${`".into(),
+        suggestion: None,
+    };
+    TemplateError { at, error }
 }

@@ -1,3 +1,4 @@
-//! What `se_dsl::check` says of whole packages.
+//! The language, from outside: expressions, and what `se_dsl::check` says of whole packages.
 
+mod expr;
 mod lab;
