@@ -312,7 +312,9 @@ impl Client {
             trouble.describe(),
             trouble.advice(&config.username)
         );
-        let secrets = Vault::new([config.password.clone()]);
+        // Locked while logging in: there is no token to hide then.
+        let token = self.token.try_lock().ok().and_then(|it| it.clone());
+        let secrets = Vault::new([config.password.clone()].into_iter().chain(token));
         Fault::new(trouble.kind(), secrets.mask_text(&detail))
     }
 }

@@ -162,16 +162,20 @@ fn chain(error: &reqwest::Error) -> String {
 fn certificate_error(error: &reqwest::Error) -> Option<String> {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
     while let Some(cause) = next {
-        // An I/O error hides the error it carries from `source`.
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|it| it.downcast_ref::<rustls::Error>());
-        match inner.or_else(|| cause.downcast_ref()) {
+        match cause.downcast_ref() {
             Some(rustls::Error::InvalidCertificate(reason)) => return Some(reason.to_string()),
             Some(rustls::Error::General(reason)) => return Some(reason.clone()),
-            Some(_) | None => next = cause.source(),
+            Some(_) | None => next = inner(cause),
         }
     }
     None
+}
+
+/// The cause of a cause; an I/O error hides the error it carries from `source`.
+fn inner<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let io = cause.downcast_ref::<std::io::Error>();
+    match io.and_then(std::io::Error::get_ref) {
+        Some(carried) => Some(carried),
+        None => cause.source(),
+    }
 }

@@ -1,5 +1,6 @@
 //! Finding the lab of a package on its worker.
 
+use se_dsl::checked::Topology;
 use se_runtime::{Fault, FaultKind};
 
 use super::watch::Attempt;
@@ -21,6 +22,16 @@ pub struct LabSource {
 }
 
 impl LabSource {
+    /// Of a package's topology, for a session.
+    #[must_use]
+    pub fn new(topology: &Topology, session_id: Option<&str>) -> Self {
+        Self {
+            topology: topology.text.clone(),
+            title: topology.title.clone(),
+            session_id: session_id.map(str::to_owned),
+        }
+    }
+
     /// The title the lab has on the controller: the topology's with the session behind it, cut where the
     /// controller cuts, the session whole.
     #[must_use]

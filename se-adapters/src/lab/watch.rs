@@ -46,7 +46,7 @@ const LOG_LINES: u32 = 5;
 const LOGS: usize = 3;
 
 impl Nodes<'_> {
-    fn of<'s>(self, status: &'s LabStatus) -> Vec<&'s NodeStatus> {
+    fn of(self, status: &LabStatus) -> Vec<&NodeStatus> {
         let wanted = |it: &&NodeStatus| match self {
             Self::All => true,
             Self::Labelled(labels) => labels.contains(&it.label),

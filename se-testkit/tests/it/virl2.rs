@@ -1,5 +1,11 @@
 //! Cisco's own client takes the simulator for a controller.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -20,9 +26,20 @@ async fn python() -> PathBuf {
     }
     let mut make = Command::new("python3");
     make.args(["-m", "venv", "--clear"]).arg(&environment);
-    succeed(make, "making a Python environment (Debian: apt-get install python3-venv)").await;
+    succeed(
+        make,
+        "making a Python environment (Debian: apt-get install python3-venv)",
+    )
+    .await;
     let mut install = Command::new(&python);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        CLIENT,
+    ]);
     succeed(install, "installing Cisco's client from PyPI").await;
     assert!(works(&python).await, "{CLIENT} does not load");
     python

@@ -1,0 +1,422 @@
+//! Steps on a pod: what each action of the catalogue does to a simulated one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use se_adapters::connect::Connectors;
+use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, Registry, Selected, Worker};
+use se_dsl::catalog;
+use se_dsl::checked::{ConnectorClass, PodType, Transport};
+use se_runtime::port::Progress;
+use se_runtime::{Actions, Call, Endpoints, FaultKind, Outcome};
+use se_testkit::sim::{CmlFault, CmlOptions, CmlSim, Journal, NodeState, Power};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::bench::{Wall, connectors, endpoint};
+use crate::cml::{TOPOLOGY, controller, options, worker};
+
+/// Keeps what was reported.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Progress for Heard {
+    fn report(&self, percent: u8, message: &str) {
+        assert!(percent <= 100);
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+impl Heard {
+    fn has(&self, part: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|it| it.contains(part))
+    }
+}
+
+fn cml() -> Selected {
+    Registry::standard()
+        .select(PodType::CmlOnAws, None, &[])
+        .unwrap()
+}
+
+fn source(session: &str) -> LabSource {
+    LabSource {
+        topology: TOPOLOGY.to_owned(),
+        title: Some("LAB-0.1".to_owned()),
+        session_id: Some(session.to_owned()),
+    }
+}
+
+fn pod(worker: Worker, selected: Selected, session: &str) -> PodActions {
+    PodActions::new(PodOptions {
+        worker,
+        selected,
+        lab: Some(source(session)),
+        files: Arc::new(FilesIn::new("../examples/lab-0.1")),
+        connectors: Arc::new(Connectors::new(Arc::new(Wall))),
+        clock: Arc::new(Wall),
+    })
+}
+
+/// One step of a job whose session knows `lab_id`.
+struct Step<'a> {
+    uses: &'a str,
+    with: Value,
+    runtime_env: Value,
+    seconds: f64,
+}
+
+fn step(uses: &str, with: Value) -> Step<'_> {
+    Step {
+        uses,
+        with,
+        runtime_env: json!({}),
+        seconds: 20.0,
+    }
+}
+
+impl Step<'_> {
+    fn call(self) -> Call {
+        let Value::Object(inputs) = self.with else {
+            panic!("inputs are an object");
+        };
+        Call {
+            step: "step".to_owned(),
+            attempt: 1,
+            primitive: catalog::find(self.uses, "v1").unwrap(),
+            inputs,
+            target: None,
+            endpoints: Arc::new(Endpoints::new([])),
+            runtime_env: Arc::new(self.runtime_env),
+            timeout: Duration::from_secs_f64(self.seconds),
+        }
+    }
+
+    async fn run(self, pod: &PodActions) -> Outcome {
+        pod.call(self.call(), &Heard::default()).await
+    }
+}
+
+async fn output(pod: &PodActions, uses: &str, with: Value) -> Value {
+    let done = step(uses, with).run(pod).await.unwrap();
+    let primitive = catalog::find(uses, "v1").unwrap();
+    for field in primitive.outputs.iter().filter(|it| it.required) {
+        let value = done.output.get(field.name);
+        let fits = value.is_some_and(|it| field.kind.accepts(it));
+        assert!(fits, "{uses}: {} is {value:?}", field.name);
+    }
+    Value::Object(done.output)
+}
+
+#[tokio::test]
+async fn starting_imports_the_lab_and_waits_for_every_node() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let heard = Heard::default();
+    let done = pod
+        .call(step("cml.lab_start", json!({})).call(), &heard)
+        .await
+        .unwrap();
+    let (id, title) = sim.labs().remove(0);
+    assert_eq!(title, "LAB-0.1 s1");
+    let out = Value::Object(done.output);
+    for (key, value) in [
+        ("lab_id", json!(id)),
+        ("cml_lab_id", json!(id)),
+        ("title", json!("LAB-0.1 s1")),
+        ("cml_lab_title", json!("LAB-0.1 s1")),
+        ("freshly_imported", json!(true)),
+        ("lab_state", json!("STARTED")),
+        ("converged", json!(true)),
+    ] {
+        assert_eq!(out[key], value, "{key}");
+    }
+    assert!(out["poll_count"].as_u64() > Some(0));
+    assert_eq!(out["nodes"].as_array().unwrap().len(), 7);
+    assert_eq!(out["nodes"][0]["state"], "BOOTED");
+    assert_eq!(
+        Value::Object(done.learned),
+        json!({"lab_id": id, "lab_title": "LAB-0.1 s1"})
+    );
+    assert!(
+        heard.has("of 7 nodes booted, waiting for "),
+        "{:?}",
+        heard.0
+    );
+
+    let again = output(&pod, "lab_start", json!({})).await;
+    assert_eq!(again["lab_id"], json!(id));
+    assert_eq!(again["poll_count"], 0);
+    assert_eq!(again["freshly_imported"], false);
+    assert_eq!(sim.labs().len(), 1);
+}
+
+#[tokio::test]
+async fn sessions_on_one_worker_have_labs_of_their_own() {
+    let sim = controller(options()).await;
+    for (session, fresh, labs) in [("s1", true, 1), ("s2", true, 2), ("s1", false, 2)] {
+        let pod = pod(worker(&sim), cml(), session);
+        let out = output(&pod, "cml.lab_resolve", json!({})).await;
+        assert_eq!(out["freshly_imported"], fresh, "{session}");
+        assert_eq!(sim.labs().len(), labs);
+    }
+    let pod = pod(worker(&sim), cml(), "s1");
+    let out = output(&pod, "lab_resolve", json!({"force_import": true})).await;
+    assert_eq!(out["freshly_imported"], true);
+    assert_eq!(sim.labs().len(), 3);
+}
+
+#[tokio::test]
+async fn a_lab_of_the_same_title_and_other_nodes_is_not_taken() {
+    let sim = controller(options()).await;
+    let worker = worker(&sim);
+    let mut other = source("s1");
+    other.topology = TOPOLOGY.replace("label: rtr02", "label: rtr03");
+    let changed = PodActions::new(PodOptions {
+        worker: worker.clone(),
+        selected: cml(),
+        lab: Some(other),
+        files: Arc::new(FilesIn::new(".")),
+        connectors: connectors(),
+        clock: Arc::new(Wall),
+    });
+    output(&changed, "lab_resolve", json!({})).await;
+    let heard = Heard::default();
+    let pod = pod(worker, cml(), "s1");
+    let done = pod
+        .call(step("lab_resolve", json!({})).call(), &heard)
+        .await
+        .unwrap();
+    assert_eq!(done.output["freshly_imported"], true);
+    assert!(heard.has("has other nodes or links"));
+}
+
+#[tokio::test]
+async fn a_lab_that_is_gone_is_not_found_or_resolved_again() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let ghost = json!({"lab_id": "ghost"});
+    let known = |uses| Step {
+        runtime_env: ghost.clone(),
+        ..step(uses, json!({}))
+    };
+    for uses in ["cml.lab_start", "cml.lab_stop", "lab_check_convergence"] {
+        let fault = known(uses).run(&pod).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::NotFound, "{}", fault.detail);
+        assert!(fault.detail.contains("ghost"), "{}", fault.detail);
+        assert!(fault.detail.contains("lab_resolve"), "{}", fault.detail);
+    }
+    let fault = step("cml.lab_start", json!({"cml_lab_id": "ghost"}))
+        .run(&pod)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, FaultKind::NotFound);
+    // Teardown may come twice.
+    for _ in 0..2 {
+        known("cml.wipe").run(&pod).await.unwrap();
+    }
+    let done = known("cml.lab_resolve").run(&pod).await.unwrap();
+    assert_eq!(done.output["freshly_imported"], true);
+    let fault = step("cml.lab_start", json!({"lab_id": "../x"}))
+        .run(&pod)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Validation);
+}
+
+#[tokio::test]
+async fn wiped_nodes_are_up_again_afterwards() {
+    let (power, journal) = (Power::default(), Journal::default());
+    let sim = CmlSim::start("127.0.0.1", options(), power.clone(), journal.clone())
+        .await
+        .unwrap();
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "cml.lab_start", json!({})).await;
+    let before = power.generation("rtr01");
+    let with = json!({"devices": ["rtr01", "sw02", "rtr01"]});
+    let out = output(&pod, "cml.wipe", with).await;
+    assert_eq!(out["ok"], true);
+    for (label, wiped) in [("rtr01", 1), ("sw02", 1), ("rtr02", 0)] {
+        assert_eq!(power.state(label), NodeState::Booted, "{label}");
+        assert_eq!(power.generation(label), before + wiped, "{label}");
+    }
+    let deeds = journal.entries().into_iter();
+    let deeds: Vec<String> = deeds
+        .filter(|it| it.subject == "rtr01")
+        .map(|it| it.action)
+        .collect();
+    assert_eq!(deeds, ["start", "stop", "wipe", "start"]);
+
+    let with = json!({"devices": ["rtr01", "rtr09"]});
+    let fault = step("cml.wipe", with).run(&pod).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::NotFound);
+    assert!(fault.detail.contains("rtr09") && fault.detail.contains("cmlctl-0, "));
+    assert_eq!(power.state("rtr01"), NodeState::Booted);
+}
+
+#[tokio::test]
+async fn nodes_and_labs_are_switched_off_and_on() {
+    let (power, journal) = (Power::default(), Journal::default());
+    let sim = CmlSim::start("127.0.0.1", options(), power.clone(), journal)
+        .await
+        .unwrap();
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "cml.lab_start", json!({})).await;
+    for (action, state, converged) in [
+        ("stop", NodeState::Stopped, false),
+        ("start", NodeState::Booted, true),
+    ] {
+        let with = json!({"node": "sw01", "action": action});
+        output(&pod, "cml.power", with).await;
+        assert_eq!(power.state("sw01"), state);
+        let out = output(&pod, "lab_check_convergence", json!({})).await;
+        assert_eq!(out["converged"], converged);
+    }
+    output(&pod, "cml.lab_stop", json!({})).await;
+    assert_eq!(power.state("rtr01"), NodeState::Stopped);
+    // What is done already is done.
+    output(&pod, "cml.lab_stop", json!({})).await;
+    for _ in 0..2 {
+        output(&pod, "cml.wipe", json!({})).await;
+        assert_eq!(power.state("rtr01"), NodeState::DefinedOnCore);
+    }
+}
+
+#[tokio::test]
+async fn a_lab_that_does_not_come_up_tells_which_nodes_and_why() {
+    let sim = controller(CmlOptions {
+        stuck: vec!["rtr01".to_owned()],
+        queued: vec!["sw02".to_owned()],
+        ..options()
+    });
+    let sim = sim.await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let start = Step {
+        seconds: 4.0,
+        ..step("cml.lab_start", json!({}))
+    };
+    #[expect(clippy::disallowed_methods, reason = "measures how long it takes")]
+    let begun = Instant::now();
+    let fault = start.run(&pod).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    assert_eq!(fault.kind, FaultKind::Timeout);
+    for part in [
+        "lab `LAB-0.1 s1`",
+        "2 of 7 nodes not booted after",
+        "\nrtr01 (iosv): STARTED for ",
+        "its console ends with:\n  | Booting iosv on rtr01",
+        "\nsw02 (iosvl2): QUEUED for ",
+        "lacks memory, processors or licences",
+    ] {
+        assert!(
+            fault.detail.contains(part),
+            "no {part:?} in {}",
+            fault.detail
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_controller_that_is_away_while_a_lab_boots_is_waited_for() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let fault = CmlFault {
+        path: "check_if_converged|lab_element_state".to_owned(),
+        status: Some(503),
+        kind: None,
+        times: Some(4),
+    };
+    output(&pod, "cml.lab_resolve", json!({})).await;
+    sim.add_fault(&fault).unwrap();
+    let out = output(&pod, "cml.lab_start", json!({})).await;
+    assert_eq!(out["converged"], true);
+}
+
+/// Prints a router's prompt whenever somebody presses Enter.
+async fn one_console() -> (u16, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    #[expect(clippy::disallowed_methods, reason = "a simulator owns its tasks")]
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = [0; 512];
+        while let Ok(length @ 1..) = stream.read(&mut read).await {
+            let typed = String::from_utf8_lossy(&read[..length]);
+            let answer = typed.replace('\n', "").replace('\r', "\r\nr1#");
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn steps_on_devices_need_no_controller() {
+    let sim = controller(options()).await;
+    let unreachable = worker(&sim);
+    drop(sim);
+    let pod = pod(unreachable, cml(), "s1");
+    let (port, console) = one_console().await;
+    let device = endpoint(ConnectorClass::CiscoCommon, Transport::Telnet, port);
+    let call = Call {
+        target: Some(Arc::new(device)),
+        ..step("collect", json!({"command": "show clock"})).call()
+    };
+    let done = pod.call(call, &Heard::default()).await.unwrap();
+    assert_eq!(done.output["output"], "");
+    pod.finish(Duration::from_secs(2)).await;
+    console.abort();
+    step("pause", json!({"seconds": 0.01}))
+        .run(&pod)
+        .await
+        .unwrap();
+    let lab = Step {
+        seconds: 2.0,
+        ..step("cml.lab_stop", json!({}))
+    };
+    let fault = lab.run(&pod).await.unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Communication, "{}", fault.detail);
+}
+
+#[tokio::test]
+async fn content_without_a_pod_has_no_labs() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), Selected::devices_only(), "s1");
+    let fault = step("cml.lab_start", json!({}))
+        .run(&pod)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Validation);
+    assert!(fault.detail.contains("`none`"), "{}", fault.detail);
+    assert!(sim.requests().is_empty());
+}
+
+#[tokio::test]
+async fn inputs_that_cannot_be_are_refused() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    for (uses, with, why) in [
+        ("pause", json!({}), "`with.seconds` of pause@v1 is missing"),
+        ("cml.wipe", json!({"devices": [1]}), "a list of labels"),
+        (
+            "cml.power",
+            json!({"node": "a", "action": "burn"}),
+            "`stop`",
+        ),
+        ("evaluate.regex", json!({}), "done by the engine"),
+        ("copy", json!({"source": "PAv1/files/none"}), "no file"),
+        ("copy", json!({"source": "../../Cargo.toml"}), "outside"),
+        ("copy", json!({"source": "/etc/hosts"}), "outside"),
+    ] {
+        let fault = step(uses, with).run(&pod).await.unwrap_err();
+        assert!(fault.detail.contains(why), "{}", fault.detail);
+    }
+}
