@@ -1,0 +1,285 @@
+//! Jobs run from their log to their end, whatever happens on the way.
+
+use std::time::Duration;
+
+use se_runtime::event::Map;
+use se_runtime::{Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus};
+use serde_json::{Value, json};
+
+use crate::world::{Run, echo, plan};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const GRADE: &str = r#"
+    - { id: prepare, uses: exec@v1, target: a, with: { command: x }, capture: { stdout: prepared } }
+    - { id: a1, uses: collect@v1, target: a, with: { command: show a }, capture: { output: a.one } }
+    - { id: b1, uses: collect@v1, target: b, with: { command: show b }, capture: { output: b.one } }
+    - { id: judge, uses: evaluate.regex@v1, with: { source: "${ vars.b.one }", regex: "b says" }, capture: { passed: good } }
+    - { id: unless, uses: exec@v1, target: a, when: "${ vars.good | not }", with: { command: y } }
+"#;
+
+#[test]
+fn a_job_runs_to_its_end_and_tells_each_fact_once() {
+    let run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    let expected = [
+        "job_accepted",
+        "job_started",
+        "step_started prepare",
+        "step_completed prepare",
+        "step_started a1",
+        "step_started b1",
+        "step_completed a1",
+        "step_completed b1",
+        "step_started judge",
+        "step_completed judge",
+        "step_skipped unless",
+        "job_completed",
+    ];
+    assert_eq!(run.story(), expected);
+    let results = Value::Object(run.state().results(&run.plan));
+    assert_eq!(results["judge"], json!({"passed": true}));
+    assert_eq!(results["a1"], json!({"output": "a says a1"}));
+    assert_eq!(run.actions.most.lock().unwrap().1, 2);
+}
+
+#[test]
+fn one_commit_holds_the_end_of_a_step_and_the_start_of_the_next() {
+    let steps = r#"
+    - { id: one, uses: exec@v1, target: a, with: { command: x } }
+    - { id: two, uses: exec@v1, target: a, with: { command: x } }
+"#;
+    let run = Run::new(plan(steps), Box::new(|call| (Duration::ZERO, echo(call))));
+    assert!(run.drive(vec![]).is_some());
+    assert_eq!(*run.log.batches.lock().unwrap(), 3);
+}
+
+#[test]
+fn retry_waits_and_tries_again_then_fails_with_the_last_error() {
+    let step = "    - { id: s, uses: exec@v1, target: a, with: { command: x }, on_error: { action: retry, retries: 2, backoff: 10 } }\n";
+    let fails = |_: &_| {
+        (
+            SECOND,
+            Err(Fault::new(FaultKind::Communication, "no answer")),
+        )
+    };
+    let run = Run::new(plan(step), Box::new(fails));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    let calls = [
+        ("s".to_owned(), 1),
+        ("s".to_owned(), 2),
+        ("s".to_owned(), 3),
+    ];
+    assert_eq!(*run.actions.calls.lock().unwrap(), calls);
+    let error = run.state().error().unwrap().clone();
+    assert_eq!(
+        (error.attempt, error.status, error.instance.as_str()),
+        (3, 503, "/jobs/job/steps/0")
+    );
+}
+
+#[test]
+fn continue_keeps_the_error_where_later_steps_can_read_it() {
+    let steps = r#"
+    - { id: s, uses: collect@v1, target: a, with: { command: x }, capture: { output: got }, on_error: { action: continue } }
+    - { id: t, uses: evaluate.regex@v1, with: { source: "${ vars.s.error.detail }", regex: "no answer" }, capture: { passed: told } }
+    - { id: u, uses: evaluate.regex@v1, with: { source: "${ vars.got }", regex: "x" }, capture: { passed: had } }
+"#;
+    let run = Run::new(
+        plan(steps),
+        Box::new(|_| (SECOND, Err(Fault::new(FaultKind::Timeout, "no answer")))),
+    );
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    let results = Value::Object(run.state().results(&run.plan));
+    assert_eq!(
+        (&results["t"]["passed"], &results["u"]["passed"]),
+        (&json!(true), &json!(false))
+    );
+}
+
+#[test]
+fn a_failing_step_stops_reads_and_the_first_failure_in_document_order_is_the_jobs() {
+    let steps = r#"
+    - { id: slow, uses: collect@v1, target: a, with: { command: x } }
+    - { id: bad, uses: collect@v1, target: b, with: { command: x } }
+    - { id: never, uses: exec@v1, target: c, with: { command: x } }
+"#;
+    let run = Run::new(
+        plan(steps),
+        Box::new(|call| match call.step.as_str() {
+            "bad" => (SECOND, Err(Fault::new(FaultKind::Validation, "wrong"))),
+            _ => (SECOND * 50, echo(call)),
+        }),
+    );
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    assert_eq!(run.story().last().unwrap(), "job_faulted");
+    assert!(run.story().contains(&"step_cancelled slow".to_owned()));
+    assert_eq!(run.actions.calls.lock().unwrap().len(), 2);
+    assert_eq!(
+        run.actions.most.lock().unwrap().0,
+        0,
+        "the slow read was dropped"
+    );
+}
+
+#[test]
+fn an_attempt_that_never_ends_is_cut_off_after_its_timeout() {
+    let step = "    - { id: s, uses: exec@v1, target: a, with: { command: x }, timeout: 5 }\n";
+    let run = Run::new(plan(step), Box::new(|call| (SECOND * 3600, echo(call))));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    assert_eq!(run.state().error().unwrap().status, 408);
+    let ended = run.state().completed_at().unwrap();
+    assert_eq!(ended.micros(), 6_000_000);
+}
+
+#[test]
+fn cancelling_stops_what_runs_and_ends_the_job() {
+    let run = Run::new(plan(GRADE), Box::new(|call| (SECOND * 10, echo(call))));
+    let told = vec![Control::Cancel {
+        reason: "the candidate left".into(),
+    }];
+    assert!(matches!(
+        run.drive(told),
+        Some(Ok(Drive::Ended(JobStatus::Cancelled)))
+    ));
+    let expected = [
+        "job_accepted",
+        "job_started",
+        "step_started prepare",
+        "cancel_requested",
+        "step_cancelled prepare",
+        "job_cancelled",
+    ];
+    assert_eq!(run.story(), expected);
+}
+
+#[test]
+fn draining_ends_at_a_step_boundary_and_the_job_goes_on_later() {
+    let run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
+    assert!(matches!(
+        run.drive(vec![Control::Drain]),
+        Some(Ok(Drive::Drained))
+    ));
+    assert_eq!(run.story().last().unwrap(), "step_completed prepare");
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    assert_eq!(
+        run.actions.calls.lock().unwrap().len(),
+        3,
+        "no step ran twice"
+    );
+}
+
+#[test]
+fn a_pause_keeps_its_remaining_time_over_a_restart() {
+    let step = "    - { id: p, uses: pause@v1, with: { seconds: 60 } }\n";
+    let mut run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));
+    assert!(matches!(
+        run.drive(vec![Control::Drain]),
+        Some(Ok(Drive::Drained))
+    ));
+    run.log.fails_after = None;
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    assert_eq!(run.state().completed_at().unwrap().micros(), 60_000_000);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_the_job_before_anything_is_done() {
+    let mut run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
+    run.log.fails_after = Some(0);
+    assert!(matches!(run.drive(vec![]), Some(Err(DriveError::Log(_)))));
+    assert!(run.actions.calls.lock().unwrap().is_empty());
+}
+
+#[test]
+fn after_a_crash_what_may_be_repeated_is_and_what_may_not_is_interrupted() {
+    for (uses, status, calls) in [
+        ("collect@v1", JobStatus::Completed, 2),
+        ("exec@v1", JobStatus::Faulted, 1),
+    ] {
+        let step = format!("    - {{ id: s, uses: {uses}, target: a, with: {{ command: x }} }}\n");
+        let mut run = Run::new(plan(&step), Box::new(|call| (SECOND, echo(call))));
+        run.log.fails_after = Some(1);
+        assert!(
+            matches!(run.drive(vec![]), Some(Err(DriveError::Log(_)))),
+            "{uses}"
+        );
+        run.log.fails_after = None;
+        let ended = run.drive(vec![]);
+        assert!(
+            matches!(ended, Some(Ok(Drive::Ended(it))) if it == status),
+            "{uses}: {ended:?}"
+        );
+        assert_eq!(run.actions.calls.lock().unwrap().len(), calls, "{uses}");
+        if let Some(error) = run.state().error() {
+            assert!(error.url.ends_with("/interrupted"), "{}", error.url);
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_an_adapter_is_the_fault_of_its_step() {
+    let step = "    - { id: s, uses: exec@v1, target: a, with: { command: x } }\n";
+    let run = Run::new(plan(step), Box::new(|_| panic!("a defect")));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    assert!(
+        run.state()
+            .error()
+            .unwrap()
+            .detail
+            .contains("defect of the engine")
+    );
+}
+
+#[test]
+fn what_is_learned_about_the_pod_reaches_the_steps_after_it() {
+    let steps = r#"
+    - { id: one, uses: exec@v1, target: a, with: { command: x } }
+    - { id: two, uses: exec@v1, target: a, with: { command: x } }
+"#;
+    let run = Run::new(
+        plan(steps),
+        Box::new(|call| {
+            if call.step == "two" {
+                assert_eq!(call.runtime_env["lab_id"], "lab-7");
+                return (SECOND, echo(call));
+            }
+            let mut learned = Map::new();
+            learned.insert("lab_id".into(), json!("lab-7"));
+            (
+                SECOND,
+                Ok(Done {
+                    output: Map::new(),
+                    learned,
+                }),
+            )
+        }),
+    );
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+}

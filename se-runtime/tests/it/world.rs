@@ -1,0 +1,311 @@
+//! A small world for the core: packages from text, virtual time, a log in memory, scripted actions.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use futures_channel::mpsc;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use se_dsl::{Checked, Options, Sources};
+use se_runtime::event::{Accepted, Batch, FORMAT, FrozenScopes, Map};
+use se_runtime::port::Progress;
+use se_runtime::{
+    Actions, Call, Clock, Control, Done, Drive, DriveError, Event, EventLog, LogError, Outcome,
+    Plan, Ports, Record, State, Timestamp, Vault, drive,
+};
+use serde_json::json;
+
+/// A package without a pod: connectors `a`, `b`, `c`, and one phase `main` that runs `jobs`.
+pub(crate) fn package(jobs: &[(&str, &str)]) -> Arc<Checked> {
+    let mut sources = Sources::new();
+    sources.add(
+        "PAv1/manifest.yaml",
+        "format_version: PAv1\nname: t\nversion: '1'\ncontent_id: t\npod_type: none\n",
+    );
+    let connector = |name: &str| {
+        format!(
+            "    - {{ name: {name}, class: cisco_common, transport: telnet, port: \"${{ runtime_env.devices.{name}.serial_port }}\" }}\n"
+        )
+    };
+    let connectors: String = ["a", "b", "c"].iter().map(|name| connector(name)).collect();
+    let head =
+        "apiVersion: pav1\nkind: ConnectorModel\nmetadata: { name: t }\nspec:\n  connectors:\n";
+    sources.add("PAv1/connectors.yaml", format!("{head}{connectors}"));
+    let references: String = jobs
+        .iter()
+        .map(|(name, _)| format!("        - definition: {name}@v1\n"))
+        .collect();
+    let head = "apiVersion: pav1\nkind: Lifecycle\nmetadata: { lablet: t }\nspec:\n  phases:\n    - name: main\n      jobs:\n";
+    sources.add("PAv1/lifecycle.yaml", format!("{head}{references}"));
+    for (name, steps) in jobs {
+        let head = format!(
+            "apiVersion: pav1\nkind: JobDefinition\nmetadata: {{ name: {name}, version: v1 }}\nspec:\n"
+        );
+        sources.add(format!("PAv1/jobs/{name}.yaml"), format!("{head}{steps}"));
+    }
+    let outcome = se_dsl::check(&sources, Options::default());
+    let found = outcome.diagnostics.located(&sources);
+    Arc::new(outcome.checked.unwrap_or_else(|| panic!("{found:#?}")))
+}
+
+/// The plan of phase `main` of one job with these steps.
+pub(crate) fn plan(steps: &str) -> Plan {
+    Plan::of_phase(package(&[("job", &format!("  steps:\n{steps}"))]), "main").unwrap()
+}
+
+/// The first event of a job.
+pub(crate) fn accepted() -> Record {
+    let devices =
+        json!({"a": {"serial_port": 1}, "b": {"serial_port": 2}, "c": {"serial_port": 3}});
+    let accepted = Accepted {
+        format: FORMAT,
+        job_id: "job-1".into(),
+        definition_id: "t".into(),
+        version: "1".into(),
+        content_hash: "0".into(),
+        session_id: None,
+        phase: Some("main".into()),
+        scenario: None,
+        sequential: false,
+        callback_url: None,
+        metadata: None,
+        scopes: FrozenScopes {
+            session: json!({}),
+            content: json!({}),
+            runtime_env: json!({"worker_ip": "127.0.0.1", "devices": devices}),
+            vars: Map::new(),
+        },
+        engine_version: "0".into(),
+    };
+    Record {
+        seq: 1,
+        at: Timestamp::default(),
+        event: Event::JobAccepted(Box::new(accepted)),
+    }
+}
+
+/// Time that moves only when everybody waits.
+#[derive(Default)]
+pub(crate) struct Time {
+    state: Mutex<(Timestamp, BTreeMap<(Timestamp, u64), Waker>, u64)>,
+}
+
+impl Time {
+    /// Moves to the next moment somebody waits for; `false` if nobody does.
+    fn advance(&self) -> bool {
+        let waker = {
+            let mut state = self.state.lock().unwrap();
+            let Some(((at, _), waker)) = state.1.pop_first() else {
+                return false;
+            };
+            state.0 = state.0.max(at);
+            waker
+        };
+        waker.wake();
+        true
+    }
+
+    /// Runs a future to its end, moving time whenever it waits; `None` if it waits for ever.
+    pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = Box::pin(future);
+        let mut context = std::task::Context::from_waker(Waker::noop());
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(it) => return Some(it),
+                Poll::Pending if !self.advance() => return None,
+                Poll::Pending => {}
+            }
+        }
+    }
+}
+
+/// [`Time`] as a port.
+#[derive(Clone, Default)]
+pub(crate) struct Virtual(pub(crate) Arc<Time>);
+
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        self.0.state.lock().unwrap().0
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        let time = Arc::clone(&self.0);
+        std::future::poll_fn(move |context| {
+            let mut state = time.state.lock().unwrap();
+            if state.0 >= at {
+                return Poll::Ready(());
+            }
+            state.2 += 1;
+            let number = state.2;
+            state.1.insert((at, number), context.waker().clone());
+            Poll::Pending
+        })
+        .boxed()
+    }
+}
+
+/// A log in memory that may be made to fail.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) records: Mutex<Vec<Record>>,
+    /// Batches from here on are refused: the disk is full, the process is gone.
+    pub(crate) fails_after: Option<usize>,
+    pub(crate) batches: Mutex<usize>,
+}
+
+impl EventLog for Log {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>> {
+        let mut records = self.records.lock().unwrap();
+        let mut batches = self.batches.lock().unwrap();
+        let found = u64::try_from(records.len()).unwrap();
+        let result = if self.fails_after.is_some_and(|limit| *batches >= limit) {
+            Err(LogError::Unavailable("the disk is full".into()))
+        } else if found == batch.after {
+            *batches += 1;
+            records.extend(batch.records);
+            Ok(())
+        } else {
+            Err(LogError::Conflict {
+                job: "job-1".into(),
+                expected: batch.after,
+                found,
+            })
+        };
+        async move { result }.boxed()
+    }
+}
+
+/// What a call does.
+pub(crate) type Script = dyn Fn(&Call) -> (Duration, Outcome) + Send + Sync;
+
+/// Actions that take a time and give an outcome, and remember what was asked of them.
+pub(crate) struct Scripted {
+    pub(crate) clock: Virtual,
+    pub(crate) script: Box<Script>,
+    /// `(step, attempt)` in the order begun.
+    pub(crate) calls: Mutex<Vec<(String, u32)>>,
+    /// How many ran at once, at most.
+    pub(crate) most: Mutex<(usize, usize)>,
+}
+
+impl Scripted {
+    pub(crate) fn new(clock: &Virtual, script: Box<Script>) -> Self {
+        let (calls, most) = (Mutex::default(), Mutex::default());
+        Self {
+            clock: clock.clone(),
+            script,
+            calls,
+            most,
+        }
+    }
+}
+
+/// One more call runs, until it is dropped.
+struct Running<'a>(&'a Mutex<(usize, usize)>);
+
+impl<'a> Running<'a> {
+    fn begin(most: &'a Mutex<(usize, usize)>) -> Self {
+        let mut running = most.lock().unwrap();
+        *running = (running.0 + 1, running.1.max(running.0 + 1));
+        Self(most)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().0 -= 1;
+    }
+}
+
+impl Actions for Scripted {
+    fn call<'a>(&'a self, call: Call, _: &'a dyn Progress) -> BoxFuture<'a, Outcome> {
+        async move {
+            self.calls
+                .lock()
+                .unwrap()
+                .push((call.step.clone(), call.attempt));
+            let running = Running::begin(&self.most);
+            let (takes, outcome) = (self.script)(&call);
+            self.clock.sleep_until(self.clock.now().after(takes)).await;
+            drop(running);
+            outcome
+        }
+        .boxed()
+    }
+}
+
+/// What a device answers that repeats the step's name.
+pub(crate) fn echo(call: &Call) -> Outcome {
+    let text = format!(
+        "{} says {}",
+        call.target.as_ref().map_or("?", |it| &it.name),
+        call.step
+    );
+    let mut output = Map::new();
+    for field in call.primitive.outputs {
+        output.insert(field.name.to_owned(), json!(text));
+    }
+    Ok(Done {
+        output,
+        learned: Map::new(),
+    })
+}
+
+/// A job with its world.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) clock: Virtual,
+    pub(crate) log: Log,
+    pub(crate) actions: Scripted,
+}
+
+impl Run {
+    pub(crate) fn new(plan: Plan, script: Box<Script>) -> Self {
+        let clock = Virtual::default();
+        let log = Log::default();
+        log.records.lock().unwrap().push(accepted());
+        Self {
+            plan,
+            actions: Scripted::new(&clock, script),
+            clock,
+            log,
+        }
+    }
+
+    /// Drives the job from its log to an end; `None` if it would wait for ever.
+    pub(crate) fn drive(&self, control: Vec<Control>) -> Option<Result<Drive, DriveError>> {
+        let (sender, receiver) = mpsc::unbounded();
+        for told in control {
+            sender.unbounded_send(told).unwrap();
+        }
+        let state = self.state();
+        let ports = Ports {
+            log: &self.log,
+            actions: &self.actions,
+            clock: &self.clock,
+        };
+        let vault = Vault::default();
+        self.clock
+            .0
+            .run(drive(&self.plan, state, &vault, ports, receiver))
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::fold(&self.plan, &self.log.records.lock().unwrap()).unwrap()
+    }
+
+    /// The log, one event a line.
+    pub(crate) fn story(&self) -> Vec<String> {
+        let records = self.log.records.lock().unwrap();
+        let told = records
+            .iter()
+            .filter(|it| !matches!(it.event, Event::JobProgress { .. }));
+        told.map(|it| match it.event.step() {
+            Some(step) => format!("{} {step}", it.event.kind()),
+            None => it.event.kind().to_owned(),
+        })
+        .collect()
+    }
+}
