@@ -1,6 +1,9 @@
 //! The core against a small world of its own.
 
 mod drive;
+mod grade;
 mod laws;
+mod log;
 mod plan;
+mod report;
 mod world;
