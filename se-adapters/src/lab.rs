@@ -236,6 +236,13 @@ impl LabStatus {
             && self.nodes.iter().all(|it| it.state == NodeState::Booted)
     }
 
+    /// Whether it runs and every node that runs is up: one that was stopped on purpose does not count.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let settled = |it: &NodeStatus| it.state == NodeState::Booted || it.state.is_off();
+        self.converged && self.state == LabState::Started && self.nodes.iter().all(settled)
+    }
+
     /// The node of that label.
     ///
     /// # Errors

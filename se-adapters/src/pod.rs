@@ -231,18 +231,12 @@ impl LabCall<'_> {
         let labels = self.devices()?;
         if !labels.is_empty() {
             let status = self.existing().await?;
-            power::wipe_nodes(self.attempt, &status, &labels).await?;
+            power::wipe_nodes(self.attempt, status.clone(), &labels).await?;
             return Ok(done(&status, |output| insert(output, "ok", true)));
         }
-        // A lab that is gone needs no wiping: teardown may come twice.
-        let found = match self.existing().await {
-            Ok(status) => power::wipe_lab(self.attempt, status.clone())
-                .await
-                .map(|()| status),
-            Err(fault) => Err(fault),
-        };
-        match found {
+        match self.wipe_all().await {
             Ok(status) => Ok(done(&status, |output| insert(output, "ok", true))),
+            // A lab that is gone needs no wiping: teardown may come twice.
             Err(fault) if fault.kind == FaultKind::NotFound => {
                 self.attempt.progress.report(100, "there is no lab to wipe");
                 let mut output = Map::new();
@@ -254,6 +248,18 @@ impl LabCall<'_> {
             }
             Err(fault) => Err(fault),
         }
+    }
+
+    async fn wipe_all(&self) -> Result<LabStatus, Fault> {
+        let status = match self.existing().await {
+            // The session's lab may have been imported again since it was learned.
+            Err(fault) if fault.kind == FaultKind::NotFound && self.named()?.is_none() => {
+                self.by_title().await?
+            }
+            other => other?,
+        };
+        power::wipe_lab(self.attempt, status.clone()).await?;
+        Ok(status)
     }
 
     async fn power(&self) -> Outcome {
@@ -271,7 +277,7 @@ impl LabCall<'_> {
     async fn check_convergence(&self) -> Outcome {
         let status = self.existing().await?;
         Ok(done(&status, |output| {
-            insert(output, "converged", status.is_up());
+            insert(output, "converged", status.is_settled());
             insert(output, "lab_state", status.state.as_str());
             output.insert("nodes".to_owned(), status.nodes_value());
         }))
@@ -279,9 +285,14 @@ impl LabCall<'_> {
 
     /// The lab that the step or the session knows, else the one of the package's title.
     async fn existing(&self) -> Result<LabStatus, Fault> {
-        if let Some(status) = self.known().await? {
-            return Ok(status);
+        match self.known().await? {
+            Some(status) => Ok(status),
+            None => self.by_title().await,
         }
+    }
+
+    /// The lab of the package's title and nodes.
+    async fn by_title(&self) -> Result<LabStatus, Fault> {
         let source = self.lab.ok_or_else(resolve::no_topology)?;
         resolve::find(self.attempt, source).await?.ok_or_else(|| {
             let detail = format!(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use se_runtime::{Fault, FaultKind, Secret};
 
 /// The worker that carries a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Worker {
     /// Its address: consoles are here, and the controller unless `cml_url` says otherwise.
     pub ip: String,
@@ -24,6 +24,23 @@ pub struct Worker {
     pub trust: Trust,
     /// What the worker can carry, by pod type; empty: not stated.
     pub capabilities: Vec<String>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Somebody may have put a login into the URL.
+        let url = self.cml_url.as_deref();
+        let url = url.map(|it| it.rsplit_once('@').map_or(it, |(_, host)| host));
+        f.debug_struct("Worker")
+            .field("ip", &self.ip)
+            .field("cml_url", &url)
+            .field("cml_username", &self.cml_username)
+            .field("region", &self.region)
+            .field("adapter", &self.adapter)
+            .field("trust", &self.trust)
+            .field("capabilities", &self.capabilities)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which TLS certificate is believed.

@@ -227,7 +227,11 @@ impl Client {
         token: Option<&Secret>,
         deadline: &Deadline,
     ) -> Result<Reply, Trouble> {
-        let limit = self.config.request_timeout.min(deadline.left());
+        // What is not sent again gets all the time there is.
+        let limit = match request.is_repeatable() {
+            true => self.config.request_timeout.min(deadline.left()),
+            false => deadline.left(),
+        };
         if limit.is_zero() {
             return Err(Trouble::TimedOut(Duration::ZERO));
         }
@@ -320,8 +324,8 @@ impl Client {
 }
 
 /// Whether a status speaks of trouble that passes.
-fn is_passing(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502..=504)
+pub(super) fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 502..=504)
 }
 
 impl fmt::Debug for Client {

@@ -44,7 +44,7 @@ impl Config {
             password: worker.cml_password.clone(),
             trust: worker.trust.clone(),
             connect_timeout: Duration::from_secs(10),
-            request_timeout: Duration::from_secs(20),
+            request_timeout: Duration::from_secs(30),
             max_body: 16 << 20,
             max_tries: 6,
             first_backoff: Duration::from_millis(250),

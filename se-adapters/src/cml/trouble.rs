@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use se_runtime::FaultKind;
 
-use super::client::Reply;
+use super::client::{Reply, is_passing};
 use super::wire;
 use crate::lab::in_words;
 
@@ -57,7 +57,7 @@ impl Trouble {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => true,
-            Self::Refused(reply) => matches!(reply.status.as_u16(), 502..=504),
+            Self::Refused(reply) => is_passing(reply.status),
             Self::Certificate(_) | Self::TooLarge(_) | Self::Unreadable { .. } => false,
         }
     }
@@ -76,6 +76,7 @@ impl Trouble {
                 404 => FaultKind::NotFound,
                 408 => FaultKind::Timeout,
                 409 | 423 => FaultKind::Conflict,
+                429 => FaultKind::Communication,
                 400..=499 => FaultKind::Validation,
                 _ => FaultKind::Communication,
             },

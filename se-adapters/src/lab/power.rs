@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use se_runtime::Fault;
 
 use super::watch::{Attempt, Goal, Nodes, wait};
-use super::{LabId, LabStatus, NodeAt, NodeState, NodeStatus};
+use super::{LabId, LabStatus, NodeAt, NodeId, NodeState, NodeStatus};
 
 /// Starts every node and waits until the lab is up; gives its status and how often it was looked at
 /// since.
@@ -63,34 +63,41 @@ pub(crate) async fn wipe_lab(attempt: Attempt<'_>, status: LabStatus) -> Result<
 /// `not-found` for a label that no node has, before anything is done; as [`stop_lab`].
 pub(crate) async fn wipe_nodes(
     attempt: Attempt<'_>,
-    status: &LabStatus,
+    status: LabStatus,
     labels: &[String],
 ) -> Result<(), Fault> {
-    let labels: Vec<String> = labels
-        .iter()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .cloned()
-        .collect();
-    let nodes: Vec<&NodeStatus> = labels
-        .iter()
-        .map(|it| status.node(it))
-        .collect::<Result<_, _>>()?;
+    let labels: Vec<String> = BTreeSet::from_iter(labels).into_iter().cloned().collect();
     let Attempt {
-        adapter, deadline, ..
+        adapter,
+        progress,
+        deadline,
     } = attempt;
-    let lab = &status.id;
-    let at = |node: &NodeStatus| node.id.clone();
-    let all: Vec<_> = nodes.iter().map(|it| at(it)).collect();
-    let places = || all.iter().map(|node| NodeAt { lab, node });
-    attempt
-        .progress
-        .report(5, &format!("stopping {}", labels.join(", ")));
-    try_join_all(places().map(|it| adapter.stop_node(it, deadline))).await?;
-    wait(attempt, lab, Nodes::Labelled(&labels), Goal::Off).await?;
-    try_join_all(places().map(|it| adapter.wipe_node(it, deadline))).await?;
-    try_join_all(places().map(|it| adapter.start_node(it, deadline))).await?;
-    wait(attempt, lab, Nodes::Labelled(&labels), Goal::Up).await?;
+    let lab = status.id.clone();
+    let at = |it: &'_ NodeStatus| it.id.clone();
+    let chosen = |status: &LabStatus, wanted: fn(&NodeState) -> bool| {
+        let nodes = labels.iter().map(|label| status.node(label));
+        let mut nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        nodes.retain(|it| wanted(&it.state));
+        Ok::<Vec<NodeId>, Fault>(nodes.into_iter().map(at).collect())
+    };
+    let names = labels.join(", ");
+    let running = chosen(&status, |state| !state.is_off())?;
+    progress.report(5, &format!("stopping {names}"));
+    let place = |node| NodeAt { lab: &lab, node };
+    try_join_all(
+        running
+            .iter()
+            .map(|it| adapter.stop_node(place(it), deadline)),
+    )
+    .await?;
+    let nodes = Nodes::Labelled(&labels);
+    let (status, _) = wait(attempt, &lab, nodes, Goal::Off).await?;
+    let used = chosen(&status, |state| *state != NodeState::DefinedOnCore)?;
+    progress.report(50, &format!("wiping and starting {names}"));
+    try_join_all(used.iter().map(|it| adapter.wipe_node(place(it), deadline))).await?;
+    let all = chosen(&status, |_| true)?;
+    try_join_all(all.iter().map(|it| adapter.start_node(place(it), deadline))).await?;
+    wait(attempt, &lab, nodes, Goal::Up).await?;
     Ok(())
 }
 
@@ -120,15 +127,15 @@ pub(crate) async fn switch_node(
         node: &node.id,
     };
     let goal = match switch {
-        Switch::Start => {
-            adapter.start_node(at, deadline).await?;
-            Goal::Up
-        }
-        Switch::Stop => {
-            adapter.stop_node(at, deadline).await?;
-            Goal::Off
-        }
+        Switch::Start => Goal::Up,
+        Switch::Stop => Goal::Off,
     };
+    match (switch, node.state.is_off()) {
+        (Switch::Start, true) => adapter.start_node(at, deadline).await?,
+        (Switch::Stop, false) => adapter.stop_node(at, deadline).await?,
+        // It is on its way, or there.
+        (Switch::Start, false) | (Switch::Stop, true) => {}
+    }
     let labels = [label.to_owned()];
     wait(attempt, &status.id, Nodes::Labelled(&labels), goal).await?;
     Ok(())

@@ -15,7 +15,7 @@ use se_dsl::catalog;
 use se_dsl::checked::{ConnectorClass, PodType, Transport};
 use se_runtime::port::Progress;
 use se_runtime::{Actions, Call, Endpoints, FaultKind, Outcome};
-use se_testkit::sim::{CmlFault, CmlOptions, CmlSim, Journal, NodeState, Power};
+use se_testkit::sim::{CmlFault, CmlFaultKind, CmlOptions, CmlSim, Journal, NodeState, Power};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -269,17 +269,19 @@ async fn nodes_and_labs_are_switched_off_and_on() {
         .unwrap();
     let pod = pod(worker(&sim), cml(), "s1");
     output(&pod, "cml.lab_start", json!({})).await;
-    for (action, state, converged) in [
-        ("stop", NodeState::Stopped, false),
-        ("start", NodeState::Booted, true),
-    ] {
-        let with = json!({"node": "sw01", "action": action});
-        output(&pod, "cml.power", with).await;
-        assert_eq!(power.state("sw01"), state);
+    for (action, state) in [("stop", NodeState::Stopped), ("start", NodeState::Booted)] {
+        for _ in 0..2 {
+            let with = json!({"node": "sw01", "action": action});
+            output(&pod, "cml.power", with).await;
+            assert_eq!(power.state("sw01"), state);
+        }
+        // A node that was stopped on purpose does not keep a lab from being ready.
         let out = output(&pod, "lab_check_convergence", json!({})).await;
-        assert_eq!(out["converged"], converged);
+        assert_eq!(out["converged"], true);
     }
     output(&pod, "cml.lab_stop", json!({})).await;
+    let out = output(&pod, "lab_check_convergence", json!({})).await;
+    assert_eq!(out["converged"], false);
     assert_eq!(power.state("rtr01"), NodeState::Stopped);
     // What is done already is done.
     output(&pod, "cml.lab_stop", json!({})).await;
@@ -337,6 +339,65 @@ async fn a_controller_that_is_away_while_a_lab_boots_is_waited_for() {
     sim.add_fault(&fault).unwrap();
     let out = output(&pod, "cml.lab_start", json!({})).await;
     assert_eq!(out["converged"], true);
+}
+
+#[tokio::test]
+async fn a_step_ends_in_time_when_the_controller_hangs() {
+    let sim = controller(options()).await;
+    let fault = CmlFault {
+        path: "authenticate".to_owned(),
+        status: None,
+        kind: Some(CmlFaultKind::Hang),
+        times: None,
+    };
+    sim.add_fault(&fault).unwrap();
+    let pod = pod(worker(&sim), cml(), "s1");
+    for uses in ["cml.lab_start", "cml.wipe", "lab_check_convergence"] {
+        let step = Step {
+            seconds: 1.0,
+            runtime_env: json!({"lab_id": "known"}),
+            ..step(uses, json!({}))
+        };
+        let outcome = tokio::time::timeout(Duration::from_secs(1), step.run(&pod)).await;
+        let fault = outcome.unwrap().unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Timeout, "{}", fault.detail);
+        assert!(fault.detail.contains("authenticate"), "{}", fault.detail);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_a_step_was_dropped() {
+    let sim = controller(CmlOptions {
+        stuck: vec!["rtr01".to_owned()],
+        ..options()
+    });
+    let sim = sim.await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let start = step("cml.lab_start", json!({})).run(&pod);
+    let dropped = tokio::time::timeout(Duration::from_millis(700), start).await;
+    assert!(dropped.is_err());
+    let sent = sim.requests().len();
+    assert!(sent > 5, "{:?}", sim.requests());
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(sim.requests().len(), sent);
+    // The lab is as usable as before.
+    output(&pod, "cml.wipe", json!({})).await;
+}
+
+#[tokio::test]
+async fn teardown_wipes_the_lab_that_was_imported_again() {
+    let (power, journal) = (Power::default(), Journal::default());
+    let sim = CmlSim::start("127.0.0.1", options(), power.clone(), journal)
+        .await
+        .unwrap();
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "cml.lab_start", json!({})).await;
+    let wipe = Step {
+        runtime_env: json!({"lab_id": "the-one-before"}),
+        ..step("cml.wipe", json!({}))
+    };
+    wipe.run(&pod).await.unwrap();
+    assert_eq!(power.state("rtr01"), NodeState::DefinedOnCore);
 }
 
 /// Prints a router's prompt whenever somebody presses Enter.

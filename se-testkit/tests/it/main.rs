@@ -1,3 +1,4 @@
 //! The simulators, seen from outside.
 
+mod sink;
 mod virl2;
