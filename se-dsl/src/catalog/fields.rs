@@ -211,7 +211,11 @@ pub(super) const EXEC_OUTPUTS: &[Field] = &[
 ];
 
 pub(super) const CONVERGENCE_OUTPUTS: &[Field] = &[
-    required("converged", Kind::Boolean, "Whether every node is up."),
+    required(
+        "converged",
+        Kind::Boolean,
+        "Whether it runs and every node that runs is up.",
+    ),
     required("lab_state", Kind::String, "The lab's state."),
     NODES,
 ];
