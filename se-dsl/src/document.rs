@@ -28,7 +28,7 @@ pub(crate) use connectors::ConnectorDoc;
 pub(crate) use job::JobDoc;
 pub(crate) use lifecycle::{JobRef, LifecycleDoc};
 pub(crate) use rubric::{RubricDoc, flags, regex};
-pub(crate) use step::{Input, StepDoc};
+pub(crate) use step::{CaptureDoc, Input, StepDoc};
 
 /// The folder that everything lies in.
 pub(crate) const ROOT: &str = "PAv1/";

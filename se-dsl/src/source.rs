@@ -177,7 +177,7 @@ impl Sources {
     pub fn invalid_utf8(&self, file: FileId) -> Option<Span> {
         self.file(file)
             .invalid_at
-            .map(|at| Span::new(file, at, at + 1))
+            .map(|at| Span::new(file, at, at + char::REPLACEMENT_CHARACTER.len_utf8()))
     }
 
     /// The text of a span; empty when the span is not on character boundaries.

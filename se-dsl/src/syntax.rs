@@ -31,6 +31,8 @@ pub(crate) struct Node {
 /// What a [`Node`] is.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
+    /// Something that was refused and reported: whoever wants a value finds none, and says nothing.
+    Refused,
     /// `null`, `~`, or nothing.
     Null,
     /// `true` or `false`, in lower case, upper case or capitalised; no other word.
@@ -80,7 +82,7 @@ impl Kind {
     /// In words, for messages.
     pub(crate) fn describe(&self) -> &'static str {
         match self {
-            Self::Null => "nothing",
+            Self::Refused | Self::Null => "nothing",
             Self::Bool(_) => "true or false",
             Self::Int(_) => "a whole number",
             Self::Float(_) => "a number",

@@ -1,5 +1,7 @@
 //! What steps read was captured before; `needs` names steps and goes in no circle.
 
+use std::collections::BTreeMap;
+
 use super::Package;
 use super::job::DraftedStep;
 use super::step::place;
@@ -21,9 +23,9 @@ struct Written {
 impl Package<'_, '_> {
     pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
         let written = written(steps);
-        self.shadowed(&written, steps);
+        self.shadowed(steps);
         // A step that could not be read may capture anything.
-        if steps.iter().all(|step| step.doc.head.is_some()) {
+        if steps.iter().all(|step| step.doc.all_known) {
             for (at, step) in steps.iter().enumerate() {
                 for input in step.doc.with.iter().chain(&step.doc.target) {
                     self.reads(input, at, &written, true);
@@ -63,19 +65,23 @@ impl Package<'_, '_> {
         }
     }
 
-    /// The same alias twice.
-    fn shadowed(&self, written: &[Written], steps: &[DraftedStep<'_>]) {
-        for (at, later) in written.iter().enumerate() {
-            let own = steps[later.step].doc.id.as_ref();
-            if own.is_some_and(|(id, _)| later.path[0] == id.as_str()) {
-                continue;
-            }
-            let first = written[..at].iter().find(|it| it.path == later.path);
-            if let Some(first) = first {
-                let name = later.path.join(".");
+    /// The same variable captured twice, or named like a step that captures.
+    fn shadowed(&self, steps: &[DraftedStep<'_>]) {
+        let capturing = steps.iter().filter(|step| !step.captures.is_empty());
+        let ids: BTreeMap<&str, Span> = capturing
+            .filter_map(|step| step.doc.id.as_ref())
+            .map(|(id, span)| (id.as_str(), *span))
+            .collect();
+        let mut first: BTreeMap<&[String], Span> = BTreeMap::new();
+        for (capture, span) in steps.iter().flat_map(|step| &step.captures) {
+            let path = capture.path.as_slice();
+            let other = first.get(path).or_else(|| ids.get(path[0].as_str()));
+            if let Some(other) = other {
+                let name = path.join(".");
                 self.sink
-                    .push(flow::shadowed_variable(later.span, &name, first.span));
+                    .push(flow::shadowed_variable(*span, &name, *other));
             }
+            first.entry(path).or_insert(*span);
         }
     }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Package;
 use crate::catalog::{self, Action, Primitive};
 use crate::diagnostic::codes::names;
+use crate::diagnostic::nearest;
 use crate::document::{Input, StepDoc, flags, regex};
 use crate::pattern::Flags;
 use crate::source::{Span, Spanned};
@@ -22,7 +23,11 @@ impl Package<'_, '_> {
         }
         for field in primitive.inputs.iter().filter(|field| field.required) {
             let given = doc.with.iter().find(|input| input.key == field.name);
-            if given.is_none_or(|input| input.node.kind == Kind::Null) {
+            let slip = doc.with.iter().any(|input| {
+                primitive.input(&input.key).is_none()
+                    && nearest(&input.key, std::iter::once(field.name)).is_some()
+            });
+            if !slip && given.is_none_or(|input| input.node.kind == Kind::Null) {
                 self.sink
                     .push(names::missing_input(head, primitive, field.name));
             }

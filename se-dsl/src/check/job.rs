@@ -8,7 +8,7 @@ use super::inputs::get;
 use crate::catalog::{Action, Primitive};
 use crate::checked::{Capture, Job, Rubric, Step};
 use crate::diagnostic::codes::{grading, names};
-use crate::document::{JobDoc, RubricDoc, StepDoc};
+use crate::document::{CaptureDoc, JobDoc, RubricDoc, StepDoc};
 use crate::expr::{Reads, Root};
 use crate::source::{Span, Spanned};
 
@@ -19,8 +19,8 @@ pub(super) struct Drafted {
     pub(super) version: String,
     /// Steps that take the phase's rubric: index and place.
     pub(super) open_rules: Vec<(usize, Span)>,
-    /// Every path that its steps capture.
-    pub(super) captured: Vec<Vec<String>>,
+    /// Every path that its steps capture; `None` if a step may capture more than could be read.
+    pub(super) captured: Option<Vec<Vec<String>>>,
 }
 
 /// A step with what is known of it, whether or not all of it is right.
@@ -43,11 +43,12 @@ impl Package<'_, '_> {
             .filter(|(_, step)| takes_rubric(step))
             .filter_map(|(at, step)| Some((at, step.doc.head?)))
             .collect();
-        let captured = captured(&steps);
+        let all_known = steps.iter().all(|step| step.doc.all_known);
+        let captured = all_known.then(|| captured(&steps));
         for step in &steps {
             if let Some(rubric) = self.ruleset(step.doc) {
                 let head = step.doc.head.unwrap_or(doc.span);
-                self.sources(rubric, &doc.name, head, &captured);
+                self.sources(rubric, &doc.name, head, captured.as_deref());
             }
         }
         let lowered: Option<Vec<Step>> = steps
@@ -79,6 +80,9 @@ impl Package<'_, '_> {
             self.target(doc, primitive, at);
             self.inputs(doc, primitive, at);
             captures = self.captures(doc, primitive);
+        } else {
+            // What it captures is still captured, as far as other steps are concerned.
+            captures.extend(doc.capture.iter().map(as_written));
         }
         for input in doc.with.iter().chain(&doc.when).chain(&doc.target) {
             self.content_files(input);
@@ -146,8 +150,11 @@ impl Package<'_, '_> {
         rubric: &RubricDoc,
         job: &str,
         step: Span,
-        captured: &[Vec<String>],
+        captured: Option<&[Vec<String>]>,
     ) {
+        let Some(captured) = captured else {
+            return;
+        };
         for source in &rubric.sources {
             let is_captured = captured
                 .iter()
@@ -159,6 +166,12 @@ impl Package<'_, '_> {
             }
         }
     }
+}
+
+fn as_written(pair: &CaptureDoc) -> (Capture, Span) {
+    let path = pair.value.value.split('.').map(str::to_owned).collect();
+    let output = pair.key.value.clone();
+    (Capture { output, path }, pair.value.span)
 }
 
 /// Whether a step judges by the rubric that the phase names.

@@ -157,7 +157,9 @@ impl Package<'_, '_> {
                         grading::no_ruleset(*step).related(reference.span, "run by this phase");
                     self.sink.push(found);
                 }
-                Some(Some(rubric)) => self.sources(rubric, name, *step, &drafted.captured),
+                Some(Some(rubric)) => {
+                    self.sources(rubric, name, *step, drafted.captured.as_deref())
+                }
                 Some(None) => {}
             }
         }

@@ -116,12 +116,12 @@ impl Package<'_, '_> {
             if primitive.output(&output.value).is_none() {
                 if primitive.output(&path.value).is_none() {
                     self.sink.push(names::unknown_output(output, primitive));
-                    continue;
+                } else {
+                    let span = pair.key.span;
+                    std::mem::swap(&mut output, &mut path);
+                    self.sink
+                        .push(names::reversed_capture(span, &output.value, &path.value));
                 }
-                let span = pair.key.span;
-                std::mem::swap(&mut output, &mut path);
-                self.sink
-                    .push(names::reversed_capture(span, &output.value, &path.value));
             }
             let parts: Vec<String> = path.value.split('.').map(str::to_owned).collect();
             if parts.iter().any(String::is_empty) {
@@ -172,6 +172,6 @@ fn find(node: &Node, needle: &str) -> Option<Span> {
         }
         Kind::Seq(items) => items.iter().find_map(|item| find(item, needle)),
         Kind::Map(map) => map.iter().find_map(|(_, entry)| find(&entry.value, needle)),
-        Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => None,
+        Kind::Refused | Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => None,
     }
 }

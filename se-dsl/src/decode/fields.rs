@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use super::Sink;
 use crate::diagnostic::codes::document;
+use crate::diagnostic::nearest;
 use crate::source::Span;
 use crate::syntax::{Kind, Mapping, Node};
 
@@ -15,6 +16,7 @@ pub(crate) struct Fields<'n, 'k, 's> {
     span: Span,
     map: &'n Mapping,
     asked: RefCell<Vec<&'static str>>,
+    missing: RefCell<Vec<&'static str>>,
 }
 
 impl<'n, 'k, 's> Fields<'n, 'k, 's> {
@@ -31,6 +33,7 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
             span: node.span,
             map,
             asked: RefCell::default(),
+            missing: RefCell::default(),
         })
     }
 
@@ -41,15 +44,11 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
         (node.kind != Kind::Null).then_some(node)
     }
 
-    /// A field that must be there.
+    /// A field that must be there; `close` says so if it is not.
     pub(crate) fn required(&self, key: &'static str) -> Option<&'n Node> {
         let node = self.optional(key);
         if node.is_none() {
-            let at = self
-                .map
-                .get(key)
-                .map_or(self.head(), |entry| entry.key_span);
-            self.sink.push(document::missing_field(at, self.what, key));
+            self.missing.borrow_mut().push(key);
         }
         node
     }
@@ -71,14 +70,27 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
         first.map_or(self.span, |(_, entry)| entry.key_span)
     }
 
-    /// Reports unknown keys.
-    pub(crate) fn close(self) {
+    /// Reports what is missing and unknown keys, and says whether there were none. A slip in a key
+    /// that must be there is one mistake, not two.
+    pub(crate) fn close(self) -> bool {
+        let head = self.head();
         let asked = self.asked.into_inner();
+        let mut missing = self.missing.into_inner();
+        let mut all_known = true;
         for (key, entry) in self.map.iter() {
-            if !asked.contains(&key) {
-                let found = document::unknown_key(entry.key_span, self.what, key, &asked);
-                self.sink.push(found);
+            if asked.contains(&key) {
+                continue;
             }
+            all_known = false;
+            let near = nearest(key, asked.iter().copied());
+            missing.retain(|it| near != Some(it));
+            let found = document::unknown_key(entry.key_span, self.what, key, &asked);
+            self.sink.push(found);
         }
+        for key in missing {
+            let at = self.map.get(key).map_or(head, |entry| entry.key_span);
+            self.sink.push(document::missing_field(at, self.what, key));
+        }
+        all_known
     }
 }

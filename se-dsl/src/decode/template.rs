@@ -12,6 +12,7 @@ use crate::syntax::{Kind, Node, Text};
 /// Compiles every expression in a value; `None` if one does not compile.
 pub(crate) fn template(sink: &Sink<'_>, node: &Node) -> Option<Template> {
     match &node.kind {
+        Kind::Refused => None,
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
             Some(Template::Literal(to_json(node)))
         }

@@ -10,8 +10,10 @@ use crate::source::Spanned;
 use crate::syntax::{Kind, Node, Text};
 
 fn wrong<T>(sink: &Sink<'_>, node: &Node, what: &str, expected: &str) -> Option<T> {
-    let found = node.kind.describe();
-    sink.push(document::wrong_type(node.span, what, expected, found));
+    if node.kind != Kind::Refused {
+        let found = node.kind.describe();
+        sink.push(document::wrong_type(node.span, what, expected, found));
+    }
     None
 }
 
@@ -19,7 +21,8 @@ fn wrong<T>(sink: &Sink<'_>, node: &Node, what: &str, expected: &str) -> Option<
 pub(crate) fn text<'n>(sink: &Sink<'_>, node: &'n Node, what: &str) -> Option<&'n Text> {
     match &node.kind {
         Kind::Str(text) => Some(text),
-        Kind::Null
+        Kind::Refused
+        | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_)
@@ -40,7 +43,7 @@ pub(crate) fn scalar_text(sink: &Sink<'_>, node: &Node, what: &str) -> Option<St
         Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
             Some(sink.sources.slice(node.span).to_owned())
         }
-        Kind::Null | Kind::Seq(_) | Kind::Map(_) => wrong(sink, node, what, "text"),
+        Kind::Refused | Kind::Null | Kind::Seq(_) | Kind::Map(_) => wrong(sink, node, what, "text"),
     }
 }
 
@@ -65,7 +68,7 @@ pub(crate) fn number(sink: &Sink<'_>, node: &Node, what: &str) -> Option<f64> {
         )]
         Kind::Int(value) => Some(value as f64),
         Kind::Float(value) => Some(value),
-        Kind::Null | Kind::Bool(_) | Kind::Str(_) | Kind::Seq(_) | Kind::Map(_) => {
+        Kind::Refused | Kind::Null | Kind::Bool(_) | Kind::Str(_) | Kind::Seq(_) | Kind::Map(_) => {
             wrong(sink, node, what, "a number")
         }
     }
@@ -87,7 +90,8 @@ pub(crate) fn seconds(sink: &Sink<'_>, node: &Node, what: &str) -> Option<Durati
 pub(crate) fn list<'n>(sink: &Sink<'_>, node: &'n Node, what: &str) -> Option<&'n [Node]> {
     match &node.kind {
         Kind::Seq(items) => Some(items),
-        Kind::Null
+        Kind::Refused
+        | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_)
@@ -127,7 +131,7 @@ pub(crate) fn word<T: Copy>(
 /// The node as JSON.
 pub(crate) fn to_json(node: &Node) -> Value {
     match &node.kind {
-        Kind::Null => Value::Null,
+        Kind::Refused | Kind::Null => Value::Null,
         Kind::Bool(value) => Value::from(*value),
         Kind::Int(value) => Value::from(*value),
         Kind::Float(value) => Value::from(*value),

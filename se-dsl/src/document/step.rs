@@ -26,8 +26,10 @@ pub(crate) struct StepDoc {
     pub(crate) needs: Option<Vec<Spanned<String>>>,
     /// The whole step.
     pub(crate) span: Option<Span>,
-    /// Where to point at when something is missing.
+    /// Where to point at when something is missing; `None` if it is no mapping.
     pub(crate) head: Option<Span>,
+    /// Whether every key was known: if not, it may capture more than it seems to.
+    pub(crate) all_known: bool,
 }
 
 /// A value with expressions in it.
@@ -60,7 +62,7 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> StepDoc {
         let node = fields.optional(key)?;
         Some(input(sink, key, fields.key_span(key), node))
     };
-    let step = StepDoc {
+    let mut step = StepDoc {
         id: fields.required("id").and_then(|node| id(sink, node)),
         uses: fields
             .required("uses")
@@ -88,6 +90,7 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> StepDoc {
         needs: fields.optional("needs").and_then(|node| needs(sink, node)),
         span: Some(node.span),
         head: Some(fields.head()),
+        all_known: true,
     };
     if fields.optional("for_each").is_some() {
         let help = "write one step for each element";
@@ -100,7 +103,7 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> StepDoc {
         ));
     }
     fields.optional("description");
-    fields.close();
+    step.all_known = fields.close();
     step
 }
 

@@ -56,7 +56,8 @@ pub(super) fn read(sink: &Sink<'_>) -> Option<TopologyDoc> {
 pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.kind {
         Kind::Map(map) => map.get(key).map(|entry| &entry.value),
-        Kind::Null
+        Kind::Refused
+        | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_)
@@ -68,7 +69,8 @@ pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
 fn items(node: &Node) -> &[Node] {
     match &node.kind {
         Kind::Seq(items) => items,
-        Kind::Null
+        Kind::Refused
+        | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_)
@@ -80,7 +82,8 @@ fn items(node: &Node) -> &[Node] {
 pub(super) fn as_text(node: &Node) -> Option<&str> {
     match &node.kind {
         Kind::Str(text) => Some(&text.value),
-        Kind::Null
+        Kind::Refused
+        | Kind::Null
         | Kind::Bool(_)
         | Kind::Int(_)
         | Kind::Float(_)

@@ -213,7 +213,7 @@ fn key(sink: &Sink<'_>, map: &Mapping, node: Node) -> Key {
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
             sink.sources.slice(node.span).to_owned()
         }
-        Kind::Seq(_) | Kind::Map(_) => String::new(),
+        Kind::Refused | Kind::Seq(_) | Kind::Map(_) => String::new(),
     };
     if name.is_empty() {
         sink.push(yaml::key(node.span));

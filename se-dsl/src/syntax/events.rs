@@ -1,6 +1,6 @@
 //! The YAML parser's events → a tree. The only file that knows the parser.
 
-use granit_parser::{Event, Marker, Parser, ScalarStyle, StructureStyle};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, StructureStyle};
 
 use super::build::{Builder, Stop};
 use super::place::Text;
@@ -53,7 +53,12 @@ pub(super) fn build(sink: &Sink<'_>, file: FileId, masked: &str, masks: &[Mask])
             Ok((event, span)) => reader.event(event, span),
             Err(error) => {
                 let at = offset(error.marker());
-                sink.push(yaml::syntax(sink.sources, file, at, &error.info()));
+                sink.push(match error.kind() {
+                    ErrorKind::RecursionLimitExceeded => {
+                        yaml::too_deep(Span::new(file, at, at + 1))
+                    }
+                    _ => yaml::syntax(sink.sources, file, at, &error.info()),
+                });
                 Err(Stop)
             }
         };
@@ -161,7 +166,7 @@ impl Reader<'_, '_> {
             Plain::Text => Kind::Str(Text::plain(value, raw, span.start as usize)),
             Plain::OutOfRange => {
                 self.sink.push(yaml::number(span, raw));
-                Kind::Null
+                Kind::Refused
             }
         }
     }

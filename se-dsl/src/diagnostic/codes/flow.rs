@@ -31,7 +31,7 @@ pub(crate) fn later_variable(span: Span, name: &str, capture: Span) -> Diagnosti
 }
 
 pub(crate) fn shadowed_variable(span: Span, name: &str, first: Span) -> Diagnostic {
-    let message = format!("`{name}` is captured twice; the later step wins");
+    let message = format!("`{name}` stands for two things; the later capture wins");
     let help = "give one of the two another name, or read `vars.<step>.<name>`";
     Diagnostic::new(
         Code::SHADOWED_VARIABLE,
@@ -40,7 +40,7 @@ pub(crate) fn shadowed_variable(span: Span, name: &str, first: Span) -> Diagnost
         message,
         help,
     )
-    .related(first, "first captured here")
+    .related(first, "this has that name, too")
 }
 
 pub(crate) fn unknown_need(need: &Spanned<String>, known: &[&str]) -> Diagnostic {

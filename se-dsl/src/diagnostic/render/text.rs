@@ -60,7 +60,10 @@ fn snippet<'a>(sources: &'a Sources, span: Span) -> Snippet<'a, annotate_snippet
 fn range(sources: &Sources, span: Span) -> std::ops::Range<usize> {
     let (start, end) = (span.start as usize, span.end as usize);
     let text = sources.text(span.file);
-    let (start, end) = (start.min(text.len()), end.min(text.len()));
+    let (start, end) = (
+        text.floor_char_boundary(start),
+        text.ceil_char_boundary(end),
+    );
     let line_end = text.get(start..end).and_then(|it| it.find('\n'));
     start..line_end.map_or(end, |n| start + n)
 }
