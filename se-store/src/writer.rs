@@ -123,14 +123,8 @@ impl Writer {
         T: Send + 'static,
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
-        let (reply, answer) = oneshot::channel();
-        let request = Pending {
-            work: Some(work),
-            outcome: None,
-            reply,
-        };
-        let message = Message::Write(Box::new(request));
-        let sent = self.queue.send(message).await;
+        let (request, answer) = request(work);
+        let sent = self.queue.send(Message::Write(request)).await;
         sent.map_err(|_| Error::stopped(doing))?;
         answer.await.map_err(|_| Error::stopped(doing))?
     }
@@ -143,6 +137,21 @@ impl Writer {
             closed.await.ok();
         }
     }
+}
+
+/// A request and where its answer will come.
+fn request<T, W>(work: W) -> (Box<dyn Request>, oneshot::Receiver<Result<T>>)
+where
+    T: Send + 'static,
+    W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let pending = Pending {
+        work: Some(work),
+        outcome: None,
+        reply,
+    };
+    (Box::new(pending), answer)
 }
 
 async fn serve(
@@ -221,4 +230,80 @@ async fn execute(tx: &mut Tx, sql: &'static str) -> Result<(), sqlx::Error> {
 /// Ends when the database answers.
 pub(crate) async fn probe(tx: &mut Tx) -> Result<()> {
     execute(tx, "SELECT 1").await.doing("reach the database")
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, SqliteConnection};
+    use tokio::sync::oneshot;
+
+    use super::{Request, Tx, Written, commit, execute, request};
+    use crate::changes::Announced;
+    use crate::error::{Doing, Error, Result};
+
+    /// A request that runs each statement and fails at the end if `fails`.
+    fn script(
+        statements: &'static [&'static str],
+        fails: bool,
+    ) -> (Box<dyn Request>, oneshot::Receiver<Result<()>>) {
+        request(move |tx| {
+            Box::pin(async move {
+                for sql in statements {
+                    execute(tx, sql).await.doing("test")?;
+                    tx.written.deliveries += 1;
+                }
+                if fails {
+                    return Err(Error::not_found("luck"));
+                }
+                Ok(())
+            })
+        })
+    }
+
+    async fn run(requests: [(&'static [&'static str], bool); 3]) -> (Vec<bool>, i64, u64) {
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::query("CREATE TABLE t (n INTEGER)")
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        let mut tx = Tx {
+            conn,
+            written: Written::default(),
+        };
+        let announced = Announced::new();
+        let (group, outcomes): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .map(|(sql, fails)| script(sql, fails))
+            .unzip();
+        commit(&mut tx, group, &announced).await;
+        let mut fine = Vec::new();
+        for outcome in outcomes {
+            fine.push(outcome.await.unwrap().is_ok());
+        }
+        let (rows,): (i64,) = sqlx::query_as("SELECT count(*) FROM t")
+            .fetch_one(&mut tx.conn)
+            .await
+            .unwrap();
+        let told = announced.changes().borrow().deliveries;
+        (fine, rows, told)
+    }
+
+    const INSERT: &[&str] = &["INSERT INTO t VALUES (1)"];
+
+    #[tokio::test]
+    async fn a_request_that_fails_is_undone_alone() {
+        let broken: &[&str] = &["INSERT INTO t VALUES (1)", "INSERT INTO nowhere VALUES (1)"];
+        let outcome = run([(INSERT, false), (broken, false), (INSERT, false)]).await;
+        assert_eq!(outcome, (vec![true, false, true], 2, 2));
+        let outcome = run([(INSERT, false), (INSERT, true), (INSERT, false)]).await;
+        assert_eq!(outcome, (vec![true, false, true], 2, 2));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_of_a_success_that_the_database_has_undone() {
+        // What SQLite does by itself when the disk is full.
+        let undone: &[&str] = &["ROLLBACK"];
+        let outcome = run([(INSERT, false), (undone, true), (INSERT, false)]).await;
+        assert_eq!(outcome, (vec![false, false, false], 0, 0));
+    }
 }

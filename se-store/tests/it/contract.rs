@@ -1,0 +1,300 @@
+//! What every database must do with jobs, events, secrets and facts.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use se_runtime::{Event, EventLog, JobStatus, LogError};
+use se_store::{Cursor, Error, JobFilter, Submitted};
+
+use crate::bench::{Bench, SECRET, batch, completed, job, job_with, learned};
+
+pub(crate) async fn a_job_is_stored_with_its_first_event_and_secrets(bench: &Bench) {
+    let new = job("a");
+    let accepted = new.accepted.clone();
+    bench.submit(new).await;
+    let stored = bench.store.job("a").await.unwrap();
+    assert_eq!(stored.summary.status, JobStatus::Accepted);
+    assert_eq!(stored.last_seq, 1);
+    assert_eq!(stored.worker.as_deref(), Some("10.0.0.9"));
+    assert_eq!(stored.created_at, accepted.at);
+    assert_eq!(bench.store.events("a", 0, 10).await.unwrap(), [accepted]);
+    let secrets = bench.store.secrets("a").await.unwrap();
+    let texts: Vec<&str> = secrets.iter().map(|it| it.expose()).collect();
+    assert_eq!(texts, [SECRET]);
+    for missing in [
+        bench.store.job("b").await.map(drop),
+        bench.store.events("b", 0, 1).await.map(drop),
+        bench.store.secrets("b").await.map(drop),
+        bench.store.log("b").await.map(drop),
+    ] {
+        assert!(
+            matches!(missing, Err(Error::NotFound { .. })),
+            "{missing:?}"
+        );
+    }
+}
+
+pub(crate) async fn an_idempotency_key_gets_the_first_job_for_a_day(bench: &Bench) {
+    let keyed = |id: &str, hash: &str| {
+        let mut new = job(id);
+        new.idempotency_key = Some("key".to_owned());
+        new.request_hash = hash.to_owned();
+        new
+    };
+    let existing = |same_request| Submitted::Existing {
+        job_id: "a".to_owned(),
+        same_request,
+    };
+    bench.submit(keyed("a", "x")).await;
+    assert_eq!(
+        bench.store.submit(keyed("b", "x")).await.unwrap(),
+        existing(true)
+    );
+    assert_eq!(
+        bench.store.submit(keyed("c", "y")).await.unwrap(),
+        existing(false)
+    );
+    assert!(bench.store.job("b").await.is_err());
+    bench.clock.advance(Duration::from_secs(24 * 60 * 60));
+    bench.submit(keyed("d", "x")).await;
+}
+
+pub(crate) async fn one_of_many_requests_with_one_key_is_stored(bench: &Bench) {
+    let submits = (0..20).map(|n| {
+        let mut new = job(&format!("job-{n}"));
+        new.idempotency_key = Some("key".to_owned());
+        bench.store.submit(new)
+    });
+    let outcomes: Vec<Submitted> = join_all(submits)
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let new = outcomes.iter().filter(|it| **it == Submitted::New).count();
+    assert_eq!(new, 1);
+    assert_eq!(bench.store.unfinished().await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_request_that_fails_does_not_hurt_its_group(bench: &Bench) {
+    bench.submit(job("taken")).await;
+    let ids = ["a", "taken", "b", "taken", "c"];
+    let outcomes = join_all(ids.map(|id| bench.store.submit(job(id)))).await;
+    for (id, outcome) in ids.into_iter().zip(outcomes) {
+        let conflict = matches!(outcome, Err(Error::Conflict { .. }));
+        assert_eq!(conflict, id == "taken", "{id}: {outcome:?}");
+    }
+    for id in ["a", "b", "c", "taken"] {
+        assert_eq!(bench.store.events(id, 0, 9).await.unwrap().len(), 1);
+    }
+    assert_eq!(
+        bench
+            .store
+            .outbox()
+            .due(bench.now(), 9)
+            .await
+            .unwrap()
+            .len(),
+        4
+    );
+}
+
+pub(crate) async fn a_log_takes_events_only_at_its_end(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    for after in [0, 1, 3] {
+        let outcome = log.append(batch(after, [Event::JobStarted])).await;
+        let Err(LogError::Conflict {
+            expected, found, ..
+        }) = outcome
+        else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!((expected, found), (after, 2));
+    }
+    let mut holey = batch(2, [Event::JobStarted]);
+    holey.records[0].seq = 4;
+    let outcome = log.append(holey).await;
+    assert!(
+        matches!(outcome, Err(LogError::Corrupt { .. })),
+        "{outcome:?}"
+    );
+    let stored = bench.store.job("a").await.unwrap();
+    assert_eq!(
+        (stored.last_seq, stored.summary.status),
+        (2, JobStatus::Running)
+    );
+    assert_eq!(stored.summary.message, "after 1");
+    // What was refused announces nothing.
+    let deliveries = bench.store.outbox().list(None, 9, None).await.unwrap();
+    assert_eq!(deliveries.items.len(), 2);
+}
+
+pub(crate) async fn of_two_drivers_one_goes_on(bench: &Bench) {
+    let one = bench.submit(job("a")).await;
+    let other = bench.store.log("a").await.unwrap();
+    for after in 1..10 {
+        let step = |name: &str| Event::StepSkipped {
+            step: name.to_owned(),
+        };
+        let outcomes = join_all([
+            one.append(batch(after, [step("one")])),
+            other.append(batch(after, [step("other")])),
+        ])
+        .await;
+        let won = outcomes.iter().filter(|it| it.is_ok()).count();
+        assert_eq!(won, 1, "{outcomes:?}");
+    }
+    let seqs: Vec<u64> = events(bench, "a").await.iter().map(|it| it.seq).collect();
+    assert_eq!(seqs, (1..=10).collect::<Vec<u64>>());
+}
+
+async fn events(bench: &Bench, id: &str) -> Vec<se_runtime::Record> {
+    bench.store.events(id, 0, 1000).await.unwrap()
+}
+
+pub(crate) async fn events_are_paged(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    let many = (0..10).map(|n| Event::StepSkipped {
+        step: n.to_string(),
+    });
+    log.append(batch(1, many)).await.unwrap();
+    let page = bench.store.events("a", 4, 3).await.unwrap();
+    let seqs: Vec<u64> = page.iter().map(|it| it.seq).collect();
+    assert_eq!(seqs, [5, 6, 7]);
+    assert_eq!(bench.store.events("a", 11, 3).await.unwrap(), []);
+}
+
+pub(crate) async fn the_last_event_erases_the_secrets(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    assert_eq!(bench.store.secrets("a").await.unwrap().len(), 1);
+    assert_eq!(bench.store.unfinished().await.unwrap().len(), 1);
+    log.append(batch(2, [completed()])).await.unwrap();
+    assert_eq!(bench.store.secrets("a").await.unwrap(), []);
+    assert_eq!(bench.store.unfinished().await.unwrap(), []);
+    let ended = bench.store.job("a").await.unwrap();
+    assert_eq!(ended.summary.status, JobStatus::Completed);
+    assert!(ended.summary.completed_at.is_some());
+}
+
+pub(crate) async fn what_is_learned_is_kept_for_session_and_worker(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    let first = learned(serde_json::json!({"lab_id": "x", "title": "old"}));
+    let sealed = learned(serde_json::json!({"title": "new", "token": "\u{F8F0}0\u{F8F1}"}));
+    log.append(batch(1, [first])).await.unwrap();
+    log.append(batch(2, [sealed])).await.unwrap();
+    let facts = |session: &'static str, worker: Option<&'static str>| async move {
+        let facts = bench.store.session_facts(session, worker).await.unwrap();
+        serde_json::Value::Object(facts)
+    };
+    assert_eq!(
+        facts("session", Some("10.0.0.9")).await,
+        serde_json::json!({"lab_id": "x", "title": "new", "token": "***"})
+    );
+    assert_eq!(facts("session", None).await, serde_json::json!({}));
+    assert_eq!(
+        facts("other", Some("10.0.0.9")).await,
+        serde_json::json!({})
+    );
+    let worker = bench.store.session_worker("session").await.unwrap();
+    assert_eq!(worker.as_deref(), Some("10.0.0.9"));
+}
+
+pub(crate) async fn jobs_are_listed_newest_first(bench: &Bench) {
+    for n in 0..7 {
+        let new = job_with(&n.to_string(), |it| {
+            it.phase = Some(if n % 2 == 0 { "grade" } else { "init" }.to_owned());
+            it.session_id = (n != 6).then(|| "session".to_owned());
+        });
+        bench.submit(new).await;
+    }
+    let log = bench.store.log("4").await.unwrap();
+    log.append(batch(1, [completed()])).await.unwrap();
+    let grade = || JobFilter {
+        phase: Some("grade".to_owned()),
+        ..JobFilter::default()
+    };
+    let cases = [
+        (JobFilter::default(), "6 5 4 3 2 1 0"),
+        (grade(), "6 4 2 0"),
+        (
+            JobFilter {
+                session_id: Some("session".to_owned()),
+                ..grade()
+            },
+            "4 2 0",
+        ),
+        (
+            JobFilter {
+                status: Some(JobStatus::Accepted),
+                ..grade()
+            },
+            "6 2 0",
+        ),
+        (
+            JobFilter {
+                definition_id: Some("other".to_owned()),
+                ..grade()
+            },
+            "",
+        ),
+    ];
+    for (filter, expected) in cases {
+        let mut ids = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = bench.store.jobs(&filter, 2, cursor).await.unwrap();
+            assert!(page.items.len() <= 2);
+            ids.extend(page.items.into_iter().map(|it| it.id));
+            let Some(next) = page.next else { break };
+            cursor = Some(next.to_string().parse::<Cursor>().unwrap());
+        }
+        assert_eq!(ids.join(" "), expected, "{filter:?}");
+    }
+}
+
+pub(crate) async fn commits_are_told(bench: &Bench) {
+    let mut changes = bench.store.changes();
+    let mut committed = bench.store.committed();
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    assert!(log.append(batch(1, [Event::JobStarted])).await.is_err());
+    assert!(changes.has_changed().unwrap());
+    let seen = *changes.borrow_and_update();
+    assert_eq!(seen.deliveries, 2);
+    let told = [committed.try_recv().unwrap(), committed.try_recv().unwrap()];
+    assert!(committed.try_recv().is_err());
+    let stored = bench.store.events_since(0, 10).await.unwrap();
+    assert_eq!(
+        stored.iter().collect::<Vec<_>>(),
+        told.iter().map(|it| &**it).collect::<Vec<_>>()
+    );
+    assert_eq!(seen.events, stored[1].position);
+    assert_eq!(bench.store.events_since(seen.events, 10).await.unwrap(), []);
+}
+
+pub(crate) async fn what_is_old_can_be_deleted(bench: &Bench) {
+    let ended = bench.submit(job("ended")).await;
+    ended.append(batch(1, [completed()])).await.unwrap();
+    bench.submit(job("running")).await;
+    let keep = Duration::from_secs(60);
+    assert_eq!(bench.store.prune(keep).await.unwrap(), 0);
+    bench.clock.advance(Duration::from_secs(120));
+    assert_eq!(bench.store.prune(keep).await.unwrap(), 1);
+    assert!(bench.store.job("ended").await.is_err());
+    assert!(bench.store.job("running").await.is_ok());
+    assert_eq!(bench.store.events_since(0, 10).await.unwrap().len(), 1);
+    // A driver that still holds the log of a deleted job learns that.
+    let late = ended.append(batch(2, [Event::JobStarted])).await;
+    assert!(matches!(late, Err(LogError::Corrupt { .. })), "{late:?}");
+}
+
+pub(crate) async fn it_answers_until_it_is_closed(bench: &Bench) {
+    bench.store.ping().await.unwrap();
+    bench.store.close().await;
+    let outcome = bench.store.submit(job("a")).await;
+    assert!(
+        matches!(outcome, Err(Error::Unavailable { .. })),
+        "{outcome:?}"
+    );
+}

@@ -1,0 +1,7 @@
+//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] for files.
+
+mod bench;
+mod contract;
+mod definitions;
+mod outbox;
+mod sqlite;

@@ -1,0 +1,115 @@
+//! What every database must do with deliveries.
+
+use std::time::Duration;
+
+use se_runtime::{Event, EventLog};
+use se_store::{Delivery, DeliveryStatus, Error};
+
+use crate::bench::{Bench, batch, job, job_with};
+
+async fn due(bench: &Bench) -> Vec<Delivery> {
+    bench.store.outbox().due(bench.now(), 100).await.unwrap()
+}
+
+async fn due_ids(bench: &Bench) -> String {
+    let due = due(bench).await;
+    let ids: Vec<String> = due.into_iter().map(|it| it.event_id).collect();
+    ids.join(" ")
+}
+
+/// A job with three events: its acceptance and two more.
+async fn three_events(bench: &Bench, id: &str) {
+    let log = bench.submit(job(id)).await;
+    let more = [Event::JobStarted, Event::JobStarted];
+    log.append(batch(1, more)).await.unwrap();
+}
+
+pub(crate) async fn deliveries_of_a_job_are_due_one_after_the_other(bench: &Bench) {
+    three_events(bench, "a").await;
+    three_events(bench, "b").await;
+    assert_eq!(due_ids(bench).await, "a/1 b/1");
+    let outbox = bench.store.outbox();
+    let first = due(bench).await.remove(0);
+    assert!(first.body.contains("job_accepted"));
+    bench.clock.advance(Duration::from_millis(1));
+    outbox.delivered(first.id).await.unwrap();
+    assert_eq!(due_ids(bench).await, "b/1 a/2");
+    let again = outbox.delivered(first.id).await;
+    assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
+}
+
+pub(crate) async fn a_failed_attempt_is_due_again_later_and_holds_back_the_rest(bench: &Bench) {
+    three_events(bench, "a").await;
+    let outbox = bench.store.outbox();
+    let first = due(bench).await.remove(0);
+    let later = bench.now().after(Duration::from_secs(2));
+    outbox.failed(first.id, "refused", later).await.unwrap();
+    assert_eq!(due_ids(bench).await, "");
+    assert_eq!(outbox.next_due().await.unwrap(), Some(later));
+    bench.clock.advance(Duration::from_secs(2));
+    let again = due(bench).await.remove(0);
+    assert_eq!(again.event_id, "a/1");
+    assert_eq!(
+        (again.attempts, again.error.as_deref()),
+        (1, Some("refused"))
+    );
+}
+
+pub(crate) async fn dead_letters_let_the_rest_pass_and_can_be_sent_again(bench: &Bench) {
+    three_events(bench, "a").await;
+    let outbox = bench.store.outbox();
+    let first = due(bench).await.remove(0);
+    outbox.dead(first.id, "gave up").await.unwrap();
+    assert_eq!(due_ids(bench).await, "a/2");
+    let dead = outbox
+        .list(Some(DeliveryStatus::Dead), 9, None)
+        .await
+        .unwrap();
+    assert_eq!(dead.items.len(), 1);
+    assert_eq!(dead.items[0].error.as_deref(), Some("gave up"));
+    outbox.resend(first.id).await.unwrap();
+    // The head is on its way: the one sent again is next.
+    let head = due(bench).await.remove(0);
+    assert_eq!(head.event_id, "a/2");
+    outbox.delivered(head.id).await.unwrap();
+    assert_eq!(due_ids(bench).await, "a/1");
+    let twice = outbox.resend(first.id).await;
+    assert!(matches!(twice, Err(Error::Conflict { .. })), "{twice:?}");
+    let none = outbox.resend(999).await;
+    assert!(matches!(none, Err(Error::NotFound { .. })), "{none:?}");
+}
+
+pub(crate) async fn a_receiver_that_is_gone_gets_nothing_more_of_the_stream(bench: &Bench) {
+    three_events(bench, "a").await;
+    let other = job_with("b", |it| {
+        it.callback_url = Some("http://127.0.0.1:9/other".to_owned())
+    });
+    bench.submit(other).await;
+    let outbox = bench.store.outbox();
+    let first = due(bench).await.remove(0);
+    outbox.gone(first.id, "410 Gone").await.unwrap();
+    let log = bench.store.log("a").await.unwrap();
+    log.append(batch(3, [Event::JobStarted])).await.unwrap();
+    assert_eq!(due_ids(bench).await, "b/1");
+    let gone = outbox
+        .list(Some(DeliveryStatus::Gone), 9, None)
+        .await
+        .unwrap();
+    assert_eq!(gone.items.len(), 4);
+}
+
+pub(crate) async fn deliveries_are_paged_newest_first(bench: &Bench) {
+    three_events(bench, "a").await;
+    let outbox = bench.store.outbox();
+    let page = outbox.list(None, 2, None).await.unwrap();
+    let ids = |items: &[Delivery]| {
+        items
+            .iter()
+            .map(|it| it.event_id.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&page.items), ["a/3", "a/2"]);
+    let rest = outbox.list(None, 2, page.next).await.unwrap();
+    assert_eq!(ids(&rest.items), ["a/1"]);
+    assert_eq!(rest.next, None);
+}

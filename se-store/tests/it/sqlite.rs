@@ -1,0 +1,274 @@
+//! The contracts on SQLite, and what only files can do wrong.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use se_runtime::EventLog;
+use se_store::{Error, SealingKey, Store};
+use sqlx::{Connection, SqliteConnection};
+
+use crate::bench::{Bench, Counter, SECRET, batch, completed, job, options};
+
+/// Runs each contract on a database file and on one in memory.
+macro_rules! contracts {
+    ($($module:ident: $($name:ident),+;)+) => {
+        mod file {$($(
+            #[tokio::test]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let bench = super::Bench::open(&super::url(folder.path())).await;
+                crate::$module::$name(&bench).await;
+                bench.store.close().await;
+            }
+        )+)+}
+        mod memory {$($(
+            #[tokio::test]
+            async fn $name() {
+                let bench = super::Bench::open("sqlite::memory:").await;
+                crate::$module::$name(&bench).await;
+            }
+        )+)+}
+    };
+}
+
+contracts! {
+    contract:
+        a_job_is_stored_with_its_first_event_and_secrets,
+        an_idempotency_key_gets_the_first_job_for_a_day,
+        one_of_many_requests_with_one_key_is_stored,
+        a_request_that_fails_does_not_hurt_its_group,
+        a_log_takes_events_only_at_its_end,
+        of_two_drivers_one_goes_on,
+        events_are_paged,
+        the_last_event_erases_the_secrets,
+        what_is_learned_is_kept_for_session_and_worker,
+        jobs_are_listed_newest_first,
+        commits_are_told,
+        what_is_old_can_be_deleted,
+        it_answers_until_it_is_closed;
+    outbox:
+        deliveries_of_a_job_are_due_one_after_the_other,
+        a_failed_attempt_is_due_again_later_and_holds_back_the_rest,
+        dead_letters_let_the_rest_pass_and_can_be_sent_again,
+        a_receiver_that_is_gone_gets_nothing_more_of_the_stream,
+        deliveries_are_paged_newest_first;
+    definitions:
+        a_sync_makes_a_version_ready,
+        one_sync_of_a_version_at_a_time,
+        a_failed_sync_leaves_what_is_ready_serving,
+        new_content_supersedes_its_name_and_pod_type,
+        versions_expire,
+        an_expired_version_stays_so_unless_its_sync_ends_well;
+}
+
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("se.db").display())
+}
+
+async fn sql(folder: &Path, sql: &'static str) {
+    let mut conn = SqliteConnection::connect(&url(folder)).await.unwrap();
+    sqlx::query(sql).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn secrets_are_nowhere_in_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("running")).await;
+    let ended = bench.submit(job("ended")).await;
+    ended.append(batch(1, [completed()])).await.unwrap();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let holds = |text: &str| bytes.windows(text.len()).any(|it| it == text.as_bytes());
+        assert!(!holds(SECRET), "{}", path.display());
+        seen += usize::from(holds("running"));
+    }
+    // The search does find what is there.
+    assert!(seen > 0);
+    bench.store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_again_holds_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("a")).await;
+    let request = se_store::SyncRequest {
+        key: se_store::DefinitionKey::new("lab", "1"),
+        source_uri: "s3://content/lab.zip".to_owned(),
+        name: None,
+        pod_type: None,
+    };
+    let cut_short = bench
+        .store
+        .definitions()
+        .begin_sync(request.clone())
+        .await
+        .unwrap();
+    bench.store.close().await;
+
+    let bench = Bench::open(&url(folder.path())).await;
+    let unfinished = bench.store.unfinished().await.unwrap();
+    assert_eq!(unfinished.len(), 1);
+    assert_eq!(bench.store.secrets("a").await.unwrap()[0].expose(), SECRET);
+    let log = bench.store.log("a").await.unwrap();
+    assert_eq!(log.accepted().definition_id, "lab");
+    log.append(batch(1, [completed()])).await.unwrap();
+    let failed = bench
+        .store
+        .definitions()
+        .by_version(&request.key)
+        .await
+        .unwrap();
+    assert_eq!(failed.status.as_str(), "failed");
+    assert!(failed.error.unwrap().contains("sync again"));
+    // The sync from before the restart cannot end any more.
+    let _sync = bench.store.definitions().begin_sync(request).await.unwrap();
+    let late = bench.store.definitions().failed(cut_short, "late").await;
+    assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+    bench.store.close().await;
+}
+
+#[tokio::test]
+async fn a_second_engine_is_kept_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    let second = Store::open(&url(folder.path()), options(&bench.clock, 7)).await;
+    let Err(error @ Error::InUse { .. }) = second else {
+        panic!("{second:?}")
+    };
+    assert!(error.to_string().contains("another engine"));
+    bench.store.close().await;
+    let third = Bench::open(&url(folder.path())).await;
+    third.store.close().await;
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.store.close().await;
+    sql(
+        folder.path(),
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'from the future', TRUE, x'00', 0)",
+    )
+    .await;
+    let opened = Store::open(&url(folder.path()), options(&bench.clock, 7)).await;
+    assert!(
+        matches!(
+            opened,
+            Err(Error::NewerSchema {
+                found: 9999,
+                known: 1
+            })
+        ),
+        "{opened:?}"
+    );
+}
+
+#[tokio::test]
+async fn rows_that_make_no_sense_are_errors_that_name_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("a")).await;
+    let store = &bench.store;
+    let cases = [
+        ("UPDATE jobs SET status = 'dancing'", "jobs"),
+        (
+            "UPDATE jobs SET status = 'running', percentage = 300",
+            "jobs",
+        ),
+        ("UPDATE jobs SET percentage = 0, last_seq = -1", "jobs"),
+        ("UPDATE events SET record = '{\"seq\":1}'", "events"),
+        ("UPDATE events SET record = '{'", "events"),
+        ("UPDATE job_secrets SET sealed = x'00'", "job_secrets"),
+        ("UPDATE job_secrets SET nonce = x''", "job_secrets"),
+        ("UPDATE deliveries SET status = 'lost'", "deliveries"),
+    ];
+    for (change, table) in cases {
+        sql(folder.path(), change).await;
+        let outcome = match table {
+            "jobs" => store.job("a").await.map(drop),
+            "events" => store.events("a", 0, 9).await.map(drop),
+            "job_secrets" => store.secrets("a").await.map(drop),
+            _ => store.outbox().list(None, 9, None).await.map(drop),
+        };
+        let Err(Error::Corrupt { table: found, .. }) = outcome else {
+            panic!("{change}: {outcome:?}")
+        };
+        assert_eq!(found, table, "{change}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn another_key_is_told_from_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("a")).await;
+    bench.store.close().await;
+    let store = Store::open(&url(folder.path()), options(&bench.clock, 8))
+        .await
+        .unwrap();
+    let opened = store.secrets("a").await;
+    assert!(matches!(opened, Err(Error::WrongKey { .. })), "{opened:?}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn secrets_moved_to_another_job_do_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("a")).await;
+    bench.submit(job("b")).await;
+    sql(
+        folder.path(),
+        "UPDATE job_secrets SET (nonce, sealed) = \
+         (SELECT nonce, sealed FROM job_secrets WHERE job = 1) WHERE job = 2",
+    )
+    .await;
+    let opened = bench.store.secrets("b").await;
+    assert!(matches!(opened, Err(Error::Corrupt { .. })), "{opened:?}");
+    bench.store.close().await;
+}
+
+#[test]
+fn the_key_file_is_made_once_for_its_owner_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/sealing.key");
+    let random = Counter::default();
+    let first = SealingKey::from_file_or_create(&path, &random).unwrap();
+    let second = SealingKey::from_file_or_create(&path, &random).unwrap();
+    assert_eq!(first.id(), second.id());
+    assert_eq!(format!("{first:?}"), format!("SealingKey({})", first.id()));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    for broken in ["", "abc", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
+        std::fs::write(&path, broken).unwrap();
+        let opened = SealingKey::from_file_or_create(&path, &random);
+        assert!(matches!(opened, Err(Error::KeyFile { .. })), "{broken}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_in_memory_is_its_own() {
+    let one = Bench::open("sqlite::memory:").await;
+    let other = Bench::open("sqlite::memory:").await;
+    one.submit(job("a")).await;
+    assert!(other.store.job("a").await.is_err());
+    let store = Arc::new(one.store);
+    let tasks = (0..50).map(|n| {
+        let store = Arc::clone(&store);
+        async move { store.submit(job(&n.to_string())).await.unwrap() }
+    });
+    futures_util::future::join_all(tasks).await;
+    assert_eq!(store.unfinished().await.unwrap().len(), 51);
+}
