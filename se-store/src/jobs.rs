@@ -201,10 +201,11 @@ impl Store {
         Page::of(rows, limit, |it| it.row)
     }
 
-    /// The jobs that have not ended, oldest first: what is to be resumed after a start.
+    /// The jobs that have not ended, oldest first: what is to be resumed after a start. One whose row
+    /// cannot be read is logged and left out, so that it does not keep the others from going on.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Unavailable`].
+    /// [`Error::Unavailable`].
     pub async fn unfinished(&self) -> Result<Vec<Job>> {
         let rows: Vec<JobRow> = sqlx::query_as(
             "SELECT * FROM jobs WHERE status IN ('accepted', 'running', 'cancelling') ORDER BY row",
@@ -212,7 +213,12 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .doing("look for unfinished jobs")?;
-        rows.into_iter().map(Job::try_from).collect()
+        let read = |row| {
+            Job::try_from(row)
+                .inspect_err(|error| tracing::error!(%error, "an unfinished job cannot be resumed"))
+                .ok()
+        };
+        Ok(rows.into_iter().filter_map(read).collect())
     }
 
     /// What the job was accepted as, sealed.

@@ -64,14 +64,27 @@ fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>> {
     }
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let file = File::create(path).map_err(failed)?;
+    let file = private(Path::new(&path)).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => {
+            // The files that SQLite puts beside it take over its rights.
+            private(database).map_err(failed)?;
+            Ok(Some(file))
+        }
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse {
             path: database.display().to_string(),
         }),
         Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+/// Opens a file; makes it where there is none, for its owner only: device output is nobody else's.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 async fn migrate(conn: &mut SqliteConnection) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod contract;
+mod crash;
 mod definitions;
 mod outbox;
 mod sqlite;

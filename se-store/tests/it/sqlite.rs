@@ -206,6 +206,42 @@ async fn rows_that_make_no_sense_are_errors_that_name_them() {
 }
 
 #[tokio::test]
+async fn a_row_that_makes_no_sense_does_not_keep_other_jobs_from_going_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("broken")).await;
+    bench.submit(job("fine")).await;
+    sql(
+        folder.path(),
+        "UPDATE jobs SET last_seq = -1 WHERE id = 'broken'",
+    )
+    .await;
+    let unfinished = bench.store.unfinished().await.unwrap();
+    let ids: Vec<&str> = unfinished.iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["fine"]);
+    bench.store.close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.submit(job("a")).await;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{entry:?}");
+        names.push(entry.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["se.db", "se.db-shm", "se.db-wal", "se.db.lock"]);
+    bench.store.close().await;
+}
+
+#[tokio::test]
 async fn another_key_is_told_from_damage() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::open(&url(folder.path())).await;

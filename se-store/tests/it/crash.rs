@@ -1,0 +1,100 @@
+//! What was answered is there after a kill, whatever the moment.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use se_runtime::{Event, EventLog};
+
+use crate::bench::{Bench, batch, job};
+
+const JOBS: usize = 4;
+
+fn url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("se.db").display())
+}
+
+/// Appends to several jobs at once and says so after each answer, until it is killed.
+#[tokio::test]
+#[ignore = "it is the process that `what_was_answered_survives_a_kill` starts and kills"]
+async fn writer_that_is_killed() {
+    let mut folder = String::new();
+    std::io::stdin().read_line(&mut folder).unwrap();
+    let bench = Bench::open(&url(Path::new(folder.trim()))).await;
+    let endless = (0..JOBS).map(async |n| {
+        let id = n.to_string();
+        let log = bench.submit(job(&id)).await;
+        for after in 1.. {
+            let step = Event::StepSkipped {
+                step: after.to_string(),
+            };
+            log.append(batch(after, [step])).await.unwrap();
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "\nanswered {id} {}", after + 1).unwrap();
+            out.flush().unwrap();
+        }
+    });
+    futures_util::future::join_all(endless).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_survives_a_kill() {
+    for answers in [1, 17, 150] {
+        let folder = tempfile::tempdir().unwrap();
+        let answered = kill_after(answers, folder.path());
+        let bench = Bench::open(&url(folder.path())).await;
+        for (n, last) in answered.into_iter().enumerate() {
+            if last == 0 {
+                continue;
+            }
+            let id = n.to_string();
+            let events = bench.store.events(&id, 0, u32::MAX).await.unwrap();
+            let seqs: Vec<u64> = events.iter().map(|it| it.seq).collect();
+            let stored = bench.store.job(&id).await.unwrap().last_seq;
+            assert!(stored >= last, "job {id}: {last} answered, {stored} stored");
+            assert_eq!(seqs, (1..=stored).collect::<Vec<u64>>());
+            let log = bench.store.log(&id).await.unwrap();
+            log.append(batch(stored, [Event::JobStarted]))
+                .await
+                .unwrap();
+        }
+        bench.store.close().await;
+    }
+}
+
+/// Runs the writer, kills it after that many answers, and returns the last one for each job.
+fn kill_after(answers: usize, folder: &Path) -> [u64; JOBS] {
+    let mut writer = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "crash::writer_that_is_killed",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = writer.stdin.take().unwrap();
+    writeln!(stdin, "{}", folder.display()).unwrap();
+    let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let mut last = [0; JOBS];
+    let mut heard = 0;
+    for line in lines.map_while(Result::ok) {
+        let Some(answer) = line.strip_prefix("answered ") else {
+            continue;
+        };
+        let (id, seq) = answer.split_once(' ').unwrap();
+        last[id.parse::<usize>().unwrap()] = seq.parse().unwrap();
+        heard += 1;
+        if heard == answers {
+            writer.kill().unwrap();
+        }
+    }
+    writer.wait().unwrap();
+    assert!(
+        heard >= answers,
+        "the writer ended by itself after {heard} answers"
+    );
+    last
+}
