@@ -68,7 +68,11 @@ pub fn ingest(fetched: &Fetched, limits: &Limits, root: &Path) -> Result<Ingeste
     unpacked.sync_folders()?;
     let content_hash = unpacked.content.hash();
     let folder = root.join(folder_name(&content_hash, &unpacked.beside));
-    publish(incoming, &folder, root)?;
+    let is_whole = |folder: &Path| {
+        let found = open(folder, limits).ok().and_then(|it| it.content_hash);
+        found.as_ref() == Some(&content_hash)
+    };
+    publish(incoming, &folder, is_whole)?;
     let package = open(&folder, limits)?;
     Ok(Ingested {
         content_hash,
@@ -212,17 +216,28 @@ fn copy(from: &mut impl Read, to: &Path) -> io::Result<String> {
     Ok(hex(digest))
 }
 
-/// Moves a filled folder into place; where the same content is there already, that stays.
-fn publish(incoming: tempfile::TempDir, folder: &Path, root: &Path) -> Result<()> {
-    match fs::rename(incoming.path(), folder) {
-        Ok(()) => {
-            // It is at its place: nothing is left to be removed.
-            let _moved = incoming.keep();
-            sync_folder(root)
+/// Moves a filled folder into place. Where the same content is there already, that stays, unless it
+/// has been damaged since.
+fn publish(
+    incoming: tempfile::TempDir,
+    folder: &Path,
+    is_whole: impl Fn(&Path) -> bool,
+) -> Result<()> {
+    let root = folder.parent().unwrap_or(folder);
+    let mut moved = fs::rename(incoming.path(), folder);
+    if moved.is_err() && folder.is_dir() {
+        if is_whole(folder) {
+            return Ok(());
         }
-        Err(_) if folder.is_dir() => Ok(()),
-        Err(error) => Err(Error::io("move the package to", folder, error)),
+        let aside = incoming.path().with_extension("damaged");
+        fs::rename(folder, &aside).doing("move aside", folder)?;
+        moved = fs::rename(incoming.path(), folder);
+        fs::remove_dir_all(&aside).doing("remove", &aside)?;
     }
+    moved.doing("move the package to", folder)?;
+    // It is at its place: nothing is left to be removed.
+    let _moved = incoming.keep();
+    sync_folder(root)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -204,21 +204,13 @@ impl Folder {
         let mut all = Self::default();
         let mut folders = vec![(String::new(), root.to_path_buf())];
         while let Some((prefix, folder)) = folders.pop() {
-            let entries = fs::read_dir(&folder).doing("read the folder", &folder)?;
-            for entry in entries {
-                let entry = entry.doing("read the folder", &folder)?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let kind = entry.file_type().doing("look at", &entry.path())?;
-                if name.starts_with('.') {
-                    continue;
-                }
-                let name = format!("{prefix}{name}");
-                if kind.is_dir() {
-                    folders.push((format!("{name}/"), entry.path()));
-                } else {
-                    all.take(name, kind, entry.path(), limits)?;
-                }
+            let (below, files): (Vec<_>, Vec<_>) = visible(&prefix, &folder)?
+                .into_iter()
+                .partition(|(_, _, kind)| kind.is_dir());
+            for (name, path, kind) in files {
+                all.take(name, kind, path, limits)?;
             }
+            folders.extend(below.into_iter().map(|it| (format!("{}/", it.0), it.1)));
         }
         all.files.sort();
         Ok(all)
@@ -249,4 +241,18 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// What stands in a folder and is not hidden.
+fn visible(prefix: &str, folder: &Path) -> Result<Vec<(String, PathBuf, fs::FileType)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).doing("read the folder", folder)? {
+        let entry = entry.doing("read the folder", folder)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let kind = entry.file_type().doing("look at", &entry.path())?;
+        if !name.starts_with('.') {
+            all.push((format!("{prefix}{name}"), entry.path(), kind));
+        }
+    }
+    Ok(all)
 }

@@ -182,23 +182,7 @@ impl Outbox<'_> {
         let error = error.to_owned();
         self.store
             .write("note the failed delivery", move |tx| {
-                Box::pin(async move {
-                    let updated = sqlx::query(
-                        "UPDATE deliveries SET attempts = attempts + 1, error = ?, next_at = ? \
-                         WHERE id = ? AND status = 'pending'",
-                    )
-                    .bind(error)
-                    .bind(next_at.micros())
-                    .bind(id)
-                    .execute(&mut tx.conn)
-                    .await
-                    .doing("note the failed delivery")?;
-                    if updated.rows_affected() == 0 {
-                        return Err(not_pending(id));
-                    }
-                    tx.written.deliveries += 1;
-                    Ok(())
-                })
+                Box::pin(failed(tx, id, error, next_at))
             })
             .await
     }
@@ -295,6 +279,24 @@ pub(crate) async fn enqueue(
         .doing("store a delivery")?;
         tx.written.deliveries += 1;
     }
+    Ok(())
+}
+
+async fn failed(tx: &mut Tx, id: i64, error: String, next_at: Timestamp) -> Result<()> {
+    let updated = sqlx::query(
+        "UPDATE deliveries SET attempts = attempts + 1, error = ?, next_at = ? \
+         WHERE id = ? AND status = 'pending'",
+    )
+    .bind(error)
+    .bind(next_at.micros())
+    .bind(id)
+    .execute(&mut tx.conn)
+    .await
+    .doing("note the failed delivery")?;
+    if updated.rows_affected() == 0 {
+        return Err(not_pending(id));
+    }
+    tx.written.deliveries += 1;
     Ok(())
 }
 

@@ -246,18 +246,18 @@ mod tests {
         statements: &'static [&'static str],
         fails: bool,
     ) -> (Box<dyn Request>, oneshot::Receiver<Result<()>>) {
-        request(move |tx| {
-            Box::pin(async move {
-                for sql in statements {
-                    execute(tx, sql).await.doing("test")?;
-                    tx.written.deliveries += 1;
-                }
-                if fails {
-                    return Err(Error::not_found("luck"));
-                }
-                Ok(())
-            })
-        })
+        request(move |tx| Box::pin(play(tx, statements, fails)))
+    }
+
+    async fn play(tx: &mut Tx, statements: &[&'static str], fails: bool) -> Result<()> {
+        for sql in statements {
+            execute(tx, sql).await.doing("test")?;
+            tx.written.deliveries += 1;
+        }
+        if fails {
+            return Err(Error::not_found("luck"));
+        }
+        Ok(())
     }
 
     async fn run(requests: [(&'static [&'static str], bool); 3]) -> (Vec<bool>, i64, u64) {

@@ -150,22 +150,7 @@ impl Definitions<'_> {
         let (definition_id, version) = (definition_id.to_owned(), version.map(str::to_owned));
         self.store
             .write("expire the pod definition", move |tx| {
-                Box::pin(async move {
-                    let updated = sqlx::query(
-                        "UPDATE definitions SET status = 'expired' WHERE definition_id = ?1 \
-                         AND (?2 IS NULL OR version = ?2) AND status = 'ready'",
-                    )
-                    .bind(&definition_id)
-                    .bind(version)
-                    .execute(&mut tx.conn)
-                    .await
-                    .doing("expire the pod definition")?;
-                    if updated.rows_affected() == 0 {
-                        let what = format!("ready version of pod definition {definition_id}");
-                        return Err(Error::not_found(what));
-                    }
-                    Ok(())
-                })
+                Box::pin(expire(tx, definition_id, version))
             })
             .await
     }
@@ -315,6 +300,23 @@ async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
     .doing("note the failed sync")?;
     one(updated.rows_affected(), &sync.key)?;
     announce(tx, &end, PodDefinitionEvent::Failed).await
+}
+
+async fn expire(tx: &mut Tx, definition_id: String, version: Option<String>) -> Result<()> {
+    let updated = sqlx::query(
+        "UPDATE definitions SET status = 'expired' WHERE definition_id = ?1 \
+         AND (?2 IS NULL OR version = ?2) AND status = 'ready'",
+    )
+    .bind(&definition_id)
+    .bind(version)
+    .execute(&mut tx.conn)
+    .await
+    .doing("expire the pod definition")?;
+    if updated.rows_affected() == 0 {
+        let what = format!("ready version of pod definition {definition_id}");
+        return Err(Error::not_found(what));
+    }
+    Ok(())
 }
 
 async fn announce(tx: &mut Tx, end: &End, event: PodDefinitionEvent) -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::{ProptestConfig, prop};
+use proptest::proptest;
 use se_runtime::{Event, EventLog};
 use se_store::{Delivery, DeliveryStatus, Error};
 
@@ -73,6 +75,12 @@ pub(crate) async fn dead_letters_let_the_rest_pass_and_can_be_sent_again(bench: 
     assert_eq!(head.event_id, "a/2");
     outbox.delivered(head.id).await.unwrap();
     assert_eq!(due_ids(bench).await, "a/1");
+}
+
+pub(crate) async fn only_what_was_given_up_can_be_sent_again(bench: &Bench) {
+    three_events(bench, "a").await;
+    let outbox = bench.store.outbox();
+    let first = due(bench).await.remove(0);
     let twice = outbox.resend(first.id).await;
     assert!(matches!(twice, Err(Error::Conflict { .. })), "{twice:?}");
     let none = outbox.resend(999).await;
@@ -112,4 +120,78 @@ pub(crate) async fn deliveries_are_paged_newest_first(bench: &Bench) {
     let rest = outbox.list(None, 2, page.next).await.unwrap();
     assert_eq!(ids(&rest.items), ["a/1"]);
     assert_eq!(rest.next, None);
+}
+
+/// What happens to the outbox: an event of a job, or an outcome for the n-th delivery that is due.
+async fn happen(bench: &Bench, what: u8, which: usize) {
+    let outbox = bench.store.outbox();
+    let due = due(bench).await;
+    let chosen = due.get(which % due.len().max(1)).map(|it| it.id);
+    match (what, chosen) {
+        (0..=2, _) => {
+            let id = if which.is_multiple_of(2) { "a" } else { "b" };
+            let after = bench.store.job(id).await.unwrap().last_seq;
+            let log = bench.store.log(id).await.unwrap();
+            log.append(batch(after, [Event::JobStarted])).await.unwrap();
+        }
+        (3 | 4, Some(id)) => outbox.delivered(id).await.unwrap(),
+        (5, Some(id)) => outbox.dead(id, "dead").await.unwrap(),
+        (6, Some(id)) => {
+            let later = bench.now().after(Duration::from_secs(1));
+            outbox.failed(id, "failed", later).await.unwrap();
+        }
+        (7, Some(id)) if which == 7 => outbox.gone(id, "gone").await.unwrap(),
+        (8, _) => {
+            let all = outbox
+                .list(Some(DeliveryStatus::Dead), 99, None)
+                .await
+                .unwrap();
+            if let Some(dead) = all.items.get(which % all.items.len().max(1)) {
+                outbox.resend(dead.id).await.unwrap();
+            }
+        }
+        _ => bench.clock.advance(Duration::from_secs(1)),
+    }
+}
+
+/// Each stream that has something to send has exactly one head, and the head is its oldest.
+async fn every_stream_has_one_head(bench: &Bench) {
+    let all = bench
+        .store
+        .outbox()
+        .list(None, 999, None)
+        .await
+        .unwrap()
+        .items;
+    let events: usize = bench.store.events_since(0, 999).await.unwrap().len();
+    assert_eq!(all.len(), events, "an event without its delivery, or twice");
+    for stream in ["jobs/a", "jobs/b"] {
+        let open = |status| {
+            let of_stream = all.iter().filter(move |it| it.stream == stream);
+            of_stream.filter(move |it| it.status == status).count()
+        };
+        let (heads, waiting) = (open(DeliveryStatus::Pending), open(DeliveryStatus::Waiting));
+        assert!(
+            heads == 1 || (heads == 0 && waiting == 0),
+            "{stream}: {heads}, {waiting}"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_stuck_or_lost_whatever_happens(all in prop::collection::vec((0_u8..10, 0_usize..8), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bench = Bench::open("sqlite::memory:").await;
+            bench.submit(job("a")).await;
+            bench.submit(job("b")).await;
+            for (what, which) in all {
+                happen(&bench, what, which).await;
+                every_stream_has_one_head(&bench).await;
+            }
+        });
+    }
 }

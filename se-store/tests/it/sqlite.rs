@@ -50,6 +50,7 @@ contracts! {
         deliveries_of_a_job_are_due_one_after_the_other,
         a_failed_attempt_is_due_again_later_and_holds_back_the_rest,
         dead_letters_let_the_rest_pass_and_can_be_sent_again,
+        only_what_was_given_up_can_be_sent_again,
         a_receiver_that_is_gone_gets_nothing_more_of_the_stream,
         deliveries_are_paged_newest_first;
     definitions:
