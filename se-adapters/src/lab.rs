@@ -1,7 +1,10 @@
 //! What every pod adapter can do, and what it answers.
 
+mod id;
 pub(crate) mod power;
 pub(crate) mod resolve;
+mod shape;
+mod status;
 pub(crate) mod watch;
 
 use std::fmt;
@@ -10,10 +13,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use se_dsl::catalog::Needs;
 use se_dsl::checked::PodType;
-use se_runtime::{Fault, FaultKind};
-use serde_json::{Value, json};
+use se_runtime::Fault;
 
 use crate::deadline::Deadline;
+pub use id::{LabId, NodeId};
+pub(crate) use shape::End;
+pub use shape::Shape;
+pub use status::{LabState, LabStatus, NodeState, NodeStatus};
 
 /// What an adapter's operation gives in the end.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Fault>>;
@@ -95,70 +101,6 @@ pub trait PodAdapter: fmt::Debug + Send + Sync {
     ) -> Answer<'a, Vec<NodeTelemetry>>;
 }
 
-/// A lab's id on its controller: letters, digits, `-` and `_`, so that it can stand in a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LabId(String);
-
-/// A node's id on its controller: letters, digits, `-` and `_`, so that it can stand in a path.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeId(String);
-
-impl LabId {
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// `validation` if it could not be one.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        path_part(text, "lab").map(Self)
-    }
-
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl NodeId {
-    /// Reads an id.
-    ///
-    /// # Errors
-    /// `validation` if it could not be one.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        path_part(text, "node").map(Self)
-    }
-
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-fn path_part(text: &str, what: &str) -> Result<String, Fault> {
-    let fits = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_');
-    if !text.is_empty() && text.len() <= 128 && text.chars().all(fits) {
-        return Ok(text.to_owned());
-    }
-    let shown: String = text.chars().take(80).collect();
-    Err(Fault::new(
-        FaultKind::Validation,
-        format!("`{shown}` is no id of a {what}: letters, digits, `-` and `_` only"),
-    ))
-}
-
-impl fmt::Display for LabId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A node and the lab it is in.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeAt<'a> {
@@ -197,205 +139,6 @@ pub struct ImportedLab {
     pub id: LabId,
     /// What the controller did not like about the topology.
     pub warnings: Vec<String>,
-}
-
-/// How a lab is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabStatus {
-    /// Its id.
-    pub id: LabId,
-    /// Its title.
-    pub title: String,
-    /// Its own state.
-    pub state: LabState,
-    /// Whether the controller calls it converged.
-    pub converged: bool,
-    /// Its nodes, by label.
-    pub nodes: Vec<NodeStatus>,
-}
-
-/// How a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeStatus {
-    /// Its id.
-    pub id: NodeId,
-    /// Its label.
-    pub label: String,
-    /// What it is made of.
-    pub definition: String,
-    /// Its state.
-    pub state: NodeState,
-}
-
-impl LabStatus {
-    /// Whether it runs and every node is up.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.converged
-            && self.state == LabState::Started
-            && self.nodes.iter().all(|it| it.state == NodeState::Booted)
-    }
-
-    /// Whether it runs and every node that runs is up: one that was stopped on purpose does not count.
-    #[must_use]
-    pub fn is_settled(&self) -> bool {
-        let settled = |it: &NodeStatus| it.state == NodeState::Booted || it.state.is_off();
-        self.converged && self.state == LabState::Started && self.nodes.iter().all(settled)
-    }
-
-    /// The node of that label.
-    ///
-    /// # Errors
-    /// `not-found` with the labels there are.
-    pub fn node(&self, label: &str) -> Result<&NodeStatus, Fault> {
-        let found = self.nodes.iter().find(|it| it.label == label);
-        found.ok_or_else(|| {
-            let labels: Vec<&str> = self.nodes.iter().map(|it| it.label.as_str()).collect();
-            Fault::new(
-                FaultKind::NotFound,
-                format!(
-                    "lab `{}` ({}) has no node labelled `{label}`; it has: {}",
-                    self.title,
-                    self.id,
-                    labels.join(", ")
-                ),
-            )
-        })
-    }
-
-    /// The nodes as primitives put them out: `{id, label, node_definition, state}`.
-    #[must_use]
-    pub fn nodes_value(&self) -> Value {
-        let node = |it: &NodeStatus| {
-            json!({
-                "id": it.id.as_str(),
-                "label": it.label,
-                "node_definition": it.definition,
-                "state": it.state.as_str(),
-            })
-        };
-        self.nodes.iter().map(node).collect()
-    }
-}
-
-/// States of a lab.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LabState {
-    /// Never started, or wiped.
-    DefinedOnCore,
-    /// Stopped, with its disks.
-    Stopped,
-    /// Some node runs.
-    Started,
-    /// One this version does not know.
-    Other(String),
-}
-
-impl LabState {
-    /// Reads the controller's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "DEFINED_ON_CORE" => Self::DefinedOnCore,
-            "STOPPED" => Self::Stopped,
-            "STARTED" => Self::Started,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// The controller's word.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::DefinedOnCore => "DEFINED_ON_CORE",
-            Self::Stopped => "STOPPED",
-            Self::Started => "STARTED",
-            Self::Other(word) => word,
-        }
-    }
-}
-
-/// States of a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeState {
-    /// Never started, or wiped.
-    DefinedOnCore,
-    /// Stopped, with its disk.
-    Stopped,
-    /// Waiting for resources.
-    Queued,
-    /// Running, not booted yet.
-    Started,
-    /// Up: its console answers.
-    Booted,
-    /// Its compute host is gone.
-    Disconnected,
-    /// One this version does not know.
-    Other(String),
-}
-
-impl NodeState {
-    /// Reads the controller's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "DEFINED_ON_CORE" => Self::DefinedOnCore,
-            "STOPPED" => Self::Stopped,
-            "QUEUED" => Self::Queued,
-            "STARTED" | "STARTING" => Self::Started,
-            "BOOTED" => Self::Booted,
-            "DISCONNECTED" => Self::Disconnected,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// The controller's word.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::DefinedOnCore => "DEFINED_ON_CORE",
-            Self::Stopped => "STOPPED",
-            Self::Queued => "QUEUED",
-            Self::Started => "STARTED",
-            Self::Booted => "BOOTED",
-            Self::Disconnected => "DISCONNECTED",
-            Self::Other(word) => word,
-        }
-    }
-
-    /// Whether it does not run.
-    #[must_use]
-    pub fn is_off(&self) -> bool {
-        matches!(self, Self::DefinedOnCore | Self::Stopped)
-    }
-}
-
-/// Which nodes and links a lab has, apart from ids, places and configuration: two labs of one shape are
-/// of one topology.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// Label and definition of each node, sorted.
-    nodes: Vec<(String, String)>,
-    /// The two ends of each link, each end a label and an interface, sorted.
-    links: Vec<(End, End)>,
-}
-
-/// A node's label and an interface's.
-pub(crate) type End = (String, String);
-
-impl Shape {
-    /// Of nodes and links in any order.
-    pub(crate) fn new(
-        nodes: impl IntoIterator<Item = (String, String)>,
-        links: impl IntoIterator<Item = (End, End)>,
-    ) -> Self {
-        let mut nodes: Vec<_> = nodes.into_iter().collect();
-        let ordered = |(a, b): (End, End)| if a <= b { (a, b) } else { (b, a) };
-        let mut links: Vec<_> = links.into_iter().map(ordered).collect();
-        nodes.sort();
-        links.sort();
-        Self { nodes, links }
-    }
 }
 
 /// What a controller says about itself.

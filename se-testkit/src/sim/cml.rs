@@ -6,6 +6,8 @@ mod auth;
 mod document;
 mod fault;
 mod lab;
+mod node;
+mod view;
 
 use std::io;
 use std::net::SocketAddr;

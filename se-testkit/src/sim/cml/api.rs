@@ -12,7 +12,8 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lab::{Deed, Lab, Refusal};
+use super::lab::{Lab, Refusal};
+use super::node::Deed;
 use super::{World, document, fault};
 
 /// The one user's id.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use tokio::time::Instant;
 
 use super::CmlOptions;
 use super::document::{Document, Interface};
+use super::node::{Deed, Link, Node};
 use crate::sim::journal::Journal;
 use crate::sim::power::{NodeState, Power};
 
@@ -29,56 +30,16 @@ pub(super) struct Labs {
 pub(super) struct Lab {
     pub(super) id: String,
     pub(super) title: String,
-    description: String,
-    notes: String,
-    created: String,
-    nodes: Vec<Node>,
-    links: Vec<Link>,
-}
-
-/// One node.
-#[derive(Debug)]
-struct Node {
-    id: String,
-    label: String,
-    definition: String,
-    /// What the document says and nothing here reads.
-    rest: Map<String, Value>,
-    interfaces: Vec<Interface>,
-    state: NodeState,
-    started: Option<Instant>,
-    log: Vec<(u128, String)>,
-}
-
-#[derive(Debug)]
-struct Link {
-    id: String,
-    label: String,
-    nodes: (String, String),
-    interfaces: (String, String),
+    pub(super) description: String,
+    pub(super) notes: String,
+    pub(super) created: String,
+    pub(super) nodes: Vec<Node>,
+    pub(super) links: Vec<Link>,
 }
 
 /// Why something is refused: the controller's status and description.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) u16, pub(super) String);
-
-/// What can be done to a node, or to every node of a lab.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
-    Start,
-    Stop,
-    Wipe,
-}
-
-impl Deed {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Wipe => "wipe",
-        }
-    }
-}
 
 impl Labs {
     pub(super) fn new(options: &CmlOptions, power: Power, journal: Journal) -> Self {
@@ -267,71 +228,8 @@ impl Labs {
     }
 }
 
-impl Node {
-    /// Whether that changed anything.
-    fn act(&mut self, deed: Deed) -> bool {
-        match (deed, self.started) {
-            (Deed::Start, None) => {
-                self.started = Some(Instant::now());
-                self.log.clear();
-                self.become_(NodeState::Queued, Duration::ZERO);
-            }
-            (Deed::Stop, Some(_)) => {
-                self.started = None;
-                self.state = NodeState::Stopped;
-            }
-            (Deed::Wipe, None) if self.state != NodeState::DefinedOnCore => {
-                self.state = NodeState::DefinedOnCore;
-            }
-            (Deed::Start | Deed::Stop | Deed::Wipe, _) => return false,
-        }
-        true
-    }
-
-    fn become_(&mut self, state: NodeState, age: Duration) {
-        self.state = state;
-        let line = match state {
-            NodeState::Started => format!("Booting {} on {}", self.definition, self.label),
-            NodeState::Booted => "Press RETURN to get started.".to_owned(),
-            NodeState::Queued | NodeState::Stopped | NodeState::DefinedOnCore => return,
-        };
-        self.log.push((age.as_millis(), line));
-    }
-
-    fn progress(&self) -> &'static str {
-        match self.state {
-            NodeState::Booted => "Booted",
-            NodeState::Queued | NodeState::Started => "Booting",
-            NodeState::Stopped | NodeState::DefinedOnCore => "Not running",
-        }
-    }
-
-    fn value(&self, lab: &str) -> Map<String, Value> {
-        let mut value = self.rest.clone();
-        for (key, it) in [
-            ("id", json!(self.id)),
-            ("lab_id", json!(lab)),
-            ("label", json!(self.label)),
-            ("node_definition", json!(self.definition)),
-            ("state", json!(self.state.as_str())),
-            ("boot_progress", json!(self.progress())),
-        ] {
-            value.insert(key.to_owned(), it);
-        }
-        value
-    }
-
-    fn element_state(&self) -> &'static str {
-        match self.state {
-            NodeState::DefinedOnCore => "DEFINED_ON_CORE",
-            NodeState::Stopped => "STOPPED",
-            NodeState::Queued | NodeState::Started | NodeState::Booted => "STARTED",
-        }
-    }
-}
-
 impl Lab {
-    fn node(&self, id: &str) -> Result<&Node, Refusal> {
+    pub(super) fn node(&self, id: &str) -> Result<&Node, Refusal> {
         let found = self.nodes.iter().find(|it| it.id == id);
         found.ok_or_else(|| Refusal(404, format!("Node not found: {id}")))
     }
@@ -351,175 +249,5 @@ impl Lab {
     pub(super) fn is_converged(&self) -> bool {
         let settled = |it: &Node| it.started.is_none() || it.state == NodeState::Booted;
         self.nodes.iter().all(settled)
-    }
-
-    /// As `GET labs/{id}` and the tiles show it.
-    pub(super) fn value(&self) -> Value {
-        json!({
-            "id": self.id,
-            "state": self.state(),
-            "created": self.created,
-            "modified": self.created,
-            "lab_title": self.title,
-            "lab_description": self.description,
-            "lab_notes": self.notes,
-            "owner": super::api::USER_ID,
-            "owner_username": "admin",
-            "node_count": self.nodes.len(),
-            "link_count": self.links.len(),
-            "groups": [],
-        })
-    }
-
-    /// As `GET labs/{id}/topology` shows it.
-    pub(super) fn topology(&self, with_configurations: bool) -> Value {
-        let nodes = self.nodes.iter().map(|node| {
-            let mut value = node.value(&self.id);
-            if !with_configurations {
-                value.remove("configuration");
-            }
-            let interfaces = node.interfaces.iter().map(|it| json!(it)).collect();
-            value.insert("interfaces".to_owned(), interfaces);
-            Value::Object(value)
-        });
-        let links = self.links.iter().map(|link| {
-            json!({
-                "id": link.id,
-                "label": link.label,
-                "node_a": link.nodes.0,
-                "node_b": link.nodes.1,
-                "interface_a": link.interfaces.0,
-                "interface_b": link.interfaces.1,
-            })
-        });
-        json!({
-            "lab": {
-                "title": self.title,
-                "description": self.description,
-                "notes": self.notes,
-                "owner": super::api::USER_ID,
-                "version": "0.3.0",
-            },
-            "nodes": nodes.collect::<Vec<_>>(),
-            "links": links.collect::<Vec<_>>(),
-            "annotations": [],
-            "smart_annotations": [],
-        })
-    }
-
-    /// The nodes with their facts, or only their ids.
-    pub(super) fn nodes(&self, with_data: bool) -> Value {
-        let node = |it: &Node| match with_data {
-            true => Value::Object(it.value(&self.id)),
-            false => json!(it.id),
-        };
-        self.nodes.iter().map(node).collect()
-    }
-
-    /// One node.
-    ///
-    /// # Errors
-    /// 404 if there is none.
-    pub(super) fn node_value(&self, id: &str) -> Result<Value, Refusal> {
-        self.node(id).map(|it| Value::Object(it.value(&self.id)))
-    }
-
-    /// Its interfaces.
-    ///
-    /// # Errors
-    /// 404 if there is none.
-    pub(super) fn node_interfaces(&self, id: &str) -> Result<Value, Refusal> {
-        self.node(id).map(|it| json!(it.interfaces))
-    }
-
-    /// The last lines of its console.
-    ///
-    /// # Errors
-    /// 404 if there is none.
-    pub(super) fn console_log(&self, id: &str, lines: usize) -> Result<Value, Refusal> {
-        let node = self.node(id)?;
-        let skip = node.log.len().saturating_sub(lines);
-        let line = |(at, text): &(u128, String)| format!("|{at}|{text}\r\n");
-        let text: String = node.log.iter().skip(skip).map(line).collect();
-        Ok(json!(text))
-    }
-
-    /// Where it is on its way up.
-    ///
-    /// # Errors
-    /// 404 if there is none.
-    pub(super) fn node_state(&self, id: &str) -> Result<Value, Refusal> {
-        let node = self.node(id)?;
-        Ok(json!({"state": node.state.as_str(), "progress": node.progress()}))
-    }
-
-    /// As `GET labs/{id}/lab_element_state` shows it.
-    pub(super) fn element_states(&self) -> Value {
-        let nodes: Map<String, Value> = self
-            .nodes
-            .iter()
-            .map(|it| (it.id.clone(), json!(it.state.as_str())))
-            .collect();
-        let interfaces: Map<String, Value> = self
-            .nodes
-            .iter()
-            .flat_map(|node| {
-                let state = node.element_state();
-                let ids = node.interfaces.iter();
-                ids.map(move |it| (it.id.clone(), json!(state)))
-            })
-            .collect();
-        let links: Map<String, Value> = self
-            .links
-            .iter()
-            .map(|it| {
-                let state = self
-                    .node(&it.nodes.0)
-                    .map_or("STOPPED", Node::element_state);
-                (it.id.clone(), json!(state))
-            })
-            .collect();
-        json!({"nodes": nodes, "links": links, "interfaces": interfaces})
-    }
-
-    /// As `GET labs/{id}/simulation_stats` shows it.
-    pub(super) fn stats(&self) -> Value {
-        let node = |it: &Node| {
-            let on = it.started.is_some();
-            let stats = json!({
-                "cpu_usage": if on { 12.5 } else { 0.0 },
-                "ram_usage": if on { 512 } else { 0 },
-                "disk_usage": 64,
-                "block0_rd_bytes": 0,
-                "block0_wr_bytes": 0,
-                "is_running": on,
-            });
-            (it.id.clone(), stats)
-        };
-        let link = |it: &Link| {
-            let stats = json!({"readbytes": 0, "readpackets": 0, "writebytes": 0, "writepackets": 0,
-                               "drops": 0});
-            (it.id.clone(), stats)
-        };
-        let nodes: Map<String, Value> = self.nodes.iter().map(node).collect();
-        let links: Map<String, Value> = self.links.iter().map(link).collect();
-        json!({"nodes": nodes, "links": links})
-    }
-
-    /// Ids of its links.
-    pub(super) fn link_ids(&self) -> Value {
-        self.links.iter().map(|it| json!(it.id)).collect()
-    }
-
-    /// A testbed as `GET labs/{id}/pyats_testbed` gives it.
-    pub(super) fn testbed(&self) -> String {
-        let mut text = format!("testbed:\n  name: {}\ndevices:\n", self.title);
-        for node in &self.nodes {
-            text += &format!(
-                "  {}:\n    os: linux\n    type: {}\n",
-                node.label, node.definition
-            );
-        }
-        text
     }
 }
