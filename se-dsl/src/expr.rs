@@ -2,6 +2,26 @@
 //!
 //! Three types: [`Template`] is a YAML value in which strings may hold expressions, [`Expr`] is one
 //! compiled jq program, and [`Scopes`] is what it sees.
+//!
+//! # Bounds
+//! Every value knows its size and depth as if nothing in it were shared, so none can be made that
+//! would be costly to compare, write or free. What makes, copies or walks values pays fuel, and so
+//! does every turn of a loop or recursion; a program that runs out stops, whatever it catches. Small
+//! programs run on the caller's stack, within a budget; deeper ones on a stack of their own.
+//!
+//! # Differences from jq 1.7
+//! - No environment, clock, files, input, modules, `debug`, `halt`, `$__loc__`, `builtins`.
+//! - Not parsed: `?//` as destructuring alternatives, numbers that start with a dot (`.5`),
+//!   `reduce a / b as $x (…)` without parentheses around the source.
+//! - Cartesian order: `(1,2) + (10,20)` varies the right side fastest.
+//! - `f |= g` takes the first output of `g`; an array's items for which there is none are removed.
+//! - `reduce` and `foreach` with several outputs of a step go on with each of them.
+//! - Integers are exact up to 64 bits. nan is below all numbers and equals itself when sorting;
+//!   `nan < nan` is false.
+//! - Messages quote at most 80 bytes of a value.
+//! - Regular expressions are those of the `regex` crate, with look-around and back-references where
+//!   a pattern needs them; Oniguruma's other extensions are not there.
+//! - Variables cannot be paths: `path($x)` and `$x |= f` fail.
 
 mod compile;
 mod eval;

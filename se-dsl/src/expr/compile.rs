@@ -144,3 +144,53 @@ fn is_private(name: &str) -> bool {
     ];
     name.starts_with(['_', '!']) || INTERNAL.contains(&name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{callable, compile, natives};
+
+    /// Whether a source, which may call private filters, links.
+    fn links(source: &str) -> bool {
+        let term = super::parse(source).unwrap();
+        super::link(term, &super::Diagnoses::new(source)).is_ok()
+    }
+
+    #[test]
+    fn every_filter_of_the_language_finds_all_that_it_calls() {
+        let private = natives::all().map(|(name, args, _)| (name, args.len()));
+        let prelude = super::Prelude::get().names();
+        for (name, arity) in prelude
+            .chain(private)
+            .filter(|(name, _)| !name.starts_with('!'))
+        {
+            let args = vec!["."; arity].join("; ");
+            let source = if arity == 0 {
+                name.to_owned()
+            } else {
+                format!("{name}({args})")
+            };
+            assert!(links(&source), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_called_compiles() {
+        for (name, arity) in callable() {
+            let args = vec!["."; arity].join("; ");
+            let source = if arity == 0 {
+                name.to_owned()
+            } else {
+                format!("{name}({args})")
+            };
+            assert!(compile(&source).is_ok(), "{source}");
+        }
+    }
+
+    #[test]
+    fn trusted_natives_exist() {
+        assert!(natives::all().count() > natives::TRUSTED.len());
+        for name in natives::TRUSTED {
+            assert!(natives::all().any(|(it, _, _)| it == *name), "{name}");
+        }
+    }
+}

@@ -41,7 +41,7 @@ impl DataT for Engine {
 
 /// The natives of the engine's own libraries that content may call: they depend on nothing but
 /// their input, and take work in proportion to it.
-const TRUSTED: &[&str] = &[
+pub(super) const TRUSTED: &[&str] = &[
     "error_empty",
     "path",
     "key_values",

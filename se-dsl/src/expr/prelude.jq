@@ -27,7 +27,7 @@ def have_decnum: false;
 # Generators
 def range($to): range(0; $to; 1);
 def range($from; $to): range($from; $to; 1);
-def repeat(f): def rec: ., (f | rec); rec;
+def repeat(f): def rec: f, rec; rec;
 def recurse(f): def rec: ., (f | rec); rec;
 def recurse(f; cond): def rec: ., (f | select(cond) | rec); rec;
 def recurse: recurse(.[]?);
@@ -93,12 +93,12 @@ def in(xs): . as $x | xs | has($x);
 def inside(xs): . as $x | xs | contains($x);
 def index($i): indices($i)[0];
 def rindex($i): indices($i)[-1];
+def min_by(f): reduce min_by_or_empty(f) as $x (null; $x);
+def max_by(f): reduce max_by_or_empty(f) as $x (null; $x);
 def combinations: if length == 0 then [] else .[0][] as $x | (.[1:] | combinations) as $rest | [$x] + $rest end;
 def combinations($n): . as $in | [range($n) | $in] | combinations;
 def transpose: if . == [] then [] else . as $in | (map(length) | max_by(.)) as $n
   | [range($n) as $j | [range($in | length) as $i | $in[$i][$j]]] end;
-def min_by(f): reduce min_by_or_empty(f) as $x (null; $x);
-def max_by(f): reduce max_by_or_empty(f) as $x (null; $x);
 def min: min_by(.);
 def max: max_by(.);
 def unique_by(f): [group_by(f)[] | .[0]];

@@ -142,13 +142,10 @@ impl Template {
         match self {
             Self::Literal(_) => {}
             Self::Expr(expr) => reads.extend(expr.reads()),
-            Self::Text(parts) => {
-                for part in parts {
-                    if let Part::Expr(expr) = part {
-                        reads.extend(expr.reads());
-                    }
-                }
-            }
+            Self::Text(parts) => parts.iter().for_each(|part| match part {
+                Part::Literal(_) => {}
+                Part::Expr(expr) => reads.extend(expr.reads()),
+            }),
             Self::Array(items) => items.iter().for_each(|it| it.add_reads(reads)),
             Self::Object(entries) => entries.values().for_each(|it| it.add_reads(reads)),
         }
@@ -163,13 +160,15 @@ fn rendered(parts: &[Part], scopes: &Scopes, limits: &Limits) -> Result<String, 
             Part::Expr(expr) => text.push_str(&expr.text(scopes, limits)?),
         }
         if text.len() > limits.bytes {
-            let max = limits.bytes;
-            return Err(ExprError::Exceeded(format!(
-                "rendered more than {max} bytes of text"
-            )));
+            return Err(too_long(limits));
         }
     }
     Ok(text)
+}
+
+fn too_long(limits: &Limits) -> ExprError {
+    let max = limits.bytes;
+    ExprError::Exceeded(format!("rendered more than {max} bytes of text"))
 }
 
 /// An error of the expression that starts at byte `start` of the string.

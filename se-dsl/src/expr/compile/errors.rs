@@ -215,7 +215,12 @@ impl<'s> Diagnoses<'s> {
             .collect();
         if !arities.is_empty() {
             let takes = arities.join(" or ");
-            let message = format!("`{name}` takes {takes} arguments, not {arity}");
+            let arguments = if takes == "1" {
+                "argument"
+            } else {
+                "arguments"
+            };
+            let message = format!("`{name}` takes {takes} {arguments}, not {arity}");
             return Self::error(at, message, None);
         }
         let message = format!("there is no filter `{name}`");
@@ -252,10 +257,10 @@ fn defined_in<'s>(term: &Term<'s>, names: &mut BTreeSet<&'s str>) {
 
 /// The name most like `name`, if one is.
 fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    const NEAR: f64 = 0.84;
+    let most = 1 + name.len() / 4;
     names
-        .map(|it| (strsim::jaro_winkler(name, it), it))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|it| (strsim::damerau_levenshtein(name, it), it))
+        .filter(|(edits, _)| *edits <= most)
+        .min()
         .map(|(_, it)| it.to_owned())
 }

@@ -148,8 +148,9 @@ pub(super) fn metered_def(def: Def<'_>) -> Def<'_> {
     }
 }
 
-fn boxed(term: Box<Term<'_>>) -> Box<Term<'_>> {
-    Box::new(metered(*term))
+fn boxed(mut term: Box<Term<'_>>) -> Box<Term<'_>> {
+    *term = metered(std::mem::take(&mut *term));
+    term
 }
 
 /// The term with ticks where work multiplies without any value being made: in definitions, after
@@ -203,7 +204,9 @@ fn metered_op<'s>(left: Term<'s>, op: BinaryOp<&'s str>, right: Term<'s>) -> Ter
     Term::BinOp(Box::new(left), op, Box::new(right))
 }
 
-fn metered_text<'s>(part: StrPart<&'s str, Term<'s>>) -> StrPart<&'s str, Term<'s>> {
+type Text<'s> = StrPart<&'s str, Term<'s>>;
+
+fn metered_text(part: Text<'_>) -> Text<'_> {
     match part {
         StrPart::Term(term) => StrPart::Term(metered(term)),
         StrPart::Str(_) | StrPart::Char(_) => part,
@@ -227,7 +230,7 @@ fn metered_part(part: Part<Term<'_>>) -> Part<Term<'_>> {
     }
 }
 
-fn metered_pattern<'s>(pattern: Pattern<&'s str>) -> Pattern<&'s str> {
+fn metered_pattern(pattern: Pattern<&str>) -> Pattern<&str> {
     match pattern {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(patterns) => Pattern::Arr(patterns.into_iter().map(metered_pattern).collect()),

@@ -7,19 +7,20 @@ use jaq_core::Error;
 use jaq_core::native::{Fun, bome, run, v};
 
 use super::super::meter::{self, Stop};
-use super::super::value::{Val, fail, paid};
+use super::super::value::{Val, fail, paid, unpaid};
 use super::Engine;
 use super::basic::record;
 
-/// Compiled size up to which a pattern may look through long texts.
-const SMALL: usize = 256 << 10;
 /// Compiled size over which a pattern is refused.
-const LARGE: usize = 1 << 20;
-/// The longest text for a pattern that is not small.
-const SHORT_TEXT: usize = 16 << 10;
-/// The longest text for a pattern that is.
-const LONG_TEXT: usize = 1 << 20;
-const BACKTRACK_LIMIT: usize = 20_000;
+const LARGEST: usize = 512 << 10;
+/// Positions of a pattern times bytes of text that one match may take: a linear engine that finds
+/// no shortcut keeps up to every position of the pattern alive at every byte.
+const MOST_WORK: usize = 40_000_000;
+/// The same that is paid with one unit of fuel.
+const WORK_PER_FUEL: usize = 200;
+/// The longest text for a pattern that needs backtracking.
+const BACKTRACKED_TEXT: usize = 32 << 10;
+const BACKTRACK_LIMIT: usize = 50_000;
 /// Patterns kept compiled; with their caches a few hundred KiB each.
 const CACHED: usize = 32;
 
@@ -33,7 +34,10 @@ struct Flags {
 }
 
 enum Engines {
-    Linear { regex: regex::Regex, longest: usize },
+    Linear {
+        regex: regex::Regex,
+        positions: usize,
+    },
     Backtracking(fancy_regex::Regex),
 }
 
@@ -96,9 +100,9 @@ impl Flags {
                 'n' => flags.skip_empty = true,
                 'i' => flags.ignorecase = true,
                 'x' => flags.extended = true,
-                // As in Oniguruma's Ruby syntax: `s` and `p` let `.` match a line feed.
-                's' | 'p' => flags.dotall = true,
-                'l' => {}
+                'p' => flags.dotall = true,
+                // `s` makes `^` and `$` match at the ends of the text only, which they do anyway.
+                's' | 'l' => {}
                 _ => return Err(fail(format!("{letters} is not a valid modifier string"))),
             }
         }
@@ -134,27 +138,80 @@ fn compiled(re: &str, flags: Flags) -> Result<Arc<Engines>, Error<Val>> {
 }
 
 fn compile(re: &str, flags: Flags) -> Result<Engines, Error<Val>> {
-    let build = |size| {
-        regex::RegexBuilder::new(re)
-            .case_insensitive(flags.ignorecase)
-            .dot_matches_new_line(flags.dotall)
-            .ignore_whitespace(flags.extended)
-            .size_limit(size)
-            .dfa_size_limit(SMALL)
-            .build()
-    };
-    for (size, longest) in [(SMALL, LONG_TEXT), (LARGE, SHORT_TEXT)] {
-        match build(size) {
-            Ok(regex) => return Ok(Engines::Linear { regex, longest }),
-            Err(regex::Error::CompiledTooBig(_)) => {}
-            Err(error) => return backtracking(re, flags, &error).map(Engines::Backtracking),
+    let linear = regex::RegexBuilder::new(re)
+        .case_insensitive(flags.ignorecase)
+        .dot_matches_new_line(flags.dotall)
+        .ignore_whitespace(flags.extended)
+        .size_limit(LARGEST)
+        .dfa_size_limit(LARGEST)
+        .build();
+    match linear {
+        Ok(regex) => Ok(Engines::Linear {
+            regex,
+            positions: positions(re),
+        }),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            let why = "is too large; use smaller repetitions";
+            Err(fail(format!(
+                "the regular expression `{}` {why}",
+                excerpt(re)
+            )))
+        }
+        Err(error) => backtracking(re, flags, &error).map(Engines::Backtracking),
+    }
+}
+
+/// How long the pattern is with its counted repetitions written out.
+fn positions(re: &str) -> usize {
+    let mut open = Vec::new();
+    let (mut sum, mut last) = (0_usize, 0_usize);
+    let mut rest = re;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '(' => {
+                open.push(sum);
+                (sum, last) = (0, 0);
+            }
+            ')' => {
+                last = sum;
+                sum = sum.saturating_add(open.pop().unwrap_or(0));
+            }
+            '{' => {
+                let (count, after) = rest.split_once('}').unwrap_or((rest, ""));
+                let most = count
+                    .split(',')
+                    .filter_map(|it| it.trim().parse().ok())
+                    .max();
+                let times: usize = most.unwrap_or(1).max(1);
+                let repeated = last.saturating_mul(times);
+                sum = sum.saturating_sub(last).saturating_add(repeated);
+                (last, rest) = (repeated, after);
+            }
+            '*' | '+' | '?' | '|' | '^' | '$' => {}
+            '[' => {
+                // A `]` that comes first, also after `^`, is a member.
+                let first = if rest.starts_with('^') { 2 } else { 1 };
+                let end = rest.get(first..).and_then(|it| it.find(']'));
+                let end = end.map_or(rest.len(), |it| it + first + 1);
+                (last, rest) = (1, &rest[end..]);
+                sum = sum.saturating_add(1);
+            }
+            '\\' => {
+                let mut chars = rest.chars();
+                let class = matches!(chars.next(), Some('p' | 'P' | 'x' | 'u' | 'U'));
+                rest = chars.as_str();
+                if class && rest.starts_with('{') {
+                    rest = rest.split_once('}').map_or("", |(_, after)| after);
+                }
+                (last, sum) = (1, sum.saturating_add(1));
+            }
+            _ => (last, sum) = (1, sum.saturating_add(1)),
         }
     }
-    let why = "is too large; use smaller repetitions";
-    Err(fail(format!(
-        "the regular expression `{}` {why}",
-        excerpt(re)
-    )))
+    open.iter()
+        .fold(sum, |sum, it| sum.saturating_add(*it))
+        .max(1)
 }
 
 fn backtracking(
@@ -167,8 +224,8 @@ fn backtracking(
         .dot_matches_new_line(flags.dotall)
         .ignore_whitespace(flags.extended)
         .backtrack_limit(BACKTRACK_LIMIT)
-        .delegate_size_limit(SMALL)
-        .delegate_dfa_size_limit(SMALL)
+        .delegate_size_limit(LARGEST)
+        .delegate_dfa_size_limit(LARGEST)
         .build()
         .map_err(|_| {
             let why = linear.to_string();
@@ -187,39 +244,63 @@ fn excerpt(re: &str) -> &str {
 
 impl Engines {
     fn find(&self, text: &str, flags: Flags) -> Result<Vec<Vec<Group>>, Error<Val>> {
-        let mut found = Vec::new();
         match self {
-            Self::Linear { regex, longest } => {
-                if text.len() > *longest {
-                    meter::stop(Stop::Pattern);
-                }
-                let names: Vec<Option<&str>> = regex.capture_names().collect();
-                for captures in regex.captures_iter(text) {
-                    let ranges = captures.iter().map(|it| it.map(|it| it.range()));
-                    if !keep(groups(ranges, &names), flags, &mut found)? {
-                        break;
-                    }
-                }
+            Self::Linear { regex, positions } => {
+                let work = positions.saturating_mul(text.len());
+                paid(meter::charge(1 + (work / WORK_PER_FUEL) as u64))?;
+                within(work <= MOST_WORK)?;
+                find_linear(regex, text, flags)
             }
             Self::Backtracking(regex) => {
-                let names: Vec<Option<&str>> = regex.capture_names().collect();
-                for captures in regex.captures_iter(text) {
-                    // What it tried so far is not known: pay for all it may try.
-                    paid(meter::charge(BACKTRACK_LIMIT as u64 / 20))?;
-                    let Ok(captures) = captures else {
-                        meter::stop(Stop::Pattern);
-                        break;
-                    };
-                    let ranges = captures.iter().map(|it| it.map(|it| it.range()));
-                    if !keep(groups(ranges, &names), flags, &mut found)? {
-                        break;
-                    }
-                }
+                within(text.len() <= BACKTRACKED_TEXT)?;
+                find_backtracking(regex, text, flags)
             }
         }
-        paid(!meter::stopped())?;
-        Ok(found)
     }
+}
+
+/// Ends the evaluation unless matching stays within what it may take.
+fn within(bound: bool) -> Result<(), Error<Val>> {
+    if !bound {
+        meter::stop(Stop::Pattern);
+    }
+    paid(bound)
+}
+
+fn find_linear(
+    regex: &regex::Regex,
+    text: &str,
+    flags: Flags,
+) -> Result<Vec<Vec<Group>>, Error<Val>> {
+    let names: Vec<Option<&str>> = regex.capture_names().collect();
+    let mut found = Vec::new();
+    for captures in regex.captures_iter(text) {
+        let ranges = captures.iter().map(|it| it.map(|it| it.range()));
+        if !keep(groups(ranges, &names), flags, &mut found)? {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn find_backtracking(
+    regex: &fancy_regex::Regex,
+    text: &str,
+    flags: Flags,
+) -> Result<Vec<Vec<Group>>, Error<Val>> {
+    let names: Vec<Option<&str>> = regex.capture_names().collect();
+    let mut found = Vec::new();
+    for captures in regex.captures_iter(text) {
+        // What it tried so far is not known: pay for a part of all it may try.
+        paid(meter::charge(BACKTRACK_LIMIT as u64 / 20))?;
+        within(captures.is_ok())?;
+        let captures = captures.map_err(|_| unpaid())?;
+        let ranges = captures.iter().map(|it| it.map(|it| it.range()));
+        if !keep(groups(ranges, &names), flags, &mut found)? {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn groups(
@@ -342,4 +423,28 @@ fn parts(text: &str, found: &[Vec<Group>]) -> Val {
     }
     items.push(Val::str(&text[last..]));
     items.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::positions;
+
+    #[test]
+    fn counted_repetitions_are_written_out() {
+        let cases = [
+            ("abc", 3),
+            ("a+b*", 2),
+            ("a{3}", 3),
+            ("(ab){2,5}c", 11),
+            ("(a{1,100}){1,100}b", 10_001),
+            ("[^]a]{4}", 4),
+            ("\\p{Greek}{3}", 3),
+            ("\\{2", 2),
+            ("((a{9}){9}", 81),
+            ("", 1),
+        ];
+        for (re, expected) in cases {
+            assert_eq!(positions(re), expected, "{re}");
+        }
+    }
 }

@@ -153,20 +153,27 @@ impl<'t, 's> Walk<'t, 's> {
         if self.terms > MAX_TERMS {
             self.read(&Origins::everything());
         }
-        for (root, path) in &self.passed {
-            let read = self.reads.iter();
-            let covered = read.filter(|(of, _)| of == root);
-            if !covered
-                .into_iter()
-                .any(|(_, read)| read.starts_with(path) || path.starts_with(read))
-            {
-                self.reads.add(*root, path.clone());
+        for (root, path) in std::mem::take(&mut self.passed) {
+            let mut read = self.reads.iter().filter(|(of, _)| *of == root);
+            if !read.any(|(_, read)| read.starts_with(&path)) {
+                self.reads.add(root, path);
             }
         }
-        self.reads
+        // What is below a path that is read says nothing more.
+        let mut least = Reads::new();
+        for (root, path) in self.reads.iter() {
+            let mut read = self.reads.iter();
+            let above = |(of, read): (Root, &[String])| {
+                of == root && read.len() < path.len() && path.starts_with(read)
+            };
+            if !read.any(above) {
+                least.add(root, path.to_vec());
+            }
+        }
+        least
     }
 
-    /// All of these values is looked at.
+    /// All of these values are looked at.
     fn read(&mut self, origins: &Origins) {
         if origins.all {
             for root in Root::ALL {
@@ -382,18 +389,27 @@ impl<'t, 's> Walk<'t, 's> {
             Pattern::Obj(entries) => {
                 let mut inner = scope.clone();
                 for (key, pattern) in entries {
-                    let below = match literal(key) {
-                        Some(key) => self.follow(value, &key),
-                        None => {
-                            self.used(key, dot, &inner);
-                            self.looked_through(value)
-                        }
-                    };
+                    let below = self.below(key, value, dot, &inner);
                     inner = self.bind(pattern, &below, dot, &inner);
                 }
                 inner
             }
         }
+    }
+
+    /// The values at the key of a pattern's entry.
+    fn below(
+        &mut self,
+        key: &'t Term<'s>,
+        value: &Origins,
+        dot: &Origins,
+        scope: &Scope<'t, 's>,
+    ) -> Origins {
+        if let Some(key) = literal(key) {
+            return self.follow(value, &key);
+        }
+        self.used(key, dot, scope);
+        self.looked_through(value)
     }
 
     fn call(
@@ -415,22 +431,31 @@ impl<'t, 's> Walk<'t, 's> {
                 self.recursion(args, dot, scope)
             }
             Bound::Def(def) => {
+                let params = def.args.iter().zip(args);
+                let inner = params.fold(here, |inner, (param, arg)| {
+                    inner.with(self.argument(param, arg, dot, scope))
+                });
                 self.calls.push(*def);
-                let mut inner = here;
-                for (param, arg) in def.args.iter().zip(args) {
-                    if param.starts_with('$') {
-                        let value = self.term(arg, dot, scope);
-                        inner = inner.with(Bound::Variable(param, value));
-                    } else {
-                        inner = inner.with(Bound::Filter(param, arg, scope.clone()));
-                    }
-                }
                 let output = self.term(&def.body, dot, &inner);
                 self.calls.pop();
                 output
             }
             Bound::Filter(_, term, outer) => self.term(term, dot, outer),
             Bound::Variable(..) => Origins::none(),
+        }
+    }
+
+    fn argument(
+        &mut self,
+        param: &'s str,
+        arg: &'t Term<'s>,
+        dot: &Origins,
+        scope: &Scope<'t, 's>,
+    ) -> Bound<'t, 's> {
+        if param.starts_with('$') {
+            Bound::Variable(param, self.term(arg, dot, scope))
+        } else {
+            Bound::Filter(param, arg, scope.clone())
         }
     }
 

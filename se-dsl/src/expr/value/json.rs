@@ -125,14 +125,18 @@ fn write_float(value: f64, out: &mut String) {
     let Some(value) = finite(value) else {
         return out.push_str("null");
     };
-    let _infallible = if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) {
+    let size = value.abs();
+    let _infallible = if size >= 1e17 || (size > 0.0 && size < 1e-5) {
+        // `1e+17` and `1e-07`, as C prints them.
         let text = format!("{value:e}");
-        match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => {
-                write!(out, "{digits}e+{exponent}")
-            }
-            Some(_) | None => out.write_str(&text),
-        }
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let (sign, exponent) = match exponent.strip_prefix('-') {
+            Some(exponent) => ('-', exponent),
+            None => ('+', exponent),
+        };
+        write!(out, "{digits}e{sign}{exponent:0>2}")
+    } else if size >= 1e16 {
+        write!(out, "{value}")
     } else {
         write!(out, "{value:?}")
     };

@@ -17,7 +17,6 @@ impl PartialEq for Val {
             (Self::Arr(a), Self::Arr(b)) => a.items() == b.items(),
             (Self::Obj(a), Self::Obj(b)) => a.entries() == b.entries(),
             _ => match (self.as_float(), other.as_float()) {
-                #[expect(clippy::float_cmp, reason = "`==` of the language is exact")]
                 (Some(a), Some(b)) => a == b,
                 _ => false,
             },

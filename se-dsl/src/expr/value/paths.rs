@@ -8,7 +8,7 @@ use jaq_core::path::Opt;
 use jaq_core::{Error, Exn, ValX};
 
 use super::super::meter;
-use super::{Array, Map, Val, ValR, fail, ops, paid, to_text, unpaid};
+use super::{Array, Map, Object, Val, ValR, fail, ops, paid, to_text, unpaid};
 
 type Values<T> = Box<dyn Iterator<Item = Result<T, Error<Val>>>>;
 
@@ -101,7 +101,7 @@ pub(in super::super) fn occurrences(whole: &[Val], part: &[Val]) -> Val {
 
 impl jaq_core::ValT for Val {
     fn from_num(text: &str) -> ValR {
-        let float = || text.parse().map_or(Self::Null, Self::Float);
+        let float = || text.parse().map_or(Self::Null, Self::number);
         Ok(text.parse().map_or_else(|_| float(), Self::Int))
     }
 
@@ -190,16 +190,7 @@ impl jaq_core::ValT for Val {
                     .filter_map(|item| f(item).next())
                     .collect()
             }
-            Self::Obj(object) => {
-                let mut entries = Map::new();
-                for (key, value) in owned(object).entries {
-                    paid(meter::charge(4))?;
-                    if let Some(value) = f(value).next().transpose()? {
-                        entries.insert(key, value);
-                    }
-                }
-                Ok(Self::object(entries))
-            }
+            Self::Obj(object) => map_entries(object, f),
             other => opt.fail(other, |it| Exn::from(not_iterable(&it))),
         }
     }
@@ -217,19 +208,7 @@ impl jaq_core::ValT for Val {
             (Self::Null, Self::Int(_) | Self::Float(_)) => {
                 Self::array(Vec::new()).map_index(index, opt, f)
             }
-            (Self::Obj(mut object), Self::Str(key)) => {
-                if Arc::strong_count(&object) > 1 {
-                    paid(meter::charge(4 * object.entries().len() as u64))?;
-                }
-                let place = Arc::make_mut(&mut object);
-                let old = place.take(key).unwrap_or_default();
-                match f(old).next().transpose()? {
-                    Some(value) => place.insert(Arc::clone(key), value),
-                    None => drop(place.remove(key)),
-                }
-                paid(meter::admit(object.extent))?;
-                Ok(Self::Obj(object))
-            }
+            (Self::Obj(object), Self::Str(key)) => map_key(object, key, f),
             (Self::Arr(array), Self::Int(_) | Self::Float(_)) => {
                 map_item(array, index.as_index().unwrap_or(0), opt, f)
             }
@@ -289,6 +268,38 @@ impl jaq_core::ValT for Val {
             other => json_text(&other),
         }
     }
+}
+
+fn map_entries<'a, I: Iterator<Item = ValX<'a, Val>>>(
+    object: Arc<Object>,
+    f: impl Fn(Val) -> I,
+) -> ValX<'a, Val> {
+    let mut entries = Map::new();
+    for (key, value) in owned(object).entries {
+        paid(meter::charge(4))?;
+        if let Some(value) = f(value).next().transpose()? {
+            entries.insert(key, value);
+        }
+    }
+    Ok(Val::object(entries))
+}
+
+fn map_key<'a, I: Iterator<Item = ValX<'a, Val>>>(
+    mut object: Arc<Object>,
+    key: &Arc<String>,
+    f: impl Fn(Val) -> I,
+) -> ValX<'a, Val> {
+    if Arc::strong_count(&object) > 1 {
+        paid(meter::charge(4 * object.entries().len() as u64))?;
+    }
+    let place = Arc::make_mut(&mut object);
+    let old = place.take(key).unwrap_or_default();
+    match f(old).next().transpose()? {
+        Some(value) => place.insert(Arc::clone(key), value),
+        None => drop(place.remove(key)),
+    }
+    paid(meter::admit(object.extent))?;
+    Ok(Val::Obj(object))
 }
 
 fn map_item<'a, I: Iterator<Item = ValX<'a, Val>>>(

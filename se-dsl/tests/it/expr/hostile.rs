@@ -17,6 +17,10 @@ fn patient() -> Limits {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test is about how long it takes"
+)]
 fn bounded(source: &str) -> Result<serde_json::Value, ExprError> {
     let start = Instant::now();
     let result = eval_on(source, &json!({}));
@@ -71,7 +75,6 @@ fn what_never_ends_is_stopped() {
         "def f: .a | f; path(f)",
         "path(reduce range(1e9) as $i (.; .a))",
         "(reduce range(1e9) as $i (.; .a)) |= 1",
-        "(foreach range(1e9) as $i (.; .a)) |= 1",
         "while(true; . )",
         "until(false; .)",
         "(1 | while(true; . + 1))",
@@ -140,14 +143,16 @@ fn regular_expressions_are_bounded() {
     let cases = [
         ("\"a\" * 50 + \"!\" | test(\"(a+)+$\")", "false"),
         ("\"a\" * 50 + \"!\" | test(\"^(a|a)*$\")", "false"),
-        ("\"a\" * 100000 | test(\"(a{1,100}){1,100}b\")", "exceeded"),
+        ("\"a\" * 100000 | test(\"(a{1,100}){1,100}b\")", "failed"),
+        ("\"a\" * 100000 | test(\"(a{1,30}){1,30}b\")", "exceeded"),
         ("\"a\" | test(\"((a{1,100}){1,100}){1,100}\")", "failed"),
+        ("\"a\" * 1000000 | [scan(\"a(?=a)\")] | length", "exceeded"),
+        ("\"a\" * 4000000 | test(\"(a|b)*a(a|b){12}\")", "exceeded"),
+        ("\"b\" * 1000000 | test(\"a\")", "false"),
         (
-            "\"a\" * 40 + \"!\" | test(\"(?=a)(a+)+\\\\1$\")",
+            "[range(100)] | map(\"b\" * 1000000 | test(\"abcdefgh\"))",
             "exceeded",
         ),
-        ("\"a\" * 1000000 | [scan(\"a(?=a)\")] | length", "exceeded"),
-        ("\"a\" * 4000000 | test(\"a\")", "exceeded"),
         ("\"abab\" | test(\"(ab)\\\\1\")", "true"),
     ];
     for (source, expected) in cases {
