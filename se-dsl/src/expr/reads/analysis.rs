@@ -154,8 +154,9 @@ impl<'t, 's> Walk<'t, 's> {
             self.read(&Origins::everything());
         }
         for (root, path) in std::mem::take(&mut self.passed) {
-            let mut read = self.reads.iter().filter(|(of, _)| *of == root);
-            if !read.any(|(_, read)| read.starts_with(&path)) {
+            let below = |(of, read): (Root, &[String])| of == root && read.starts_with(&path);
+            let covered = self.reads.iter().any(below);
+            if !covered {
                 self.reads.add(root, path);
             }
         }
