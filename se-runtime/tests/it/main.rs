@@ -1,5 +1,9 @@
 //! The core against a small world of its own.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test needs and is not there fails it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test needs and is not there fails it"
+)]
 
 mod drive;
 mod grade;
