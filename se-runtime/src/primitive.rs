@@ -1,6 +1,7 @@
 //! The primitives that stay inside the engine: functions of the state, made at once.
 
 use se_dsl::catalog::Action;
+use se_dsl::checked::Capture;
 use se_dsl::expr::Root;
 use serde_json::{Value, json};
 
@@ -58,10 +59,14 @@ pub(crate) fn evidence(plan: &Plan, state: &State, path: &[String]) -> Evidence 
 /// Why nothing was: the step that should have failed, or there is none, or it was skipped.
 fn missing(plan: &Plan, state: &State, path: &[String]) -> Evidence {
     let captures = |index: StepIndex| {
-        let capture = &plan.node(index).step().capture;
-        capture
-            .iter()
-            .any(|it| path.starts_with(&it.path) || it.path.starts_with(path))
+        let step = plan.node(index).step();
+        // A capture is read by its alias, or below the name of its step.
+        let own = path.split_first();
+        let own = own.filter(|(first, _)| *first == step.id.as_str());
+        let reads =
+            |path: &[String], it: &Capture| path.starts_with(&it.path) || it.path.starts_with(path);
+        let mut captures = step.capture.iter();
+        captures.any(|it| reads(path, it) || own.is_some_and(|(_, rest)| reads(rest, it)))
     };
     let failed = plan
         .steps()

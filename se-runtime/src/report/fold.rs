@@ -427,3 +427,48 @@ fn process_of(class: ReportClass) -> ProcessType {
         ReportClass::ArchiveReport => ProcessType::Archive,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::accept;
+    use se_dsl::checked::ReportClass;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn inputs_that_cannot_be_reported_say_why() {
+        let (score, ready) = (ReportClass::ScoreReport, ReportClass::ReadinessReport);
+        let check = json!([{"name": "a", "passed": true}]);
+        let cases = [
+            (score, json!({}), None),
+            (score, json!({"items": null}), None),
+            (
+                score,
+                json!({"items": [{"id": 1}]}),
+                Some("`items` cannot be reported: missing field"),
+            ),
+            (
+                score,
+                json!({"items": "x"}),
+                Some("`items` cannot be reported: invalid type"),
+            ),
+            (ready, json!({"checks": check}), None),
+            (
+                ready,
+                json!({"checks": [{"name": "a"}]}),
+                Some("missing field `passed`"),
+            ),
+        ];
+        for (class, inputs, part) in cases {
+            let Value::Object(inputs) = inputs else {
+                panic!("{inputs}");
+            };
+            let refused = accept(class, &inputs).err().map(|it| it.detail);
+            let fits = match (&refused, part) {
+                (None, None) => true,
+                (Some(detail), Some(part)) => detail.contains(part),
+                _ => false,
+            };
+            assert!(fits, "{refused:?}, not {part:?}");
+        }
+    }
+}

@@ -41,18 +41,20 @@ fn write_table(out: &mut String, table: &Table) {
         out.push_str(&line(&mut row.cells.iter().map(|it| escape(&it.text))));
     }
     for row in &table.rows {
-        write_notes(out, row);
+        write_notes(out, table, row);
     }
 }
 
 /// What is said about a row stands under the table, named by the row's first cell: a table has no place
 /// for it.
-fn write_notes(out: &mut String, row: &Row) {
+fn write_notes(out: &mut String, table: &Table, row: &Row) {
     if row.notes.is_empty() && row.proofs.is_empty() {
         return;
     }
-    let name = row.cells.first().map_or("", |it| it.text.as_str());
-    out.push_str(&format!("\n**{}**\n\n", escape(name)));
+    if let (Some(column), Some(cell)) = (table.columns.first(), row.cells.first()) {
+        let name = format!("{} {}", column.title, cell.text);
+        out.push_str(&format!("\n**{}**\n\n", escape(&name)));
+    }
     for note in &row.notes {
         out.push_str(&format!("- {}\n", escape(note)));
     }

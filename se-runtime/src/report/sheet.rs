@@ -92,10 +92,8 @@ type Groups<'a> = Vec<(&'a str, Vec<&'a str>)>;
 impl Sheet {
     pub(super) fn of(report: &Report, spec: Option<&ReportSpec>, depth: Depth) -> Self {
         let class = report.head().report_class;
-        let groups = match spec {
-            Some(spec) if !spec.include.is_empty() => chosen(spec),
-            _ => default_groups(class, depth),
-        };
+        let spec = spec.filter(|it| !it.include.is_empty());
+        let groups = spec.map_or_else(|| default_groups(class, depth), chosen);
         let json = report.to_json();
         let head = report.head();
         let mut about = format!("{} {}", head.definition_id, head.version);
@@ -110,6 +108,8 @@ impl Sheet {
             verdict: verdict(report, &groups),
             blocks: groups
                 .iter()
+                // Where nobody chose them, the verdict says the totals.
+                .filter(|(group, _)| spec.is_some() || *group != "totals")
                 .flat_map(|(group, fields)| blocks(&json, group, fields))
                 .collect(),
         }
@@ -198,39 +198,31 @@ fn verdict(report: &Report, groups: &Groups<'_>) -> Option<Cell> {
         }
         Report::Readiness(it) if it.ready => Some(Cell::new("Ready", Tone::Good)),
         Report::Readiness(it) => {
-            let failed = it.checks.iter().filter(|it| !it.passed).count();
-            Some(cell::failures(
-                "Not ready",
-                "check",
-                failed,
-                it.checks.len(),
-            ))
+            let passed = it.checks.iter().filter(|it| it.passed).count();
+            let checks = cell::count("check", "passed", passed, it.checks.len());
+            Some(Cell::new(format!("Not ready: {}", checks.text), Tone::Bad))
         }
         Report::Change(it) => {
-            let failed = it.changes.iter().filter(|it| !it.ok).count();
-            Some(cell::failures(
-                "Changed",
-                "change",
-                failed,
-                it.changes.len(),
-            ))
+            let made = it.changes.iter().filter(|it| it.ok).count();
+            Some(cell::count("change", "made", made, it.changes.len()))
         }
         Report::Submission(it) => {
-            let missing = it.evidence.iter().filter(|it| it.content.is_none()).count();
-            let all = it.evidence.len();
-            let tone = if missing == 0 {
+            let here = it.evidence.iter().filter(|it| it.content.is_some());
+            let (here, all) = (here.count(), it.evidence.len());
+            let tone = if here == all {
                 Tone::Good
             } else {
                 Tone::Unknown
             };
+            let plural = if all == 1 { "" } else { "s" };
             Some(Cell::new(
-                format!("{} of {all} pieces of evidence", all - missing),
+                format!("{here} of {all} piece{plural} of evidence"),
                 tone,
             ))
         }
         Report::Archive(it) => {
-            let failed = it.actions.iter().filter(|it| !it.ok).count();
-            Some(cell::failures("Done", "action", failed, it.actions.len()))
+            let done = it.actions.iter().filter(|it| it.ok).count();
+            Some(cell::count("action", "done", done, it.actions.len()))
         }
     }
 }
@@ -289,6 +281,8 @@ fn table(json: &Value, key: &str, title: &str, fields: &[&str]) -> Option<Table>
     let rows = rows.map(|row| self::row(row, &columns, fields)).collect();
     let columns = columns.iter().map(|fields| Column {
         title: match fields.as_slice() {
+            // Of an item or check it is the outcome; of a job it is the status.
+            ["status"] => "Outcome".to_owned(),
             [one] => cell::label(one),
             _ => "Points".to_owned(),
         },

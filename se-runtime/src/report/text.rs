@@ -17,8 +17,6 @@ pub(super) fn render(sheet: &Sheet) -> String {
                 }
                 write_table(&mut out, table);
             }
-            // The verdict line says it.
-            Block::Pairs { title, .. } if *title == "Totals" && sheet.verdict.is_some() => {}
             Block::Pairs { pairs, .. } => {
                 out.push('\n');
                 write_pairs(

@@ -1,6 +1,7 @@
 //! What evidence earns.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof};
 use se_dsl::checked::{CheckMode, Rubric};
@@ -11,8 +12,11 @@ use serde_json::{Value, json};
 
 use crate::log::{self, object};
 
+/// The fixture's rubric, read once.
+static RUBRIC: LazyLock<Rubric> = LazyLock::new(|| Rubric::clone(&log::lab(&[]).rubrics["rubric"]));
+
 fn rubric() -> Rubric {
-    Rubric::clone(&log::lab(&[]).rubrics["rubric"])
+    RUBRIC.clone()
 }
 
 /// Grades the access list of rtr02 (item 4) and gives the item.

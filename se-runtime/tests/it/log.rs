@@ -58,38 +58,26 @@ pub(crate) fn lab(replace: &[(&str, &str)]) -> Arc<Checked> {
     package(&documents)
 }
 
-/// A package without a pod: one connector `a`, one phase `main` that runs the jobs given, and any other
-/// documents.
-pub(crate) fn small(jobs: &[(&str, &str)], others: &[(&str, &str)]) -> Arc<Checked> {
-    let envelope = |kind: &str, name: &str, spec: &str| {
+/// A package without a pod: a connector `a`, a phase `main` that runs `reference` to the one job, and any
+/// other documents.
+pub(crate) fn small(job: &str, reference: &str, others: &[(&str, &str)]) -> Arc<Checked> {
+    let document = |kind: &str, spec: &str| {
         format!(
-            "apiVersion: pav1\nkind: {kind}\nmetadata: {{ name: {name}, version: v1 }}\nspec:\n{spec}"
+            "apiVersion: pav1\nkind: {kind}\nmetadata: {{ name: job, version: v1 }}\nspec:\n{spec}"
         )
     };
     let manifest = "format_version: PAv1\nname: t\nversion: '1'\ncontent_id: t\npod_type: none\n";
     let connector = "  connectors:\n    - { name: a, class: cisco_common, transport: telnet, port: \"${ runtime_env.devices.a.serial_port }\" }\n";
+    let phase = format!("  phases: [{{ name: main, jobs: [{{ {reference} }}] }}]\n");
     let mut documents = vec![
         ("PAv1/manifest.yaml", manifest.to_owned()),
         (
             "PAv1/connectors.yaml",
-            envelope("ConnectorModel", "t", connector),
+            document("ConnectorModel", connector),
         ),
+        ("PAv1/lifecycle.yaml", document("Lifecycle", &phase)),
+        ("PAv1/jobs/job.yaml", document("JobDefinition", job)),
     ];
-    let mut references = String::new();
-    let paths: Vec<String> = jobs
-        .iter()
-        .map(|(name, _)| format!("PAv1/jobs/{name}.yaml"))
-        .collect();
-    for ((name, spec), path) in jobs.iter().zip(&paths) {
-        if spec.starts_with("  ") {
-            references.push_str(&format!("        - definition: {name}@v1\n"));
-            documents.push((path, envelope("JobDefinition", name, spec)));
-        } else {
-            references.push_str(&format!("        - {spec}\n"));
-        }
-    }
-    let phases = format!("  phases:\n    - name: main\n      jobs:\n{references}");
-    documents.push(("PAv1/lifecycle.yaml", envelope("Lifecycle", "t", &phases)));
     documents.extend(
         others
             .iter()

@@ -166,14 +166,15 @@ fn a_score_by_part_has_a_sum_for_each() {
     let spec = "apiVersion: pav1\nkind: ProcessReportSpec\nmetadata: { name: parts }\nspec:\n  process_type: Grading\n  report_class: ScoreReport\n  aggregate: by_part\n  include:\n    - per_part: [part, points_awarded, points_max, percentage]\n    - per_item: [id, passed]\n    - totals: [percentage]\n";
     let job = "  process_type: Grading\n  steps:\n    - { id: show, uses: collect@v1, target: a, with: { command: show }, capture: { output: shown } }\n    - { id: design, uses: evaluate.regex@v1, with: { ruleset: design } }\n    - { id: deploy, uses: evaluate.regex@v1, with: { ruleset: deploy } }\n";
     let package = log::small(
-        &[("judge", job), ("x", "{ definition: none }")][..1],
+        job,
+        "definition: job@v1, report: parts",
         &[
             ("PAv1/grading/design.yaml", &rubric("design", "done", 3)),
             ("PAv1/grading/deploy.yaml", &rubric("deploy", "never", 1)),
             ("PAv1/reports/parts.yaml", spec),
         ],
     );
-    let plan = Plan::of_phase(Arc::clone(&package), "main").unwrap();
+    let plan = Plan::of_phase(package, "main").unwrap();
     let mut fate = |node: &Node| {
         let Some(rubric) = &node.step().rubric else {
             return Some(nothing_special(node));
@@ -183,23 +184,10 @@ fn a_score_by_part_has_a_sum_for_each() {
     };
     let log = log::write(&plan, "main", &Vault::default(), &mut fate);
     let report = only(report::of(&plan, &log::fold(&plan, &log)));
-    assert_eq!(
-        report.to_json()["totals"]["points_max"],
-        1,
-        "the last rubric counts"
-    );
-    let Report::Score(score) = report else {
-        panic!("{report:?}");
-    };
-    let item =
-        |rubric: &str| grade::rubric(&package.rubrics[rubric], &|_| Evidence::Text("done".into()));
-    let parts = ["design", "deploy"].map(|name| report::Part::new(name.into(), item(name)));
-    let report = Report::Score(ScoreReport::by_part(score.head, None, parts.into()));
+    insta::assert_snapshot!("parts_json", pretty(&report));
     insta::assert_snapshot!("parts_text", report.to_text());
-    insta::assert_snapshot!(
-        "parts_markdown",
-        report.to_markdown(Some(&package.reports["parts"]))
-    );
+    let spec = report::spec(&plan, &report);
+    insta::assert_snapshot!("parts_markdown", report.to_markdown(spec));
 }
 
 #[test]
@@ -255,7 +243,7 @@ fn a_pod_is_ready_when_it_has_converged_and_each_connector_answers() {
 
 /// The reports of one small job in which each step meets its fate.
 fn told(steps: &str, fate: &mut dyn FnMut(&Node) -> Option<Fate>) -> Vec<Report> {
-    let plan = Plan::of_phase(log::small(&[("job", steps)], &[]), "main").unwrap();
+    let plan = Plan::of_phase(log::small(steps, "definition: job@v1", &[]), "main").unwrap();
     let log = log::write(&plan, "main", &Vault::default(), fate);
     report::of(&plan, &log::fold(&plan, &log))
 }

@@ -92,14 +92,15 @@ pub(super) fn score(totals: &Totals, fields: &[&str]) -> Option<Cell> {
     Some(Cell::new(text, tone))
 }
 
-/// How much of something went wrong.
-pub(super) fn failures(what: &str, noun: &str, failed: usize, all: usize) -> Cell {
+/// How much of something went well; `done` says what that means.
+pub(super) fn count(noun: &str, done: &str, good: usize, all: usize) -> Cell {
     let plural = if all == 1 { "" } else { "s" };
-    if failed == 0 {
-        return Cell::new(format!("{what}: {all} {noun}{plural}"), Tone::Good);
+    if good == all {
+        return Cell::new(format!("{all} {noun}{plural} {done}"), Tone::Good);
     }
+    let failed = all - good;
     Cell::new(
-        format!("{what}: {failed} of {all} {noun}{plural} failed"),
+        format!("{good} of {all} {noun}{plural} {done}, {failed} failed"),
         Tone::Bad,
     )
 }
@@ -110,7 +111,7 @@ pub(super) fn label(field: &str) -> String {
         "id" => "Item",
         "ok" => "Succeeded",
         "at" => "Time",
-        "passed" | "status" => "Outcome",
+        "passed" => "Outcome",
         "points_awarded" => "Points",
         "points_max" => "Points possible",
         "sha256" => "SHA-256",
