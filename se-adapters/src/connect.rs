@@ -1,6 +1,7 @@
 //! Device connectors: telnet consoles, SSH shells and commands, files over SFTP.
 
 mod cli;
+mod command;
 mod console;
 mod login;
 mod output;
@@ -8,45 +9,111 @@ mod place;
 mod prompt;
 mod screen;
 mod sessions;
+mod sftp;
+mod shell;
 mod ssh;
 pub mod telnet;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use russh::keys::PrivateKey;
 use se_dsl::checked::{ConnectorClass, Transport};
 use se_runtime::{Endpoint, Fault, FaultKind};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use place::{Came, Place};
 pub use sessions::{Connectors, Lease, Sessions};
 
 use self::cli::Cli;
+use self::command::Commands;
 use self::console::Console;
 use self::prompt::Style;
+use self::shell::Shell;
+use self::ssh::Connection;
 use self::wire::Wire;
 use crate::device::Device;
 use crate::transcript::Transcript;
+
+/// Between two tries at a console; doubled each time.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Connects and logs in.
 async fn open(
     endpoint: &Arc<Endpoint>,
     transcript: &Transcript,
+    identity: Option<&Arc<PrivateKey>>,
+    deadline: Instant,
+) -> Result<Box<dyn Device>, Fault> {
+    match endpoint.transport {
+        Transport::Telnet => open_console(endpoint, transcript, deadline).await,
+        Transport::Ssh => open_ssh(endpoint, transcript, identity, deadline).await,
+    }
+}
+
+/// A console server that has not finished with its last user hangs up on the next: that is tried again.
+async fn open_console(
+    endpoint: &Arc<Endpoint>,
+    transcript: &Transcript,
+    deadline: Instant,
+) -> Result<Box<dyn Device>, Fault> {
+    let until = deadline.min(Instant::now() + endpoint.timeout);
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let place = Place::new(endpoint);
+        let stream = connect(endpoint, &place, transcript, deadline).await?;
+        let console = Console::new(Wire::telnet(stream), place, transcript.clone());
+        match log_in(console, endpoint, deadline).await {
+            Err(fault)
+                if fault.kind == FaultKind::Communication && Instant::now() + pause < until =>
+            {
+                sleep(pause).await;
+                pause *= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn log_in(
+    console: Console,
+    endpoint: &Arc<Endpoint>,
+    deadline: Instant,
+) -> Result<Box<dyn Device>, Fault> {
+    let endpoint = Arc::clone(endpoint);
+    Ok(match endpoint.class {
+        ConnectorClass::Unix => Box::new(Shell::open(console, endpoint, deadline).await?),
+        ConnectorClass::CiscoCommon => {
+            Box::new(Cli::open(console, Style::Cisco, endpoint, deadline).await?)
+        }
+        ConnectorClass::Control => {
+            Box::new(Cli::open(console, Style::Any, endpoint, deadline).await?)
+        }
+    })
+}
+
+async fn open_ssh(
+    endpoint: &Arc<Endpoint>,
+    transcript: &Transcript,
+    identity: Option<&Arc<PrivateKey>>,
     deadline: Instant,
 ) -> Result<Box<dyn Device>, Fault> {
     let place = Place::new(endpoint);
     let stream = connect(endpoint, &place, transcript, deadline).await?;
-    let console = Console::new(Wire::telnet(stream), place, transcript.clone());
-    let style = style(endpoint.class);
-    let cli = Cli::open(console, style, Arc::clone(endpoint), deadline).await?;
-    Ok(Box::new(cli))
-}
-
-fn style(class: ConnectorClass) -> Style {
-    match class {
-        ConnectorClass::CiscoCommon => Style::Cisco,
-        ConnectorClass::Unix | ConnectorClass::Control => Style::Any,
+    let connection = Connection::open(stream, endpoint, identity, deadline).await;
+    let connection = connection.inspect_err(|fault| transcript.note(&fault.to_string()))?;
+    match endpoint.class {
+        ConnectorClass::Unix | ConnectorClass::Control => {
+            Ok(Box::new(Commands::new(connection, transcript.clone())))
+        }
+        ConnectorClass::CiscoCommon => {
+            let wire = Wire::shell(connection.clone(), deadline).await?;
+            let console = Console::new(wire, place, transcript.clone());
+            let cli = Cli::open(console, Style::Cisco, Arc::clone(endpoint), deadline).await?;
+            Ok(Box::new(cli.with_files_over(connection)))
+        }
     }
 }
 

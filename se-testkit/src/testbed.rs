@@ -59,7 +59,7 @@ pub struct Ports {
     pub ospfd: [u16; 2],
     /// Telnet command line of R1's and R2's zebra, behind a password.
     pub zebra: [u16; 2],
-    /// Serial consoles of R1 (telnet, RFC 2217) and R2 (telnet): no login, state kept between users.
+    /// Serial consoles of R1 (telnet, RFC 2217; pages) and R2 (telnet): no login, state kept between users.
     pub console: [u16; 2],
     /// R1's serial console as raw TCP.
     pub raw_console: u16,
@@ -67,6 +67,8 @@ pub struct Ports {
     pub linux_console: u16,
     /// OpenSSH on a Linux host: commands, files.
     pub ssh_linux: u16,
+    /// OpenSSH without SFTP, as on old devices.
+    pub ssh_without_sftp: u16,
     /// OpenSSH in front of the command lines of R1 and R2.
     pub ssh_router: [u16; 2],
 }
@@ -200,20 +202,24 @@ impl FrrLab {
         Ok(())
     }
 
-    fn vtysh(&self, at: usize) -> String {
+    /// The command line of a router, with a pager or none.
+    fn vtysh(&self, at: usize, pager: &str) -> String {
         let folder = self.router(at);
         let folder = folder.display();
         let namespace = self.namespaces.get(at).map_or("", String::as_str);
         format!(
-            "ip netns exec {namespace} env VTYSH_PAGER=cat vtysh --vty_socket {folder}/run --config_dir {folder}/etc"
+            "ip netns exec {namespace} env VTYSH_PAGER={pager} vtysh --vty_socket {folder}/run --config_dir {folder}/etc"
         )
     }
 
     fn start_consoles(&mut self) -> io::Result<()> {
         let folder = self.folder.path().to_owned();
+        let programs = folder.join("bin");
+        std::fs::create_dir(&programs)?;
+        config::write_program(&programs.join("ping"), config::PING)?;
         let scripts = [
-            config::router_console(1, &self.vtysh(0)),
-            config::router_console(2, &self.vtysh(1)),
+            config::router_console(1, &self.vtysh(0, "more"), &programs),
+            config::router_console(2, &self.vtysh(1, "cat"), &programs),
             config::linux_console(LINUX_LOGIN, &folder),
         ];
         let mut terminals = Vec::new();
@@ -254,12 +260,17 @@ impl FrrLab {
         let [one, two] = self.ports.ssh_router;
         let servers = [
             (self.ports.ssh_linux, None),
-            (one, Some(self.vtysh(0))),
-            (two, Some(self.vtysh(1))),
+            (one, Some(self.vtysh(0, "cat"))),
+            (two, Some(self.vtysh(1, "cat"))),
+            (self.ports.ssh_without_sftp, None),
         ];
         for (port, command) in servers {
+            let with_files = port != self.ports.ssh_without_sftp;
             let file = folder.join(format!("sshd_{port}"));
-            std::fs::write(&file, config::sshd(port, &folder, command.as_deref()))?;
+            std::fs::write(
+                &file,
+                config::sshd(port, &folder, command.as_deref(), with_files),
+            )?;
             let mut sshd = Command::new("/usr/sbin/sshd");
             self.processes
                 .start(sshd.args(["-D", "-e", "-f"]).arg(&file))?;
@@ -269,7 +280,7 @@ impl FrrLab {
     }
 
     fn wait_for_neighbours(&self) -> io::Result<()> {
-        let command = format!("{} -c 'show ip ospf neighbor'", self.vtysh(0));
+        let command = format!("{} -c 'show ip ospf neighbor'", self.vtysh(0, "cat"));
         until("OSPF to become Full", || {
             let shown = Command::new("sh").args(["-c", &command]).output();
             shown.is_ok_and(|it| String::from_utf8_lossy(&it.stdout).contains("Full"))
@@ -280,12 +291,12 @@ impl FrrLab {
 impl Ports {
     /// Ports that are free: all are held until each is known.
     fn free() -> io::Result<Self> {
-        let held: Vec<TcpListener> = (0..11)
+        let held: Vec<TcpListener> = (0..12)
             .map(|_| TcpListener::bind("127.0.0.1:0"))
             .collect::<io::Result<_>>()?;
         let mut ports = held.iter().map(|it| it.local_addr().map(|it| it.port()));
         let mut next = || {
-            let none = || Err(io::Error::other("eleven listeners have eleven ports"));
+            let none = || Err(io::Error::other("twelve listeners have twelve ports"));
             ports.next().unwrap_or_else(none)
         };
         Ok(Self {
@@ -295,6 +306,7 @@ impl Ports {
             raw_console: next()?,
             linux_console: next()?,
             ssh_linux: next()?,
+            ssh_without_sftp: next()?,
             ssh_router: [next()?, next()?],
         })
     }

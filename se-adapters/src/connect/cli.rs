@@ -13,6 +13,8 @@ use super::login::{self, Entered};
 use super::output;
 use super::prompt::{Cue, Mode, Prompt, Shown, Style, cue, is_pager, pattern};
 use super::screen::Screen;
+use super::sftp;
+use super::ssh::Connection;
 use crate::device::{Answer, Device, Payload, Reply, Stored, Task};
 
 /// The session's own prompt is the end of the output after so much silence.
@@ -39,6 +41,8 @@ pub(crate) struct Cli {
     style: Style,
     endpoint: Arc<Endpoint>,
     logged_in: bool,
+    /// What the shell is a channel of, for files.
+    connection: Option<Connection>,
 }
 
 /// What was seen while a command runs.
@@ -70,6 +74,7 @@ impl Cli {
             style,
             endpoint,
             logged_in,
+            connection: None,
         };
         cli.become_privileged(shown, deadline).await?;
         if style == Style::Cisco {
@@ -79,6 +84,12 @@ impl Cli {
         }
         cli.console.set_busy(false);
         Ok(cli)
+    }
+
+    /// Files go over the connection whose shell this is.
+    pub(crate) fn with_files_over(mut self, connection: Connection) -> Self {
+        self.connection = Some(connection);
+        self
     }
 
     fn prompt_deadline(&self, deadline: Instant) -> Instant {
@@ -291,8 +302,9 @@ impl Cli {
                 self.console.set_busy(true);
                 self.line("end", &mut [].iter(), until).await?;
             }
-            if self.style == Style::Cisco || self.logged_in {
-                self.console.type_line("exit", until).await?;
+            let has_login = self.logged_in || self.endpoint.password.is_some();
+            if self.style == Style::Cisco || has_login {
+                self.console.type_last_line("exit", until).await?;
             }
             Ok::<(), Fault>(())
         };
@@ -366,17 +378,27 @@ impl Device for Cli {
     fn put<'a>(
         &'a mut self,
         file: &'a Payload,
-        _: Instant,
+        deadline: Instant,
     ) -> BoxFuture<'a, Result<Stored, Fault>> {
-        let fault = self.console.fault(
-            FaultKind::Validation,
-            &format!("copying to `{}`: a console cannot take files", file.dest),
-            "target a connector with `transport: ssh`",
-        );
-        Box::pin(std::future::ready(Err(fault)))
+        match &self.connection {
+            Some(connection) => Box::pin(sftp::put(
+                connection,
+                self.console.transcript(),
+                file,
+                deadline,
+            )),
+            None => {
+                let fault = self.console.no_files(&file.dest);
+                Box::pin(std::future::ready(Err(fault)))
+            }
+        }
     }
 
     fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(self.leave(deadline))
+    }
+
+    fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(self.console.abandon(deadline))
     }
 }

@@ -16,6 +16,10 @@ const LONGEST_OUTPUT: usize = 16 * 1024 * 1024;
 /// How many lines a fault shows.
 const LINES_SHOWN: usize = 5;
 
+/// The last line of a session has taken effect after this much silence.
+const GOODBYE: Duration = Duration::from_millis(150);
+const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
+
 /// What a look at the screen says.
 pub(crate) enum Look<T> {
     /// This is it.
@@ -49,6 +53,10 @@ impl Console {
     /// Whether a command runs, or may run.
     pub(crate) fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
+    }
+
+    pub(crate) fn transcript(&self) -> &Transcript {
+        &self.transcript
     }
 
     pub(crate) async fn type_line(&mut self, line: &str, until: Instant) -> Result<(), Fault> {
@@ -122,12 +130,51 @@ impl Console {
         }
     }
 
+    /// Types `line`, the last thing to do here, and lets it take effect: bytes that are unread when the
+    /// connection closes would turn the close into a reset, and the line could be lost with it.
+    pub(crate) async fn type_last_line(
+        &mut self,
+        line: &str,
+        deadline: Instant,
+    ) -> Result<(), Fault> {
+        self.screen.clear();
+        self.type_line(line, deadline).await?;
+        let until = deadline.min(Instant::now() + LONGEST_GOODBYE);
+        let silence = |_: &Screen| Look::After(GOODBYE, ());
+        if let Err(fault) = self.wait(until, silence).await {
+            tracing::debug!(%fault, "hung up after the last line, as many devices do");
+        }
+        self.busy = false;
+        Ok(())
+    }
+
+    /// Stops what runs, and reads what that comes to before hanging up.
+    pub(crate) async fn abandon(mut self, deadline: Instant) {
+        self.wire.interrupt();
+        let until = deadline.min(Instant::now() + LONGEST_GOODBYE);
+        let silence = |_: &Screen| Look::After(GOODBYE, ());
+        self.screen.clear();
+        if let Err(fault) = self.wait(until, silence).await {
+            tracing::debug!(%fault, "hung up after Ctrl-C");
+        }
+        self.busy = false;
+    }
+
     /// A fault that shows the last lines.
     pub(crate) fn fault(&self, kind: FaultKind, tried: &str, check: &str) -> Fault {
         let lines = self.screen.tail(LINES_SHOWN);
         let fault = self.place.fault(kind, tried, &Came::Lines(&lines), check);
         self.transcript.note(&fault.to_string());
         fault
+    }
+
+    /// A serial line takes no files.
+    pub(crate) fn no_files(&self, dest: &str) -> Fault {
+        self.fault(
+            FaultKind::Validation,
+            &format!("copying to `{dest}`: a console takes no files"),
+            "target a connector with `transport: ssh`",
+        )
     }
 
     fn broken(&self, doing: &str, error: &io::Error) -> Fault {

@@ -29,6 +29,12 @@ const WAKE: [(&[u8], Duration); 7] = [
     (b"\r", Duration::from_millis(3500)),
 ];
 
+/// A console that is never silent is interrupted after so much time.
+const NOISE: Duration = Duration::from_millis(1000);
+const LAST_WAKE: (&[u8], Duration) = (b"\r", Duration::from_secs(4));
+/// A login may take long to be checked; a key in between would answer what is asked next.
+const AFTER_ANSWER: Duration = Duration::from_secs(2);
+
 static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?im)^.*(% ?bad (passwords|secrets)|login invalid|authentication fail|login incorrect|login failed|access denied|permission denied|password required, but none set).*$",
@@ -52,6 +58,8 @@ enum Seen {
     Cue(Cue),
     Prompt(Shown),
     Refused,
+    /// Nothing that says what to do.
+    Silence,
 }
 
 /// Answers whatever the device asks until it shows a prompt.
@@ -69,12 +77,12 @@ pub(crate) async fn reach_prompt(
         passwords: 0,
         woken: 0,
     };
-    let mut quiet_until = Instant::now() + BANNER;
+    let mut silence = BANNER;
     let mut until = deadline.min(Instant::now() + endpoint.timeout);
     loop {
         let seen = console
-            .wait(quiet_until.min(until), |screen| {
-                look(screen, prompt, &login)
+            .wait(until.min(Instant::now() + silence + NOISE), |screen| {
+                look(screen, prompt, &login, silence)
             })
             .await
             .map_err(|fault| login.at_end(console, fault))?;
@@ -88,23 +96,26 @@ pub(crate) async fn reach_prompt(
             Some(Seen::Cue(cue)) => {
                 login.answer(console, cue, until).await?;
                 until = deadline.min(Instant::now() + endpoint.timeout);
-                quiet_until = until;
+                silence = AFTER_ANSWER;
             }
-            None if Instant::now() >= until => return Err(login.no_prompt(console)),
-            None => {
-                let (keys, silence) = WAKE
-                    .get(login.woken)
-                    .copied()
-                    .unwrap_or((b"\r", Duration::from_secs(4)));
+            Some(Seen::Silence) => {
+                let keys;
+                (keys, silence) = WAKE.get(login.woken).copied().unwrap_or(LAST_WAKE);
                 login.woken += 1;
                 console.press(keys, until).await?;
-                quiet_until = Instant::now() + silence;
+            }
+            None if Instant::now() >= until => return Err(login.no_prompt(console)),
+            // Something prints without end.
+            None => {
+                login.woken += 1;
+                console.press(b"\x03", until).await?;
+                silence = BANNER;
             }
         }
     }
 }
 
-fn look(screen: &Screen, prompt: &Prompt, login: &Login<'_>) -> Look<Seen> {
+fn look(screen: &Screen, prompt: &Prompt, login: &Login<'_>, silence: Duration) -> Look<Seen> {
     let line = screen.line();
     if login.passwords > 0 && (REFUSED.is_match(screen.text()) || REFUSED.is_match(&line)) {
         return Look::Found(Seen::Refused);
@@ -125,7 +136,7 @@ fn look(screen: &Screen, prompt: &Prompt, login: &Login<'_>) -> Look<Seen> {
     match prompt.read(&screen.line()) {
         Some(shown) if prompt.is_known(&shown) => Look::After(QUIET_KNOWN, Seen::Prompt(shown)),
         Some(shown) => Look::After(QUIET_LIKELY, Seen::Prompt(shown)),
-        None => Look::More,
+        None => Look::After(silence, Seen::Silence),
     }
 }
 
@@ -158,6 +169,11 @@ impl Login<'_> {
                 let Some(password) = &self.endpoint.password else {
                     return Err(self.not_given(console, "password", "`password`"));
                 };
+                if self.must_ask_for_username_again() {
+                    self.answered += 1;
+                    console.screen.clear();
+                    return console.press(b"\r", until).await;
+                }
                 // A Return sent to wake the console may have been taken for an empty password.
                 if self.passwords > usize::from(self.woken > 0) {
                     return Err(self.refused(console));
@@ -185,6 +201,12 @@ impl Login<'_> {
                 console.press(b"\r", until).await
             }
         }
+    }
+
+    /// A Return sent to wake the console was taken for an empty user name: an empty password brings the
+    /// question back.
+    fn must_ask_for_username_again(&self) -> bool {
+        self.woken > 0 && self.answered == 0 && self.endpoint.username.is_some()
     }
 
     fn not_given(&self, console: &Console, what: &str, keys: &str) -> Fault {

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use russh::keys::PrivateKey;
 use se_dsl::checked::Transport;
 use se_runtime::{Clock, Endpoint, Fault, FaultKind};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,6 +23,7 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// What all jobs of a process share: the consoles, each with one user at a time.
 pub struct Connectors {
     clock: Arc<dyn Clock>,
+    identity: Option<Arc<PrivateKey>>,
     consoles: Slots,
     jobs: AtomicU64,
 }
@@ -31,9 +34,28 @@ impl Connectors {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            identity: None,
             consoles: Slots::default(),
             jobs: AtomicU64::new(0),
         }
+    }
+
+    /// Offers this private key (OpenSSH or PEM, without passphrase) to SSH servers before any password.
+    ///
+    /// # Errors
+    /// `validation` if it cannot be read or is an RSA key: signing with one leaks it through timing
+    /// (RUSTSEC-2023-0071).
+    pub fn with_identity(mut self, key: &str) -> Result<Self, Fault> {
+        let key = russh::keys::decode_secret_key(key, None).map_err(|error| {
+            let detail = format!("the SSH key cannot be read: {error}; give an OpenSSH private key without passphrase");
+            Fault::new(FaultKind::Validation, detail)
+        })?;
+        if key.algorithm().is_rsa() {
+            let detail = "the SSH key is an RSA key; make another one: ssh-keygen -t ed25519";
+            return Err(Fault::new(FaultKind::Validation, detail));
+        }
+        self.identity = Some(Arc::new(key));
+        Ok(self)
     }
 }
 
@@ -98,7 +120,8 @@ impl Sessions {
                     .await;
             }
         }
-        let device = super::open(endpoint, &transcript, deadline).await?;
+        let identity = self.shared.identity.as_ref();
+        let device = super::open(endpoint, &transcript, identity, deadline).await?;
         let open = Open {
             job: self.job,
             endpoint: Arc::clone(endpoint),
@@ -153,8 +176,11 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
-/// A session in use. Dropping it closes the session; [`Lease::keep`] keeps it for the next step.
-pub struct Lease {
+/// A session in use. [`Lease::keep`] keeps it for the next step; dropped, it is abandoned: what runs is
+/// stopped within two seconds, and only then the next step gets the device.
+pub struct Lease(Option<Held>);
+
+struct Held {
     slot: OwnedMutexGuard<Option<Open>>,
     open: Open,
     reused: bool,
@@ -162,30 +188,52 @@ pub struct Lease {
 
 impl Lease {
     fn new(slot: OwnedMutexGuard<Option<Open>>, open: Open, reused: bool) -> Self {
-        Self { slot, open, reused }
+        Self(Some(Held { slot, open, reused }))
+    }
+
+    fn held(&mut self) -> &mut Held {
+        let held = self.0.as_mut();
+        held.expect("only `keep` and `drop` take the session, and both end the lease")
     }
 
     /// The device.
     pub fn device(&mut self) -> &mut dyn Device {
-        self.open.device.as_mut()
+        self.held().open.device.as_mut()
     }
 
     /// Whether an earlier step opened it: it may have broken since.
     #[must_use]
     pub fn is_reused(&self) -> bool {
-        self.reused
+        self.0.as_ref().is_some_and(|it| it.reused)
     }
 
     /// Keeps the session open for the next step.
-    pub fn keep(self) {
-        let Self { mut slot, open, .. } = self;
-        *slot = Some(open);
+    pub fn keep(mut self) {
+        if let Some(Held { mut slot, open, .. }) = self.0.take() {
+            *slot = Some(open);
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(held), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
+            return;
+        };
+        let Held { slot, open, .. } = held;
+        let abandoning = async move {
+            open.device.abandon(Instant::now() + LEAVE).await;
+            drop(slot);
+        };
+        // A drop cannot wait; the task ends by itself within `LEAVE`, and the slot waits for it.
+        drop(runtime.spawn(abandoning));
     }
 }
 
 impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Lease({})", self.open.endpoint.name)
+        let name = self.0.as_ref().map(|it| it.open.endpoint.name.as_str());
+        write!(f, "Lease({})", name.unwrap_or("-"))
     }
 }
 

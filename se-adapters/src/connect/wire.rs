@@ -6,11 +6,17 @@ use std::io;
 use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use russh::ChannelMsg;
+use se_runtime::Fault;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::codec::Framed;
 
 use super::ssh::Connection;
 use super::telnet::{Frame, Negotiation, Telnet};
+
+/// The size of an SSH terminal: wide enough not to wrap, high enough not to page.
+const COLUMNS: u32 = 511;
+const ROWS: u32 = 1000;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;
@@ -42,14 +48,23 @@ impl Wire {
         }))
     }
 
-    pub(crate) fn shell(
-        channel: russh::Channel<russh::client::Msg>,
-        connection: Connection,
-    ) -> Self {
-        Self::Shell(Box::new(ShellWire {
-            channel,
-            _connection: connection,
-        }))
+    /// A shell on a terminal.
+    pub(crate) async fn shell(connection: Connection, deadline: Instant) -> Result<Self, Fault> {
+        let channel = connection.channel(deadline).await?;
+        let asked = async {
+            channel
+                .request_pty(false, "vt100", COLUMNS, ROWS, 0, 0, &[])
+                .await?;
+            channel.request_shell(false).await
+        };
+        match timeout_at(deadline, asked).await {
+            Ok(Ok(())) => Ok(Self::Shell(Box::new(ShellWire {
+                channel,
+                _connection: connection,
+            }))),
+            Ok(Err(error)) => Err(connection.broken("asking for a shell", &error)),
+            Err(_) => Err(connection.timed_out("asking for a shell")),
+        }
     }
 
     /// The next bytes; nothing when the other side has closed. Cancel safe.

@@ -27,10 +27,15 @@ pub(super) fn write_router(folder: &Path, number: usize) -> io::Result<()> {
     std::fs::write(folder.join("etc/vtysh.conf"), vtysh)
 }
 
+/// What a router's `ping` runs: one that never ends and needs no package.
+pub(super) const PING: &str =
+    "#!/bin/sh\nn=0\nwhile :; do echo \"64 bytes from $1: seq=$n\"; n=$((n+1)); sleep 0.2; done\n";
+
 /// What runs on a router's serial line: its command line, again and again.
-pub(super) fn router_console(number: usize, vtysh: &str) -> String {
+pub(super) fn router_console(number: usize, vtysh: &str, programs: &Path) -> String {
+    let programs = programs.display();
     format!(
-        "#!/bin/sh\nexport TERM=vt100\nwhile :; do\n  {vtysh}\n  \
+        "#!/bin/sh\nexport TERM=vt100 PATH={programs}:$PATH\nstty rows 12\nwhile :; do\n  {vtysh}\n  \
          printf '\\n\\nR{number} con0 is now available\\n\\nPress RETURN to get started.\\n'\n  read x || exit\ndone\n"
     )
 }
@@ -39,15 +44,19 @@ pub(super) fn router_console(number: usize, vtysh: &str) -> String {
 pub(super) fn linux_console((user, password): (&str, &str), home: &Path) -> String {
     let home = home.display();
     format!(
-        r#"#!/bin/sh
+        r#"#!/bin/bash
+trap : INT
 export TERM=vt100 HOME={home}
 cd "$HOME" || exit
 while :; do
-  printf '\nLinux 6.1 linux1 ttyS0\n\nlinux1 login: '
-  read user || exit
+  user=
+  while [ -z "$user" ]; do
+    printf '\nLinux 6.1 linux1 ttyS0\n\nlinux1 login: '
+    read user || [ $? -gt 128 ] || exit
+  done
   printf 'Password: '
   stty -echo
-  read password || exit
+  read password || [ $? -gt 128 ] || exit
   stty echo
   printf '\n'
   if [ "$user" = '{user}' ] && [ "$password" = '{password}' ]; then
@@ -94,13 +103,16 @@ pub(super) fn ser2net(ports: &Ports, terminals: &[PathBuf]) -> String {
 }
 
 /// An OpenSSH server; with `command`, every login gets that program, as on a router.
-pub(super) fn sshd(port: u16, folder: &Path, command: Option<&str>) -> String {
+pub(super) fn sshd(port: u16, folder: &Path, command: Option<&str>, sftp: bool) -> String {
     let folder = folder.display();
     let mut text = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/hostkey\nPidFile none\n\
          AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
-         KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\nSubsystem sftp internal-sftp\n"
+         KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\n"
     );
+    if sftp {
+        text.push_str("Subsystem sftp internal-sftp\n");
+    }
     if let Some(command) = command {
         text.push_str(&format!(
             "ForceCommand if [ -n \"$SSH_ORIGINAL_COMMAND\" ]; then exec {command} -c \"$SSH_ORIGINAL_COMMAND\"; else exec {command}; fi\n"
