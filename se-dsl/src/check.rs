@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::checked::{Checked, Connector};
 use crate::decode::Sink;
 use crate::diagnostic::codes::names;
-use crate::document::{Documents, Named};
+use crate::document::{Documents, Input, Named};
 use job::Drafted;
 
 /// A package while it is checked.
@@ -75,18 +75,19 @@ impl Package<'_, '_> {
 
     fn unused_connectors(&self) {
         let jobs = self.documents.jobs.values();
-        let mut used = BTreeSet::new();
-        for step in jobs.flatten().flat_map(|job| &job.steps) {
+        let steps = jobs.flatten().flat_map(|job| &job.steps);
+        let inputs = steps.flat_map(|step| {
             let device = step.with.iter().find(|input| input.key == "device");
-            for input in step.target.iter().chain(device) {
-                let literal = input.template.as_ref().and_then(|it| it.literal());
-                let Some(name) = literal.and_then(|it| it.as_str().map(str::to_owned)) else {
-                    // An expression may name any of them.
-                    return;
-                };
-                used.insert(name);
-            }
-        }
+            step.target.iter().chain(device)
+        });
+        let name = |input: &Input| {
+            let literal = input.template.as_ref()?.literal()?;
+            literal.as_str().map(str::to_owned)
+        };
+        // An expression may name any of them; then none is known to be unused.
+        let Some(used) = inputs.map(name).collect::<Option<BTreeSet<String>>>() else {
+            return;
+        };
         for doc in self.documents.connectors.iter().flatten() {
             if !used.contains(&doc.name.value) {
                 self.sink.push(names::unused_connector(&doc.name));

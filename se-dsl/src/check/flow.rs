@@ -9,7 +9,16 @@ use crate::catalog::Effect;
 use crate::checked::OnError;
 use crate::diagnostic::codes::flow;
 use crate::document::Input;
+use crate::expr::{Reads, Template};
 use crate::source::Span;
+
+/// What to do where a variable may be null.
+#[derive(Clone, Copy, PartialEq)]
+enum WhenNull {
+    Tell,
+    /// Null is false in a `when`, so a skipped capture is no surprise.
+    Fine,
+}
 
 /// A path that some step writes.
 struct Written {
@@ -24,44 +33,43 @@ impl Package<'_, '_> {
     pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
         let written = written(steps);
         self.shadowed(steps);
-        // A step that could not be read may capture anything.
-        if steps.iter().all(|step| step.doc.all_known) {
-            for (at, step) in steps.iter().enumerate() {
-                for input in step.doc.with.iter().chain(&step.doc.target) {
-                    self.reads(input, at, &written, true);
-                }
-                if let Some(when) = &step.doc.when {
-                    // Null is false there, so a skipped capture is no surprise.
-                    self.reads(when, at, &written, false);
-                }
+        self.needs(steps);
+        if !steps.iter().all(|step| step.doc.all_known) {
+            // A step that could not be read may capture anything.
+            return;
+        }
+        for (at, step) in steps.iter().enumerate() {
+            let inputs = step.doc.with.iter().chain(&step.doc.target);
+            let inputs = inputs.map(|input| (input, WhenNull::Tell));
+            let when = step.doc.when.iter().map(|when| (when, WhenNull::Fine));
+            for (input, when_null) in inputs.chain(when) {
+                self.reads(input, at, &written, when_null);
             }
         }
-        self.needs(steps);
     }
 
-    fn reads(&self, input: &Input, step: usize, written: &[Written], tell_maybe: bool) {
-        let Some(template) = &input.template else {
-            return;
-        };
-        for path in template.reads().vars().filter(|path| !path.is_empty()) {
+    fn reads(&self, input: &Input, step: usize, written: &[Written], when_null: WhenNull) {
+        let reads = input.template.as_ref().map(Template::reads);
+        for path in reads
+            .iter()
+            .flat_map(Reads::vars)
+            .filter(|path| !path.is_empty())
+        {
             let name = path.join(".");
-            let place = || place(&input.node, &format!("vars.{name}"));
-            let writers = || {
-                let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
-                written.iter().filter(touches)
-            };
-            let mut earlier = writers().filter(|it| it.step < step).peekable();
-            if earlier.peek().is_none() {
-                self.sink.push(match writers().next() {
-                    Some(later) => flow::later_variable(place(), &name, later.span),
-                    None => flow::unknown_variable(place(), &name, &names(written, step)),
-                });
-            } else if tell_maybe && earlier.clone().all(|it| it.maybe) {
-                if let Some(capture) = earlier.next() {
-                    self.sink
-                        .push(flow::maybe_variable(place(), &name, capture.span));
+            let at = place(&input.node, &format!("vars.{name}"));
+            let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
+            let writers: Vec<&Written> = written.iter().filter(touches).collect();
+            let earlier = writers.partition_point(|it| it.step < step);
+            let all_maybe = writers[..earlier].iter().all(|it| it.maybe);
+            let found = match (writers.first(), earlier) {
+                (None, _) => flow::unknown_variable(at, &name, &names(written, step)),
+                (Some(later), 0) => flow::later_variable(at, &name, later.span),
+                (Some(maybe), _) if all_maybe && when_null == WhenNull::Tell => {
+                    flow::maybe_variable(at, &name, maybe.span)
                 }
-            }
+                (Some(_), _) => continue,
+            };
+            self.sink.push(found);
         }
     }
 
@@ -90,19 +98,18 @@ impl Package<'_, '_> {
             .iter()
             .map(|step| step.doc.id.as_ref().map_or("", |(id, _)| id.as_str()))
             .collect();
+        let needs = || {
+            steps
+                .iter()
+                .flat_map(|step| step.doc.needs.iter().flatten())
+        };
         let mut all_known = true;
-        let mut any = None;
-        for step in steps {
-            for need in step.doc.needs.iter().flatten() {
-                any = any.or(Some(need.span));
-                if !ids.contains(&need.value.as_str()) {
-                    all_known = false;
-                    self.sink.push(flow::unknown_need(need, &ids));
-                }
-            }
+        for need in needs().filter(|need| !ids.contains(&need.value.as_str())) {
+            all_known = false;
+            self.sink.push(flow::unknown_need(need, &ids));
         }
         // Without `needs` every edge points back in the document.
-        if let (Some(_), true) = (any, all_known) {
+        if all_known && needs().next().is_some() {
             self.cycle(steps, &ids);
         }
     }

@@ -9,7 +9,7 @@ use crate::diagnostic::nearest;
 use crate::document::{Input, StepDoc, flags, regex};
 use crate::pattern::Flags;
 use crate::source::{Span, Spanned};
-use crate::syntax::Kind;
+use crate::syntax::{Kind, Node};
 
 /// `name@version` of every primitive.
 pub(super) fn known_ids() -> Vec<String> {
@@ -93,12 +93,12 @@ impl Package<'_, '_> {
     /// A `ruleset` stands alone; a literal regex compiles. Whether there is a rule at all depends on
     /// the phase and is looked at there.
     fn evaluate(&self, doc: &StepDoc) {
-        if get(doc, "ruleset").is_some() {
-            for key in ["source", "regex", "mode", "flags", "issue"] {
-                if let Some(input) = get(doc, key) {
-                    self.sink
-                        .push(names::exclusive_inputs(input.key_span, "ruleset", key));
-                }
+        let has_ruleset = get(doc, "ruleset").is_some();
+        let alone = ["source", "regex", "mode", "flags", "issue"];
+        for input in alone.into_iter().filter_map(|key| get(doc, key)) {
+            if has_ruleset {
+                let found = names::exclusive_inputs(input.key_span, "ruleset", &input.key);
+                self.sink.push(found);
             }
         }
         let given = literal(doc, "flags");
@@ -114,23 +114,30 @@ impl Package<'_, '_> {
             return;
         };
         let known: Vec<&str> = topology.nodes.iter().map(String::as_str).collect();
-        let inputs = doc.with.iter();
-        for input in inputs.filter(|it| matches!(it.key.as_str(), "devices" | "node")) {
-            let nodes = match &input.node.kind {
-                Kind::Seq(items) => items.as_slice(),
-                _ => std::slice::from_ref(&input.node),
-            };
-            for node in nodes {
-                let Kind::Str(text) = &node.kind else {
-                    continue;
-                };
-                if !text.value.contains("${") && !known.contains(&text.value.as_str()) {
-                    let name = Spanned::new(text.value.clone(), node.span);
-                    self.sink.push(names::unknown_device(&name, &known));
-                }
+        let inputs = ["devices", "node"]
+            .into_iter()
+            .filter_map(|key| get(doc, key));
+        for label in inputs.flat_map(labels) {
+            if !known.contains(&label.value.as_str()) {
+                self.sink.push(names::unknown_device(&label, &known));
             }
         }
     }
+}
+
+/// The texts without expressions of an input: it, or its items.
+fn labels(input: &Input) -> Vec<Spanned<String>> {
+    let nodes = match &input.node.kind {
+        Kind::Seq(items) => items.as_slice(),
+        _ => std::slice::from_ref(&input.node),
+    };
+    let label = |node: &Node| match &node.kind {
+        Kind::Str(text) if !text.value.contains("${") => {
+            Some(Spanned::new(text.value.clone(), node.span))
+        }
+        _ => None,
+    };
+    nodes.iter().filter_map(label).collect()
 }
 
 pub(super) fn get<'d>(doc: &'d StepDoc, key: &str) -> Option<&'d Input> {

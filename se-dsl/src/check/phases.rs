@@ -53,11 +53,11 @@ impl Package<'_, '_> {
             report.clone()
         });
         let base = self.resolve(reference, jobs, rubric)?;
-        if let (Some(here), Some(job)) = (reference.process_type, base.process_type) {
-            if here != job {
-                let (at, here, job) = (reference.span, here.as_str(), job.as_str());
-                self.sink.push(flow::process_types_differ(at, here, job));
-            }
+        if let (Some(here), Some(job)) = (reference.process_type, base.process_type)
+            && here != job
+        {
+            let (at, here, job) = (reference.span, here.as_str(), job.as_str());
+            self.sink.push(flow::process_types_differ(at, here, job));
         }
         let process_type = reference.process_type.or(base.process_type);
         let mut job = Job {
@@ -95,7 +95,13 @@ impl Package<'_, '_> {
             return None;
         };
         if let Some(drafted) = jobs.get(name) {
-            return self.content_job(reference, name, version, drafted.as_ref()?, rubric);
+            let drafted = drafted.as_ref()?;
+            if drafted.version != version {
+                let found =
+                    names::unknown_version(definition.span, name, version, &drafted.version);
+                self.sink.push(found);
+            }
+            return self.content_job(reference, name, drafted, rubric);
         }
         if name == BUILT_IN {
             if version != "v1" {
@@ -135,7 +141,6 @@ impl Package<'_, '_> {
         &self,
         reference: &JobRef,
         name: &str,
-        version: &str,
         drafted: &Drafted,
         rubric: Option<Option<&RubricDoc>>,
     ) -> Option<Job> {
@@ -146,10 +151,6 @@ impl Package<'_, '_> {
         if is_built_in {
             self.sink.push(names::hides_built_in(at, name));
         }
-        if drafted.version != version {
-            self.sink
-                .push(names::unknown_version(at, name, version, &drafted.version));
-        }
         for (_, step) in &drafted.open_rules {
             match rubric {
                 None => {
@@ -158,7 +159,7 @@ impl Package<'_, '_> {
                     self.sink.push(found);
                 }
                 Some(Some(rubric)) => {
-                    self.sources(rubric, name, *step, drafted.captured.as_deref())
+                    self.sources(rubric, name, *step, drafted.captured.as_deref());
                 }
                 Some(None) => {}
             }

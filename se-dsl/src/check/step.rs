@@ -113,15 +113,16 @@ impl Package<'_, '_> {
         let mut captures = Vec::new();
         for pair in &doc.capture {
             let (mut output, mut path) = (&pair.key, &pair.value);
-            if primitive.output(&output.value).is_none() {
-                if primitive.output(&path.value).is_none() {
-                    self.sink.push(names::unknown_output(output, primitive));
-                } else {
-                    let span = pair.key.span;
+            let is_output = |name: &str| primitive.output(name).is_some();
+            match (is_output(&output.value), is_output(&path.value)) {
+                (true, _) => {}
+                (false, true) => {
                     std::mem::swap(&mut output, &mut path);
-                    self.sink
-                        .push(names::reversed_capture(span, &output.value, &path.value));
+                    let at = pair.key.span;
+                    let found = names::reversed_capture(at, &output.value, &path.value);
+                    self.sink.push(found);
                 }
+                (false, false) => self.sink.push(names::unknown_output(output, primitive)),
             }
             let parts: Vec<String> = path.value.split('.').map(str::to_owned).collect();
             if parts.iter().any(String::is_empty) {

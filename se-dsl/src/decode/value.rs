@@ -11,7 +11,10 @@ use crate::syntax::{Kind, Node, Text};
 
 fn wrong<T>(sink: &Sink<'_>, node: &Node, what: &str, expected: &str) -> Option<T> {
     if node.kind != Kind::Refused {
-        let found = node.kind.describe();
+        let found = match &node.kind {
+            Kind::Str(text) if text.value.contains("${") => "an expression, which is not read here",
+            kind => kind.describe(),
+        };
         sink.push(document::wrong_type(node.span, what, expected, found));
     }
     None

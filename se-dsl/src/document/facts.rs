@@ -44,6 +44,20 @@ pub(super) fn collect(
     value
 }
 
+impl Ports {
+    /// `serial:5041`, `vnc:5044`, `pat:5052:22`; other tags mean something to somebody else.
+    fn read_tag(&mut self, tag: &str) {
+        let words: Vec<&str> = tag.split(':').collect();
+        let number = |word: &str| word.parse().ok();
+        match words.as_slice() {
+            ["serial", port] => self.serial = number(port),
+            ["vnc", port] => self.vnc = number(port),
+            ["pat", outer, inner] => self.pat.extend(number(outer).zip(number(inner))),
+            _ => {}
+        }
+    }
+}
+
 #[derive(Default)]
 struct Facts {
     devices: Map<String, Value>,
@@ -109,20 +123,11 @@ impl Facts {
         }
     }
 
-    /// `serial:5041`, `vnc:5044`, `pat:5052:22`.
+    /// Tags of the topology's nodes.
     fn read_tags(&mut self, doc: &TopologyDoc) {
         for (label, tags) in &doc.tags {
             let mut ports = Ports::default();
-            for tag in tags {
-                let words: Vec<&str> = tag.split(':').collect();
-                let number = |at: usize| words.get(at).and_then(|word| word.parse().ok());
-                match words[0] {
-                    "serial" => ports.serial = number(1),
-                    "vnc" => ports.vnc = number(1),
-                    "pat" => ports.pat.extend(number(1).zip(number(2))),
-                    _ => {}
-                }
-            }
+            tags.iter().for_each(|tag| ports.read_tag(tag));
             self.add(label, &ports);
         }
     }

@@ -72,15 +72,14 @@ fn the_example_has_no_error_and_no_warning() {
 #[test]
 fn phases_become_jobs_with_steps() {
     let lab = lab();
-    let shape: Vec<(&str, Vec<(&str, Vec<&str>)>)> = lab
-        .phases
-        .iter()
+    let phases = lab.phases.iter();
+    let shape: Vec<_> = phases
         .map(|phase| {
             let jobs = phase.jobs.iter().map(|job| {
-                let steps = job.steps.iter().map(|step| step.id.as_str()).collect();
-                (job.name.as_str(), steps)
+                let steps = job.steps.iter().map(|step| step.id.as_str());
+                (job.name.as_str(), steps.collect::<Vec<_>>())
             });
-            (phase.name.as_str(), jobs.collect())
+            (phase.name.as_str(), jobs.collect::<Vec<_>>())
         })
         .collect();
     insta::assert_snapshot!(format!("{shape:#?}"));
