@@ -124,11 +124,29 @@ impl Store {
     /// # Errors
     /// [`Error::Conflict`] if there is a job of that id; [`Error::Unavailable`]: nothing was stored.
     pub async fn submit(&self, job: NewJob) -> Result<Submitted> {
+        self.submit_resumed(job, Vec::new()).await
+    }
+
+    /// Takes in a job that goes on where another stopped. `done` is what it need not do again: events
+    /// numbered from 2, sealed with the secrets of this job. They are stored with it, in the same
+    /// transaction, and announced to nobody.
+    ///
+    /// # Errors
+    /// As [`Self::submit`]; [`Error::Corrupt`] if `done` is numbered otherwise.
+    pub async fn submit_resumed(&self, job: NewJob, done: Vec<Record>) -> Result<Submitted> {
         let Event::JobAccepted(accepted) = &job.accepted.event else {
             let reason = "the first event of a job must be its acceptance";
             return Err(Error::corrupt("events", "1", reason));
         };
         let accepted = (**accepted).clone();
+        if let Some((seq, it)) = (2..).zip(&done).find(|(seq, it)| it.seq != *seq) {
+            let reason = format!("event {seq} was expected, not {}", it.seq);
+            return Err(Error::corrupt(
+                "events",
+                format!("{}/{seq}", accepted.job_id),
+                reason,
+            ));
+        }
         let sealed = if job.secrets.is_empty() {
             None
         } else {
@@ -136,7 +154,7 @@ impl Store {
             let id = &accepted.job_id;
             Some(options.key.seal(id, &job.secrets, &*options.random)?)
         };
-        let batch = Batch {
+        let mut batch = Batch {
             after: 0,
             records: vec![job.accepted],
             summary: Summary {
@@ -147,8 +165,10 @@ impl Store {
                 completed_at: None,
             },
         };
+        let deliveries = self.options.announce.job(&accepted, &batch);
+        batch.records.extend(done);
         let submission = Submission {
-            deliveries: self.options.announce.job(&accepted, &batch),
+            deliveries,
             accepted,
             batch,
             sealed,
@@ -326,7 +346,7 @@ impl Submission {
         let inserted = sqlx::query(
             "INSERT INTO jobs (id, definition_id, version, content_hash, session_id, phase, \
              scenario_name, scenario_version, worker, status, percentage, message, created_at, \
-             last_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, 1) \
+             last_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?) \
              ON CONFLICT (id) DO NOTHING",
         )
         .bind(&it.job_id)
@@ -340,6 +360,7 @@ impl Submission {
         .bind(&self.worker)
         .bind(JobStatus::Accepted.as_str())
         .bind(created_at.micros())
+        .bind(i64::try_from(self.batch.records.len()).unwrap_or(i64::MAX))
         .execute(&mut tx.conn)
         .await
         .doing("store the job")?;

@@ -258,7 +258,7 @@ fn zipped(files: &[(String, Vec<u8>, bool)], wrapper: &str) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_hash_depends_on_the_content_alone(files in package(), wrap in any::<bool>()) {

@@ -34,6 +34,22 @@ pub(crate) async fn a_job_is_stored_with_its_first_event_and_secrets(bench: &Ben
     }
 }
 
+pub(crate) async fn a_resumed_job_begins_with_what_is_done(bench: &Bench) {
+    let done = batch(1, [Event::JobStarted, Event::JobStarted]).records;
+    let misnumbered = batch(2, [Event::JobStarted]).records;
+    let refused = bench.store.submit_resumed(job("a"), misnumbered).await;
+    assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
+    let submitted = bench.store.submit_resumed(job("a"), done).await;
+    assert_eq!(submitted.unwrap(), Submitted::New);
+    assert_eq!(bench.store.job("a").await.unwrap().last_seq, 3);
+    assert_eq!(events(bench, "a").await.len(), 3);
+    let log = bench.store.log("a").await.unwrap();
+    log.append(batch(3, [completed()])).await.unwrap();
+    let told = bench.store.outbox().list(None, 9, None).await.unwrap();
+    let ids: Vec<&str> = told.items.iter().map(|it| it.event_id.as_str()).collect();
+    assert_eq!(ids, ["a/4", "a/1"]);
+}
+
 pub(crate) async fn an_idempotency_key_gets_the_first_job_for_a_day(bench: &Bench) {
     let keyed = |id: &str, hash: &str| {
         let mut new = job(id);
