@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof};
 use se_dsl::checked::{CheckMode, Rubric};
+use se_dsl::expr::{Limits, Scopes, Template};
 use se_runtime::FaultKind;
 use se_runtime::grade::{self, Evidence, GradedItem, ItemStatus};
 use se_runtime::report::Totals;
@@ -262,4 +263,27 @@ proptest::proptest! {
             prop_assert_eq!(one != other, there);
         }
     }
+}
+
+#[test]
+fn items_travel_through_an_expression_unchanged() {
+    let items = grade::rubric(&rubric(), &|_| Evidence::Text("MGMTOPS".into()));
+    let mut scopes = Scopes::new();
+    scopes.write_var(
+        &["graded_items".into()],
+        &serde_json::to_value(&items).unwrap(),
+    );
+    let template = Template::parse("${ vars.graded_items }").unwrap();
+    let value = template.eval(&scopes, &Limits::default()).unwrap();
+    assert_eq!(
+        serde_json::from_value::<Vec<GradedItem>>(value).unwrap(),
+        items
+    );
+    let some = Template::parse("${ vars.graded_items | map(select(.passed)) }").unwrap();
+    let value = some.eval(&scopes, &Limits::default()).unwrap();
+    let some: Vec<GradedItem> = serde_json::from_value(value).unwrap();
+    assert_eq!(
+        some.iter().map(|it| &it.id).collect::<Vec<_>>(),
+        [&json!(3), &json!(4)]
+    );
 }

@@ -4,7 +4,6 @@
     clippy::panic,
     reason = "what a test needs and is not there fails it"
 )]
-
 #![cfg(test)]
 
 mod drive;
