@@ -1,7 +1,7 @@
 //! Requests to a controller: login, retries, limits.
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, iter};
 
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
@@ -291,7 +291,9 @@ impl Client {
         reply: &Reply,
     ) -> Result<T, Fault> {
         serde_json::from_slice(&reply.body).map_err(|error| {
-            let start = String::from_utf8_lossy(&reply.body);
+            let text = String::from_utf8_lossy(&reply.body);
+            // Masked before it is cut: half a secret would not be found.
+            let start = self.secrets().mask_text(&text);
             let start: String = start.chars().take(80).collect();
             let trouble = Trouble::Unreadable {
                 reason: error.to_string(),
@@ -313,13 +315,16 @@ impl Client {
         let detail = format!(
             "{} {path} at {origin}{often}: {}; {}",
             request.method,
-            trouble.describe(),
+            trouble.describe(&self.secrets()),
             trouble.advice(&config.username)
         );
+        Fault::new(trouble.kind(), detail)
+    }
+
+    fn secrets(&self) -> Vault {
         // Locked while logging in: there is no token to hide then.
         let token = self.token.try_lock().ok().and_then(|it| it.clone());
-        let secrets = Vault::new([config.password.clone()].into_iter().chain(token));
-        Fault::new(trouble.kind(), secrets.mask_text(&detail))
+        Vault::new(iter::once(self.config.password.clone()).chain(token))
     }
 }
 

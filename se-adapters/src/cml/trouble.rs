@@ -4,11 +4,14 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use se_runtime::FaultKind;
+use se_runtime::{FaultKind, Vault};
 
 use super::client::{Reply, is_passing};
 use super::wire;
 use crate::lab::in_words;
+
+/// How much of what a controller says a fault shows, in characters.
+const LONGEST_SHOWN: usize = 400;
 
 /// Why there is no good answer.
 #[derive(Debug)]
@@ -83,8 +86,8 @@ impl Trouble {
         }
     }
 
-    /// What came back.
-    pub(super) fn describe(&self) -> String {
+    /// What came back, with `secrets` masked: the controller may repeat what it got.
+    pub(super) fn describe(&self, secrets: &Vault) -> String {
         match self {
             Self::Unreachable(reason) => format!("no connection ({reason})"),
             Self::Certificate(reason) => {
@@ -98,7 +101,9 @@ impl Trouble {
                 format!("the answer cannot be read ({reason}), it starts with `{start}`")
             }
             Self::Refused(reply) => match wire::description(&reply.body) {
-                Some(text) => format!("{} with `{text}`", reply.status),
+                Some(text) => {
+                    format!("{} with `{}`", reply.status, cut(&secrets.mask_text(&text)))
+                }
                 None => reply.status.to_string(),
             },
         }
@@ -121,6 +126,15 @@ impl Trouble {
             Self::Refused(reply) => return refused_advice(reply, username),
         };
         text.to_owned()
+    }
+}
+
+/// The start of a long text.
+fn cut(text: &str) -> String {
+    let start: String = text.chars().take(LONGEST_SHOWN).collect();
+    match start.len() < text.len() {
+        true => format!("{start}…"),
+        false => start,
     }
 }
 

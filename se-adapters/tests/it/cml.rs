@@ -61,6 +61,7 @@ fn broken(path: &str, kind: CmlFaultKind, times: Option<u32>) -> CmlFault {
     CmlFault {
         path: path.to_owned(),
         status: None,
+        description: None,
         kind: Some(kind),
         times,
     }
@@ -70,6 +71,7 @@ fn refusing(path: &str, status: u16, times: Option<u32>) -> CmlFault {
     CmlFault {
         path: path.to_owned(),
         status: Some(status),
+        description: None,
         kind: None,
         times,
     }
@@ -253,6 +255,31 @@ async fn a_refused_password_is_not_shown() {
     assert!(!fault.detail.contains(wrong), "{}", fault.detail);
     assert!(!format!("{worker:?}").contains(wrong));
     assert_eq!(count(&sim, "/authenticate"), 1);
+}
+
+#[tokio::test]
+async fn a_controller_that_repeats_the_password_does_not_give_it_away() {
+    // Wherever a long description is cut, and before and after the login.
+    for path in ["authenticate", "populate"] {
+        for before in [0, 380, 390] {
+            let sim = controller(options()).await;
+            let (before, after) = ("x".repeat(before), "y".repeat(500));
+            let says = CmlFault {
+                description: Some(format!("{before}{PASSWORD}{after}")),
+                ..refusing(path, 400, None)
+            };
+            sim.add_fault(&says).unwrap();
+            let end = &within(5.0);
+            let fault = adapter(&worker(&sim)).list_labs(end).await.unwrap_err();
+            assert_tells(
+                &fault,
+                FaultKind::Validation,
+                &["400 Bad Request", "***yyy"],
+            );
+            assert!(!fault.detail.contains("hunter2"), "{}", fault.detail);
+            assert!(fault.detail.len() < 900, "{}", fault.detail);
+        }
+    }
 }
 
 #[tokio::test]

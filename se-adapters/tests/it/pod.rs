@@ -332,6 +332,7 @@ async fn a_controller_that_is_away_while_a_lab_boots_is_waited_for() {
     let fault = CmlFault {
         path: "check_if_converged|lab_element_state".to_owned(),
         status: Some(503),
+        description: None,
         kind: None,
         times: Some(4),
     };
@@ -347,6 +348,7 @@ async fn a_step_ends_in_time_when_the_controller_hangs() {
     let fault = CmlFault {
         path: "authenticate".to_owned(),
         status: None,
+        description: None,
         kind: Some(CmlFaultKind::Hang),
         times: None,
     };

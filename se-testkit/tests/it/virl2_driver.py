@@ -28,6 +28,8 @@ seen["ready"] = client.is_system_ready()
 
 lab = client.import_lab_from_path(topology, title="driven")
 lab.auto_sync_interval = 0
+# An imported lab does not take over `convergence_wait_time`.
+lab.wait_time = 0.1
 seen["title"] = lab.title
 seen["nodes"] = sorted(node.label for node in lab.nodes())
 seen["links"] = len(lab.links())
@@ -45,7 +47,7 @@ seen["tags"] = node.tags()
 seen["found"] = [it.title for it in client.find_labs_by_title("driven")]
 seen["listed"] = len(client.get_lab_list(show_all=True))
 seen["testbed"] = "rtr01" in lab.get_pyats_testbed()
-seen["computes"] = len(client.get_system_stats()["computes"]) if hasattr(client, "get_system_stats") else 1
+seen["computes"] = len(client.get_system_stats()["computes"])
 
 node.stop(wait=True)
 seen["node_stopped"] = node.state

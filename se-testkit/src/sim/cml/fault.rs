@@ -28,6 +28,9 @@ pub struct CmlFault {
     /// Answers with this status.
     #[serde(default)]
     pub status: Option<u16>,
+    /// What the answer says to it.
+    #[serde(default)]
+    pub description: Option<String>,
     /// Does this in place of an answer.
     #[serde(default)]
     pub kind: Option<CmlFaultKind>,
@@ -56,13 +59,14 @@ pub enum CmlFaultKind {
 struct Rule {
     path: Regex,
     status: Option<u16>,
+    description: String,
     kind: Option<CmlFaultKind>,
     left: Option<u32>,
 }
 
 /// What happens in place of an answer.
 enum Happening {
-    Status(u16),
+    Status(u16, String),
     Kind(CmlFaultKind),
 }
 
@@ -87,6 +91,10 @@ impl Faults {
         let rule = Rule {
             path,
             status: fault.status,
+            description: fault
+                .description
+                .clone()
+                .unwrap_or_else(|| "as the profile says".to_owned()),
             kind: fault.kind,
             left: fault.times,
         };
@@ -110,7 +118,7 @@ impl Faults {
             .find(|it| it.left != Some(0) && it.path.is_match(request))?;
         rule.left = rule.left.map(|it| it - 1);
         match (rule.status, rule.kind) {
-            (Some(status), _) => Some(Happening::Status(status)),
+            (Some(status), _) => Some(Happening::Status(status, rule.description.clone())),
             (None, Some(kind)) => Some(Happening::Kind(kind)),
             (None, None) => None,
         }
@@ -127,9 +135,9 @@ pub(super) async fn gate(
     let name = format!("{} {}", request.method(), request.uri().path());
     let kind = match world.faults.happening(&name) {
         None => return next.run(request).await,
-        Some(Happening::Status(status)) => {
+        Some(Happening::Status(status, description)) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            return refusal(status, "as the profile says");
+            return refusal(status, &description);
         }
         Some(Happening::Kind(kind)) => kind,
     };
