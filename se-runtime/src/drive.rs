@@ -167,8 +167,9 @@ impl<'a> Driver<'a> {
         machine::step(context, &mut self.state, events, at, self.mode)
     }
 
-    /// Everything decided is durable before any of it is done.
-    async fn store(&self, effects: &Effects) -> Result<(), LogError> {
+    /// Everything decided is durable before any of it is done. Borrows mutably, so that the drive can
+    /// move between threads: what runs in it cannot be shared by them.
+    async fn store(&mut self, effects: &Effects) -> Result<(), LogError> {
         let Some(first) = effects.records.first() else {
             return Ok(());
         };
