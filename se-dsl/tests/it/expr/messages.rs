@@ -84,7 +84,7 @@ fn errors_name_the_place_and_what_is_near() {
         ),
         (
             "_match(\"a\"; null)",
-            "[_match] there is no filter `_match`",
+            "[_match] there is no filter `_match` (match)",
         ),
         ("break $out", "[$out] there is no label `$out`"),
     ];
