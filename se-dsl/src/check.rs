@@ -36,6 +36,14 @@ pub(crate) fn package(sink: &Sink<'_>, documents: Documents) -> Option<Checked> 
         .collect();
     let phases = package.phases(&jobs);
     package.unused_connectors();
+    for (node, template) in documents
+        .connectors
+        .iter()
+        .flatten()
+        .flat_map(|doc| &doc.values)
+    {
+        package.facts(node, template);
+    }
     let jobs: BTreeMap<_, _> = jobs
         .into_iter()
         .filter_map(|(name, drafted)| Some((name, Arc::new(drafted?.job?))))

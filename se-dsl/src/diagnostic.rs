@@ -154,9 +154,9 @@ impl Diagnostic {
         Self {
             code,
             severity,
-            message: message.into(),
+            message: cut(message.into()),
             span,
-            help: help.into(),
+            help: cut(help.into()),
             related: Vec::new(),
             edits: Vec::new(),
         }
@@ -204,4 +204,24 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .filter(|(distance, it)| *distance <= 1 + name.chars().count().min(it.chars().count()) / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, it)| it)
+}
+
+/// Names for a help line: the first dozen.
+pub(crate) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const MOST: usize = 12;
+    let all: Vec<&str> = names.collect();
+    let shown = all[..all.len().min(MOST)].join(", ");
+    match all.len().checked_sub(MOST) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+
+/// Text for a message, cut where it gets long.
+fn cut(text: String) -> String {
+    const LONGEST: usize = 600;
+    if text.len() <= LONGEST {
+        return text;
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LONGEST)])
 }

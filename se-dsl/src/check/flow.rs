@@ -31,7 +31,7 @@ struct Written {
 
 impl Package<'_, '_> {
     pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
-        let written = written(steps);
+        let written = Writes::of(steps);
         self.shadowed(steps);
         self.needs(steps);
         if !steps.iter().all(|step| step.doc.all_known) {
@@ -48,7 +48,7 @@ impl Package<'_, '_> {
         }
     }
 
-    fn reads(&self, input: &Input, step: usize, written: &[Written], when_null: WhenNull) {
+    fn reads(&self, input: &Input, step: usize, written: &Writes, when_null: WhenNull) {
         let reads = input.template.as_ref().map(Template::reads);
         for path in reads
             .iter()
@@ -57,12 +57,11 @@ impl Package<'_, '_> {
         {
             let name = path.join(".");
             let at = place(&input.node, &format!("vars.{name}"));
-            let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
-            let writers: Vec<&Written> = written.iter().filter(touches).collect();
+            let writers = written.touching(path);
             let earlier = writers.partition_point(|it| it.step < step);
             let all_maybe = writers[..earlier].iter().all(|it| it.maybe);
             let found = match (writers.first(), earlier) {
-                (None, _) => flow::unknown_variable(at, &name, &names(written, step)),
+                (None, _) => flow::unknown_variable(at, &name, &written.names(step)),
                 (Some(later), 0) => flow::later_variable(at, &name, later.span),
                 (Some(maybe), _) if all_maybe && when_null == WhenNull::Tell => {
                     flow::maybe_variable(at, &name, maybe.span)
@@ -132,10 +131,23 @@ impl Package<'_, '_> {
     }
 }
 
-/// Everything that steps write, in document order.
-fn written(steps: &[DraftedStep<'_>]) -> Vec<Written> {
-    let mut written = Vec::new();
-    for (at, step) in steps.iter().enumerate() {
+/// Everything that steps write, in document order, by the first name of its path.
+struct Writes {
+    by_name: BTreeMap<String, Vec<Written>>,
+}
+
+impl Writes {
+    fn of(steps: &[DraftedStep<'_>]) -> Self {
+        let mut writes = Self {
+            by_name: BTreeMap::new(),
+        };
+        for (at, step) in steps.iter().enumerate() {
+            writes.add_step(at, step);
+        }
+        writes
+    }
+
+    fn add_step(&mut self, at: usize, step: &DraftedStep<'_>) {
         let maybe = step.doc.when.is_some();
         let id = step.doc.id.as_ref();
         for (capture, span) in &step.captures {
@@ -145,31 +157,42 @@ fn written(steps: &[DraftedStep<'_>]) -> Vec<Written> {
                 span: *span,
                 maybe,
             };
-            written.push(entry(capture.path.clone()));
+            self.add(entry(capture.path.clone()));
             if let Some((id, _)) = id {
                 let mut path = vec![id.to_string()];
                 path.extend(capture.path.iter().cloned());
-                written.push(entry(path));
+                self.add(entry(path));
             }
         }
         if let (Some((id, span)), OnError::Continue) = (id, &step.doc.on_error) {
-            let path = vec![id.to_string(), "error".to_owned()];
             // There is an error only if it failed: reading null is what its reader expects.
-            written.push(Written {
-                path,
+            self.add(Written {
+                path: vec![id.to_string(), "error".to_owned()],
                 step: at,
                 span: *span,
                 maybe: false,
             });
         }
     }
-    written
-}
 
-/// Names that a step may read.
-fn names(written: &[Written], step: usize) -> Vec<String> {
-    let earlier = written.iter().filter(|it| it.step < step);
-    earlier.map(|it| it.path.join(".")).collect()
+    fn add(&mut self, written: Written) {
+        let name = written.path[0].clone();
+        self.by_name.entry(name).or_default().push(written);
+    }
+
+    /// What changes the value at a path: whatever lies above or below it.
+    fn touching(&self, path: &[String]) -> Vec<&Written> {
+        let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
+        let all = self.by_name.get(&path[0]).into_iter().flatten();
+        all.filter(touches).collect()
+    }
+
+    /// Names that a step may read.
+    fn names(&self, step: usize) -> Vec<String> {
+        let all = self.by_name.values().flatten();
+        let earlier = all.filter(|it| it.step < step);
+        earlier.map(|it| it.path.join(".")).collect()
+    }
 }
 
 /// The steps that a step surely waits for: its `needs`, or by effect.

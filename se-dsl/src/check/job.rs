@@ -85,7 +85,9 @@ impl Package<'_, '_> {
             captures.extend(doc.capture.iter().map(as_written));
         }
         for input in doc.with.iter().chain(&doc.when).chain(&doc.target) {
-            self.content_files(input);
+            if let Some(template) = &input.template {
+                self.facts(&input.node, template);
+            }
         }
         let rubric = self.named_ruleset(doc, primitive);
         DraftedStep {

@@ -6,10 +6,10 @@ use super::Package;
 use super::inputs::known_ids;
 use crate::catalog::{self, Primitive, Target};
 use crate::checked::Capture;
-use crate::diagnostic::Severity;
 use crate::diagnostic::codes::{document, names};
+use crate::diagnostic::{Severity, nearest};
 use crate::document::{Input, StepDoc};
-use crate::expr::Root;
+use crate::expr::{Root, Template};
 use crate::source::{Span, Spanned};
 use crate::syntax::{Kind, Node};
 
@@ -141,21 +141,42 @@ impl Package<'_, '_> {
         captures
     }
 
-    /// Content files that expressions name must exist.
-    pub(super) fn content_files(&self, input: &Input) {
-        let Some(template) = &input.template else {
-            return;
-        };
+    /// Content files and devices that expressions name.
+    pub(super) fn facts(&self, node: &Node, template: &Template) {
         for (root, path) in template.reads().iter() {
-            let (Root::Content, [files, handle, ..]) = (root, path) else {
-                continue;
-            };
-            if files == "files" && !self.documents.files.contains_key(handle) {
-                let at = place(&input.node, &format!("content.files.{handle}"));
-                let known: Vec<&str> = self.documents.files.keys().map(String::as_str).collect();
-                let name = Spanned::new(handle.clone(), at);
-                self.sink.push(names::unknown_file(&name, &known));
+            match (root, path) {
+                (Root::Content, [files, handle, ..]) if files == "files" => {
+                    self.content_file(node, handle);
+                }
+                (Root::RuntimeEnv, [devices, device, ..]) if devices == "devices" => {
+                    self.device(node, device);
+                }
+                _ => {}
             }
+        }
+    }
+
+    fn content_file(&self, node: &Node, handle: &str) {
+        let files = &self.documents.files;
+        if !files.contains_key(handle) {
+            let at = place(node, &format!("content.files.{handle}"));
+            let known: Vec<&str> = files.keys().map(String::as_str).collect();
+            let name = Spanned::new(handle.to_owned(), at);
+            self.sink.push(names::unknown_file(&name, &known));
+        }
+    }
+
+    /// A worker may know more devices than the package: only what looks like a slip is told.
+    fn device(&self, node: &Node, device: &str) {
+        let facts = self.documents.pod_facts["devices"].as_object();
+        let known: Vec<&str> = facts
+            .into_iter()
+            .flat_map(|facts| facts.keys().map(String::as_str))
+            .collect();
+        if !known.contains(&device) && nearest(device, known.iter().copied()).is_some() {
+            let at = place(node, &format!("runtime_env.devices.{device}"));
+            let name = Spanned::new(device.to_owned(), at);
+            self.sink.push(names::unknown_pod_device(&name, &known));
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct ConnectorDoc {
     pub(crate) name: Spanned<String>,
     /// `None` if something in it is wrong.
     pub(crate) connector: Option<Arc<Connector>>,
+    /// Its values as written.
+    pub(crate) values: Vec<(Node, Template)>,
 }
 
 const CLASSES: &[(&str, ConnectorClass)] = &[
@@ -57,7 +59,13 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
     let timeout = fields
         .optional("timeout")
         .and_then(|node| seconds(sink, node, "timeout"));
-    let value = |key: &'static str| fields.optional(key).and_then(|node| value(sink, key, node));
+    let mut values = Vec::new();
+    let mut value = |key: &'static str| {
+        let node = fields.optional(key)?;
+        let template = value(sink, key, node)?;
+        values.push((node.clone(), template.clone()));
+        Some(template)
+    };
     let port = value("port");
     let via_port = value("via_port");
     let prompt = value("prompt");
@@ -86,6 +94,7 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
     Some(ConnectorDoc {
         name,
         connector: connector.map(Arc::new),
+        values,
     })
 }
 

@@ -28,6 +28,30 @@ type Mutation = (
 
 const MUTATIONS: &[Mutation] = &[
     (
+        "misspelt device of a connector",
+        CONNECTORS,
+        "devices.sw01.serial_port",
+        "devices.sw1.serial_port",
+        "SE1219",
+        "runtime_env.devices.sw1.",
+    ),
+    (
+        "misspelt device of a step",
+        POST,
+        "devices.sw01.serial_port",
+        "devices.sw0l.serial_port",
+        "SE1219",
+        "runtime_env.devices.sw0l",
+    ),
+    (
+        "too many retries",
+        GRADE,
+        "on_error: { action: continue }",
+        "on_error: { action: retry, retries: 5000 }",
+        "SE1113",
+        "5000",
+    ),
+    (
         "tab as indentation",
         GRADE,
         "      timeout: 120",

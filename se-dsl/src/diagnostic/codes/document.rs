@@ -1,6 +1,6 @@
 //! SE11xx: documents that do not have the shape they should.
 
-use super::super::{Diagnostic, Edit, Severity, nearest};
+use super::super::{Diagnostic, Edit, Severity, listed, nearest};
 use super::Code;
 use crate::source::Span;
 
@@ -36,7 +36,7 @@ pub(crate) fn unknown_key(span: Span, what: &str, key: &str, known: &[&str]) -> 
             let found = Diagnostic::error(Code::UNKNOWN_KEY, span, message, help);
             return Diagnostic { edits, ..found };
         }
-        None => format!("remove it; the keys are {}", known.join(", ")),
+        None => format!("remove it; the keys are {}", listed(known.iter().copied())),
     };
     Diagnostic::error(Code::UNKNOWN_KEY, span, message, found)
 }

@@ -1,6 +1,6 @@
 //! SE13xx: the order of steps and what flows between them.
 
-use super::super::{Diagnostic, Severity, nearest};
+use super::super::{Diagnostic, Severity, listed, nearest};
 use super::Code;
 use crate::source::{Span, Spanned};
 
@@ -11,7 +11,7 @@ pub(crate) fn unknown_variable(span: Span, name: &str, known: &[String]) -> Diag
         None if known.is_empty() => "capture it in an earlier step".to_owned(),
         None => format!(
             "capture it in an earlier step; captured so far: {}",
-            known.join(", ")
+            listed(known.iter().map(String::as_str))
         ),
     };
     Diagnostic::error(Code::UNKNOWN_VARIABLE, span, message, help)
@@ -48,7 +48,7 @@ pub(crate) fn unknown_need(need: &Spanned<String>, known: &[&str]) -> Diagnostic
     let message = format!("this job has no step `{name}`");
     let help = match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the steps are {}", known.join(", ")),
+        None => format!("the steps are {}", listed(known.iter().copied())),
     };
     Diagnostic::error(Code::UNKNOWN_NEED, need.span, message, help)
 }

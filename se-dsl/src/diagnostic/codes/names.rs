@@ -1,6 +1,6 @@
 //! SE12xx: names that nothing answers to, and names used twice.
 
-use super::super::{Diagnostic, Edit, Severity, nearest};
+use super::super::{Diagnostic, Edit, Severity, listed, nearest};
 use super::Code;
 use crate::catalog::{Field, Primitive};
 use crate::source::{Span, Spanned};
@@ -18,7 +18,7 @@ fn unknown<'a>(
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None if all.is_empty() => otherwise.to_owned(),
-        None => format!("{otherwise}; there are {}", all.join(", ")),
+        None => format!("{otherwise}; there are {}", listed(all.into_iter())),
     };
     let edits = near.map(|near| Edit {
         span: name.span,
@@ -193,13 +193,18 @@ pub(crate) fn unknown_report(name: &Spanned<String>, known: &[&str]) -> Diagnost
 pub(crate) fn unknown_file(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
     let message = format!("there is no content file `{}`", name.value);
     let otherwise = "put the file under `PAv1/files/`; its handle is its name up to the first dot";
-    unknown(
+    // The place is that of the whole path, the suggestion one name of it.
+    let found = unknown(
         Code::UNKNOWN_FILE,
         name,
         message,
         known.iter().copied(),
         otherwise,
-    )
+    );
+    Diagnostic {
+        edits: Vec::new(),
+        ..found
+    }
 }
 
 pub(crate) fn unused_connector(name: &Spanned<String>) -> Diagnostic {
@@ -242,4 +247,22 @@ pub(crate) fn unknown_device(name: &Spanned<String>, known: &[&str]) -> Diagnost
 pub(crate) fn exclusive_inputs(span: Span, first: &str, second: &str) -> Diagnostic {
     let message = format!("`{first}` and `{second}` exclude each other");
     Diagnostic::error(Code::EXCLUSIVE_INPUTS, span, message, "keep one of the two")
+}
+
+pub(crate) fn unknown_pod_device(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
+    let message = format!("the pod has no device `{}`", name.value);
+    let otherwise = "write the name of a device";
+    let found = unknown(
+        Code::UNKNOWN_DEVICE,
+        name,
+        message,
+        known.iter().copied(),
+        otherwise,
+    );
+    // The place is that of the whole path, the suggestion one name of it.
+    Diagnostic {
+        severity: Severity::Warning,
+        edits: Vec::new(),
+        ..found
+    }
 }
