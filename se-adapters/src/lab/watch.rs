@@ -38,6 +38,8 @@ pub(crate) enum Nodes<'a> {
 
 /// First wait between two looks, and the longest.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// Time kept for the last look.
+const LAST_LOOK: Duration = Duration::from_millis(500);
 /// How long a controller may be away while a lab boots: a restart takes less.
 const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 /// How much of a console's log a fault shows.
@@ -111,10 +113,10 @@ pub(crate) async fn wait(
                 seen.trouble = Some(fault);
             }
         }
-        if until.left() <= interval {
+        let Some(pause) = until.left().checked_sub(LAST_LOOK) else {
             return Err(explain(attempt, lab, nodes, goal, &seen).await);
-        }
-        until.pause(interval).await;
+        };
+        until.pause(interval.min(pause)).await;
         interval = (interval * 13 / 10).min(longest);
     }
 }
