@@ -223,9 +223,7 @@ impl Cli {
                     shown_so_far.push_str(self.console.screen.text());
                     shown_so_far.push_str(&self.console.screen.line());
                     self.console.screen.clear();
-                    if let Some(answer) = answers.next() {
-                        self.console.type_line(&answer.reply, deadline).await?;
-                    }
+                    self.console.reply(answers.next(), deadline).await?;
                 }
                 Some(Seen::Noise) => {
                     self.console.press(b"\r", deadline).await?;
@@ -263,13 +261,10 @@ impl Cli {
                 Style::Any => None,
             };
             printed.push(text);
-            if let Some(error) = error {
-                reply
-                    .error
-                    .get_or_insert(format!("`{}`: {error}", line.trim()));
-                if !task.keep_going {
-                    break;
-                }
+            let error = error.map(|it| format!("`{}`: {it}", line.trim()));
+            reply.error = reply.error.or(error);
+            if reply.error.is_some() && !task.keep_going {
+                break;
             }
         }
         printed.retain(|it| !it.is_empty());

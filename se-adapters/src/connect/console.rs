@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::place::{Came, Place};
 use super::screen::Screen;
 use super::wire::Wire;
+use crate::device::Answer;
 use crate::transcript::Transcript;
 
 /// A command that prints more than this is stopped.
@@ -62,6 +63,18 @@ impl Console {
     pub(crate) async fn type_line(&mut self, line: &str, until: Instant) -> Result<(), Fault> {
         self.transcript.sent(line);
         self.send(format!("{line}\r").as_bytes(), until).await
+    }
+
+    /// Types the reply to what the device asks, if there is one.
+    pub(crate) async fn reply(
+        &mut self,
+        answer: Option<&Answer>,
+        until: Instant,
+    ) -> Result<(), Fault> {
+        match answer {
+            Some(answer) => self.type_line(&answer.reply, until).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn type_secret(

@@ -37,27 +37,16 @@ impl Screen {
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.partial.extend_from_slice(bytes);
         let bytes = std::mem::take(&mut self.partial);
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            match std::str::from_utf8(rest) {
-                Ok(text) => {
-                    text.chars().for_each(|it| self.put(it));
-                    rest = &[];
-                }
-                Err(error) => {
-                    let (good, bad) = rest.split_at(error.valid_up_to());
-                    String::from_utf8_lossy(good)
-                        .chars()
-                        .for_each(|it| self.put(it));
-                    let Some(length) = error.error_len() else {
-                        self.partial = bad.to_vec();
-                        return;
-                    };
-                    // Not UTF-8: old gear and line noise. Latin-1 is what a terminal would show.
-                    let (wrong, after) = bad.split_at(length);
-                    wrong.iter().for_each(|it| self.put(char::from(*it)));
-                    rest = after;
-                }
+        let mut left = bytes.len();
+        for chunk in bytes.utf8_chunks() {
+            let (good, wrong) = (chunk.valid(), chunk.invalid());
+            good.chars().for_each(|it| self.put(it));
+            left -= good.len() + wrong.len();
+            if left == 0 && is_incomplete(wrong) {
+                self.partial = wrong.to_vec();
+            } else {
+                // Not UTF-8: old gear and line noise. Latin-1 is what a terminal would show.
+                wrong.iter().for_each(|it| self.put(char::from(*it)));
             }
         }
     }
@@ -174,6 +163,11 @@ impl Screen {
             (Escape::System, _) => Escape::System,
         };
     }
+}
+
+/// Whether these bytes may become a character when more come.
+fn is_incomplete(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 #[cfg(test)]

@@ -106,19 +106,10 @@ impl Sessions {
             ));
         };
         let transcript = self.transcript(endpoint);
-        if let Some(mut open) = slot.take() {
-            if open.job == self.job && open.endpoint == *endpoint {
-                match open.device.ready(deadline).await {
-                    Ok(()) => return Ok(Lease::new(slot, open, true)),
-                    Err(fault) => {
-                        tracing::debug!(connector = endpoint.name, %fault, "reopening a session");
-                    }
-                }
-            } else {
-                open.device
-                    .close(deadline.min(Instant::now() + LEAVE))
-                    .await;
-            }
+        if let Some(open) = slot.take()
+            && let Some(open) = self.reuse(open, endpoint, deadline).await
+        {
+            return Ok(Lease::new(slot, open, true));
         }
         let identity = self.shared.identity.as_ref();
         let device = super::open(endpoint, &transcript, identity, deadline).await?;
@@ -128,6 +119,27 @@ impl Sessions {
             device,
         };
         Ok(Lease::new(slot, open, false))
+    }
+
+    /// The session that is there, if it is this job's and still works.
+    async fn reuse(
+        &self,
+        mut open: Open,
+        endpoint: &Arc<Endpoint>,
+        deadline: Instant,
+    ) -> Option<Open> {
+        if open.job != self.job || open.endpoint != *endpoint {
+            let soon = deadline.min(Instant::now() + LEAVE);
+            open.device.close(soon).await;
+            return None;
+        }
+        match open.device.ready(deadline).await {
+            Ok(()) => Some(open),
+            Err(fault) => {
+                tracing::debug!(connector = endpoint.name, %fault, "reopening a session");
+                None
+            }
+        }
     }
 
     /// Leaves every device; sessions that do not log out until `deadline` are cut off.

@@ -254,13 +254,13 @@ impl Put<'_> {
                 }
                 Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => {
                     said.extend_from_slice(&data);
-                    // 1 or 2 and a line: it says what is wrong, and waits for another file.
-                    if matches!(said.first(), Some(1 | 2)) && said.ends_with(b"\n") {
-                        break;
-                    }
                 }
                 Some(ChannelMsg::Close | ChannelMsg::Failure) | None => break,
                 Some(_) => {}
+            }
+            // 1 or 2 and a line: it says what is wrong, and waits for another file.
+            if matches!(said.first(), Some(1 | 2)) && said.ends_with(b"\n") {
+                break;
             }
         }
         let said = String::from_utf8_lossy(&said);

@@ -122,10 +122,8 @@ impl Shell {
             match seen.await? {
                 Some(Seen::Ended(code)) => return Ok(code),
                 Some(Seen::Asked) => {
-                    if let Some(answer) = answers.next() {
-                        self.console.screen.feed(b"\n");
-                        self.console.type_line(&answer.reply, deadline).await?;
-                    }
+                    self.console.screen.feed(b"\n");
+                    self.console.reply(answers.next(), deadline).await?;
                 }
                 None => {
                     return Err(self.console.fault(

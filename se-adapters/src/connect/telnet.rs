@@ -153,6 +153,25 @@ fn sub_negotiation(src: &mut BytesMut) -> Option<Frame> {
     }
 }
 
+impl Telnet {
+    /// A CR that is not part of CR LF is followed by NUL, unless bytes go as they are.
+    fn put_data(&self, data: &[u8], dst: &mut BytesMut) {
+        for byte in data {
+            put_escaped(*byte, dst);
+            if *byte == CR && self.negotiates && !self.binary {
+                dst.put_u8(NUL);
+            }
+        }
+    }
+}
+
+fn put_escaped(byte: u8, dst: &mut BytesMut) {
+    dst.put_u8(byte);
+    if byte == IAC {
+        dst.put_u8(IAC);
+    }
+}
+
 impl Decoder for Telnet {
     type Item = Frame;
     type Error = io::Error;
@@ -186,16 +205,7 @@ impl Encoder<Frame> for Telnet {
 
     fn encode(&mut self, frame: Frame, dst: &mut BytesMut) -> io::Result<()> {
         match frame {
-            Frame::Data(data) => {
-                for byte in data {
-                    dst.put_u8(byte);
-                    match byte {
-                        IAC => dst.put_u8(IAC),
-                        CR if self.negotiates && !self.binary => dst.put_u8(NUL),
-                        _ => {}
-                    }
-                }
-            }
+            Frame::Data(data) => self.put_data(&data, dst),
             Frame::Negotiate(verb, option) => {
                 if option == BINARY {
                     self.binary = matches!(verb, Verb::Will) || self.binary;
@@ -205,12 +215,7 @@ impl Encoder<Frame> for Telnet {
             }
             Frame::Sub(option, body) => {
                 dst.put_slice(&[IAC, SB, option]);
-                for byte in body {
-                    dst.put_u8(byte);
-                    if byte == IAC {
-                        dst.put_u8(IAC);
-                    }
-                }
+                body.iter().for_each(|it| put_escaped(*it, dst));
                 dst.put_slice(&[IAC, SE]);
             }
             Frame::Command(byte) => dst.put_slice(&[IAC, byte]),
@@ -291,15 +296,19 @@ mod tests {
         for piece in pieces {
             buffer.extend_from_slice(piece);
             while let Some(frame) = codec.decode(&mut buffer).unwrap() {
-                match (frames.last_mut(), frame) {
-                    (Some(Frame::Data(last)), Frame::Data(next)) => {
-                        *last = Bytes::from([last.as_ref(), next.as_ref()].concat());
-                    }
-                    (_, frame) => frames.push(frame),
-                }
+                push(&mut frames, frame);
             }
         }
         frames
+    }
+
+    fn push(frames: &mut Vec<Frame>, frame: Frame) {
+        match (frames.last_mut(), frame) {
+            (Some(Frame::Data(last)), Frame::Data(next)) => {
+                *last = Bytes::from([last.as_ref(), next.as_ref()].concat());
+            }
+            (_, frame) => frames.push(frame),
+        }
     }
 
     fn data(bytes: &'static [u8]) -> Frame {
@@ -334,13 +343,10 @@ mod tests {
 
     #[test]
     fn return_is_padded_only_where_telnet_is_spoken_and_not_binary() {
-        let sent = |before: &[&[u8]], answer: Option<Frame>| {
+        let sent = |before: &[u8], answer: Option<Frame>| {
             let mut codec = Telnet::default();
             let mut out = BytesMut::new();
-            for piece in before {
-                let mut bytes = BytesMut::from(*piece);
-                while codec.decode(&mut bytes).unwrap().is_some() {}
-            }
+            codec.decode(&mut BytesMut::from(before)).unwrap();
             if let Some(answer) = answer {
                 codec.encode(answer, &mut out).unwrap();
                 out.clear();
@@ -348,10 +354,10 @@ mod tests {
             codec.encode(data(b"a\r\xff"), &mut out).unwrap();
             out.to_vec()
         };
-        assert_eq!(sent(&[b"raw"], None), b"a\r\xff\xff");
-        assert_eq!(sent(&[b"\xff\xfb\x01"], None), b"a\r\0\xff\xff");
+        assert_eq!(sent(b"raw", None), b"a\r\xff\xff");
+        assert_eq!(sent(b"\xff\xfb\x01", None), b"a\r\0\xff\xff");
         let will_binary = Frame::Negotiate(Verb::Will, 0);
-        assert_eq!(sent(&[b"\xff\xfd\0"], Some(will_binary)), b"a\r\xff\xff");
+        assert_eq!(sent(b"\xff\xfd\0", Some(will_binary)), b"a\r\xff\xff");
     }
 
     #[test]

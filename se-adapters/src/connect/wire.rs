@@ -93,11 +93,10 @@ impl Wire {
                 let stream = wire.framed.get_ref();
                 // Unread bytes would turn the close into a reset, and the Ctrl-C could be lost with it.
                 let mut unread = [0; 16 * 1024];
-                for _ in 0..64 {
-                    if !matches!(stream.try_read(&mut unread), Ok(length) if length > 0) {
-                        break;
-                    }
-                }
+                let mut reads = 0..64;
+                while reads.next().is_some()
+                    && stream.try_read(&mut unread).is_ok_and(|length| length > 0)
+                {}
                 if let Err(error) = stream.try_write(&[INTERRUPT]) {
                     tracing::debug!(%error, "no Ctrl-C before closing a console");
                 }

@@ -24,14 +24,20 @@ async fn serve(listener: TcpListener, script: Script) {
     }
 }
 
+/// A device that waits at an empty line comes to its prompt.
+fn last_line(says: &str) -> &str {
+    let last = says.rsplit('\n').next();
+    last.filter(|it| !it.is_empty()).unwrap_or("R1#")
+}
+
 async fn answer(mut stream: TcpStream, script: Script) -> std::io::Result<()> {
     let mut steps = script.iter().peekable();
     let mut line = Vec::new();
-    let mut waits = "";
+    let mut waits = "R1#";
     loop {
         while let Some((_, says)) = steps.next_if(|(on, _)| on.is_empty()) {
             stream.write_all(says.as_bytes()).await?;
-            waits = says.rsplit('\n').next().unwrap_or_default();
+            waits = last_line(says);
         }
         let byte = stream.read_u8().await?;
         match byte {
@@ -43,13 +49,11 @@ async fn answer(mut stream: TcpStream, script: Script) -> std::io::Result<()> {
                     Some((_, "CLOSE")) => return stream.shutdown().await,
                     Some((_, says)) => {
                         stream.write_all(says.as_bytes()).await?;
-                        waits = says.rsplit('\n').next().unwrap_or_default();
+                        waits = last_line(says);
                     }
                     None => {
-                        let again = if waits.is_empty() { "R1#" } else { waits };
-                        stream
-                            .write_all(format!("{typed}\r\n{again}").as_bytes())
-                            .await?;
+                        let again = format!("{typed}\r\n{waits}");
+                        stream.write_all(again.as_bytes()).await?;
                     }
                 }
             }
@@ -171,18 +175,44 @@ async fn output_is_clean_whatever_the_console_adds() {
     }
 }
 
+/// What a fault has to say, on a device with that script.
+async fn check_fault(
+    script: Script,
+    endpoint: fn(Endpoint) -> Endpoint,
+    kind: FaultKind,
+    says: &[&str],
+) {
+    let Err((found, detail)) = on(script, endpoint).await else {
+        panic!("{script:?} works");
+    };
+    assert_eq!(found, kind, "{script:?}: {detail}");
+    for it in says {
+        assert!(detail.contains(it), "{script:?}: no {it:?} in: {detail}");
+    }
+    assert!(!detail.contains("s3cret"), "{detail}");
+    assert!(!detail.contains("enable-me"), "{detail}");
+}
+
+/// A script, a connector's keys, the kind of fault and what it says.
+type Case = (
+    Script,
+    fn(Endpoint) -> Endpoint,
+    FaultKind,
+    &'static [&'static str],
+);
+
 #[tokio::test]
 async fn logins_that_cannot_work_say_why() {
     let nobody = |it| it;
-    for (script, endpoint, kind, says) in [
+    let cases: [Case; 5] = [
         (
-            &[("", "Username: ")] as Script,
-            nobody as fn(Endpoint) -> Endpoint,
+            &[("", "Username: ")],
+            nobody,
             FaultKind::Authentication,
             &[
                 "Username:",
                 "set `username` and `password` of connector `r1`",
-            ] as &[&str],
+            ],
         ),
         (
             &[
@@ -223,6 +253,15 @@ async fn logins_that_cannot_work_say_why() {
             FaultKind::Authentication,
             &["`enable` was refused", "% Bad secrets", "`enable_password`"],
         ),
+    ];
+    for (script, endpoint, kind, says) in cases {
+        check_fault(script, endpoint, kind, says).await;
+    }
+}
+
+#[tokio::test]
+async fn what_stops_a_session_is_shown() {
+    let cases: [Case; 3] = [
         (
             &[("", "rommon 1 > ")],
             with_login,
@@ -250,18 +289,9 @@ async fn logins_that_cannot_work_say_why() {
             FaultKind::Communication,
             &["it hung up"],
         ),
-    ] {
-        let Err((found, detail)) = on(script, endpoint).await else {
-            panic!("{script:?} works");
-        };
-        assert_eq!(found, kind, "{script:?}: {detail}");
-        for it in says {
-            assert!(detail.contains(it), "{script:?}: no {it:?} in: {detail}");
-        }
-        assert!(
-            !detail.contains("s3cret") && !detail.contains("enable-me"),
-            "{detail}"
-        );
+    ];
+    for (script, endpoint, kind, says) in cases {
+        check_fault(script, endpoint, kind, says).await;
     }
 }
 
@@ -325,6 +355,13 @@ async fn broken(
 /// What a broken server does with a connection.
 type Behaviour = fn(TcpStream) -> futures_util::future::BoxFuture<'static, ()>;
 
+async fn misbehave(listener: TcpListener, behaviour: Option<Behaviour>) {
+    let mut users = tokio::task::JoinSet::new();
+    while let (Ok((stream, _)), Some(behaviour)) = (listener.accept().await, behaviour) {
+        users.spawn(behaviour(stream));
+    }
+}
+
 #[tokio::test]
 async fn broken_servers_are_told_apart_within_the_connectors_timeout() {
     let refuses = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -368,13 +405,7 @@ async fn broken_servers_are_told_apart_within_the_connectors_timeout() {
                 Some(_) => listener.local_addr().unwrap().port(),
                 None => closed,
             };
-            let serving = async {
-                let mut users = tokio::task::JoinSet::new();
-                while let (Ok((stream, _)), Some(behaviour)) = (listener.accept().await, behaviour)
-                {
-                    users.spawn(behaviour(stream));
-                }
-            };
+            let serving = misbehave(listener, behaviour);
             let sessions = sessions();
             let (kind, detail) = tokio::select! {
                 // Neither holds anything that a drop would lose.

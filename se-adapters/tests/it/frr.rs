@@ -52,7 +52,7 @@ async fn a_telnet_command_line_is_logged_into_enabled_and_read() {
     );
     assert!(!transcript.contains(ROUTER_PASSWORD), "{transcript}");
     sessions
-        .close_all(tokio::time::Instant::now() + Duration::from_secs(3))
+        .close_all(Instant::now() + Duration::from_secs(3))
         .await;
 }
 

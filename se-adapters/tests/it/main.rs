@@ -1,5 +1,11 @@
 //! Connectors against real devices: FRRouting, ser2net, OpenSSH; and against servers that misbehave.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod bench;
 mod cml;
 mod console;
