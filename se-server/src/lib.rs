@@ -1,1 +1,30 @@
-//! The ScenarioEngine service and command line
+//! The ScenarioEngine service and command line.
+//!
+//! Read in this order: [`config`] says what can be chosen, [`Engine`] puts the parts together, [`jobs`]
+//! and [`content`] are what can be done with it, `dispatch` runs jobs, `sender` sends events, [`app`]
+//! speaks HTTP, [`cli`] is the command line.
+
+mod announce;
+pub mod cli;
+mod clock;
+pub mod config;
+pub mod content;
+mod dispatch;
+mod engine;
+mod error;
+mod fields;
+mod http;
+pub mod jobs;
+mod metrics;
+mod sender;
+mod stream;
+mod tasks;
+mod telemetry;
+
+pub use clock::{Ids, World};
+pub use dispatch::Dispatcher;
+pub use engine::Engine;
+pub use error::{Error, Field, Result};
+pub use http::{app, openapi};
+pub use metrics::{Counter, Gauges, Metrics};
+pub use tasks::{TaskKind, Tasks};

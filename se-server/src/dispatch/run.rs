@@ -1,0 +1,255 @@
+//! One job, from its log to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use se_adapters::{FilesIn, LabSource, PodActions, PodOptions};
+use se_runtime::event::{Batch, End};
+use se_runtime::{
+    Accepted, Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus,
+    LogError, Plan, Ports, Record, State, StepError, Summary, Vault, drive,
+};
+
+use super::Receiver;
+use crate::content::Package;
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::jobs::{all_records, worker};
+
+/// Wait before a job is driven again after the store failed; doubles each time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest such wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long the sessions of a job may take to log out.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// How a run ended.
+enum Ended {
+    /// The job is over, or stops here until the next start.
+    Well(Drive),
+    /// It may go on later.
+    Later(String),
+    /// It can never go on.
+    Never(String),
+}
+
+/// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
+pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel: Option<String>) {
+    let mut told = Some(told);
+    let mut wait = FIRST_WAIT;
+    loop {
+        let (control, relay) = futures_channel::mpsc::unbounded();
+        // The driver's own channel ends with the driver; what is told meanwhile reaches the next one.
+        let Some(receiver) = told.as_mut() else {
+            return;
+        };
+        let ended = {
+            let once = once(&engine, &id, relay, cancel.as_deref());
+            let passing_on = async {
+                while let Some(it) = receiver.next().await {
+                    control.unbounded_send(it).ok();
+                }
+                std::future::pending::<()>().await;
+            };
+            let limit = limit(&engine, &control);
+            // Only the driver can end first; the others never do.
+            tokio::select! {
+                ended = once => ended,
+                () = passing_on => return,
+                () = limit => return,
+            }
+        };
+        match ended {
+            Ended::Well(Drive::Ended(status)) => {
+                engine.metrics.ended(status);
+                tracing::info!(job = %id, status = status.as_str(), "job ended");
+                return;
+            }
+            Ended::Well(Drive::Drained) => {
+                tracing::info!(job = %id, "job drained; it goes on at the next start");
+                return;
+            }
+            Ended::Never(why) => {
+                engine.metrics.broken.add();
+                tracing::error!(job = %id, %why, "job cannot be run");
+                give_up(&engine, &id, &why).await;
+                return;
+            }
+            Ended::Later(why) => {
+                engine.metrics.broken.add();
+                tracing::warn!(job = %id, %why, "job interrupted; tried again");
+                // Either can be dropped.
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = engine.tasks.stopping() => return,
+                }
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    }
+}
+
+/// Never ends; cancels a job that takes longer than jobs may.
+async fn limit(engine: &Engine, control: &futures_channel::mpsc::UnboundedSender<Control>) {
+    let seconds = engine.config.jobs.default_timeout;
+    if seconds > 0 {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let reason = format!("the job took longer than jobs.default_timeout ({seconds} s)");
+        control.unbounded_send(Control::Cancel { reason }).ok();
+    }
+    std::future::pending().await
+}
+
+async fn once(engine: &Engine, id: &str, relay: Receiver, cancel: Option<&str>) -> Ended {
+    match attempt(engine, id, relay, cancel).await {
+        Ok(ended) => ended,
+        Err(error) if error.retry() => Ended::Later(chain(&error)),
+        Err(error) => Ended::Never(chain(&error)),
+    }
+}
+
+async fn attempt(
+    engine: &Engine,
+    id: &str,
+    relay: Receiver,
+    cancel: Option<&str>,
+) -> Result<Ended> {
+    let log = engine.store.log(id).await?;
+    let vault = Vault::new(engine.store.secrets(id).await?);
+    let package = engine.packages.of_job(log.accepted()).await?;
+    let plan = Plan::build(Arc::clone(&package.checked), log.accepted())
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let fold = async || -> Result<State> {
+        let records = all_records(&engine.store, id).await?;
+        let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
+        State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))
+    };
+    let mut state = fold().await?;
+    if let Some(reason) = cancel
+        && state.cancel_reason().is_none()
+        && !state.status().is_final()
+    {
+        let records = vec![Record {
+            seq: state.seq() + 1,
+            at: engine.world.clock.now(),
+            event: Event::CancelRequested {
+                reason: vault.seal_text(reason),
+            },
+        }];
+        let summary = Summary {
+            status: JobStatus::Cancelling,
+            ..state.summary()
+        };
+        log.append(Batch {
+            after: state.seq(),
+            records,
+            summary,
+        })
+        .await
+        .map_err(log_error)?;
+        state = fold().await?;
+    }
+    if state.status().is_final() {
+        return Ok(Ended::Well(Drive::Ended(state.status())));
+    }
+    let opened = Record {
+        seq: 1,
+        at: state.accepted_at(),
+        event: Event::JobAccepted(Box::new(log.accepted().clone())),
+    };
+    let Event::JobAccepted(opened) = opened.open(&vault).event else {
+        return Err(Error::Internal(
+            "an opened event changed its kind".to_owned(),
+        ));
+    };
+    let actions = PodActions::new(options(engine, &opened, &package)?);
+    let ports = Ports {
+        log: &log,
+        actions: &actions,
+        clock: &*engine.world.clock,
+    };
+    let driven = drive(&plan, state, &vault, ports, relay).await;
+    actions.finish(LEAVE).await;
+    Ok(match driven {
+        Ok(ended) => Ended::Well(ended),
+        Err(DriveError::Log(error @ LogError::Unavailable(_))) => Ended::Later(error.to_string()),
+        Err(DriveError::Log(error)) => Ended::Later(error.to_string()),
+        Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
+    })
+}
+
+fn options(engine: &Engine, opened: &Accepted, package: &Package) -> Result<PodOptions> {
+    let worker = worker::of(&opened.scopes.runtime_env)?;
+    let pod_type = package.checked.manifest.pod_type;
+    let selected = engine
+        .registry
+        .select(pod_type, worker.adapter.as_deref(), &worker.capabilities)
+        .map_err(|error| Error::Conflict(error.to_string()))?;
+    let lab = package.checked.topology.as_ref().map(|it| LabSource {
+        topology: it.text.clone(),
+        title: it.title.clone(),
+        session_id: opened.session_id.clone(),
+    });
+    Ok(PodOptions {
+        worker,
+        selected,
+        lab,
+        files: Arc::new(FilesIn::new(&package.folder)),
+        connectors: Arc::clone(&engine.connectors),
+        clock: Arc::clone(&engine.world.clock),
+    })
+}
+
+fn log_error(error: LogError) -> Error {
+    match error {
+        LogError::Unavailable(_) | LogError::Conflict { .. } => {
+            Error::Unavailable(error.to_string())
+        }
+        LogError::Corrupt { .. } => Error::Internal(error.to_string()),
+    }
+}
+
+/// Ends a job that cannot go on, so that nobody waits for it.
+pub(super) async fn give_up(engine: &Engine, id: &str, why: &str) {
+    if let Err(error) = fail(engine, id, why).await {
+        tracing::error!(job = %id, error = %chain(&error), "job not ended; the next start tries again");
+    }
+}
+
+async fn fail(engine: &Engine, id: &str, why: &str) -> Result<()> {
+    let job = engine.store.job(id).await?;
+    if job.summary.status.is_final() {
+        return Ok(());
+    }
+    let vault = Vault::new(engine.store.secrets(id).await.unwrap_or_default());
+    let fault = Fault::new(FaultKind::Interrupted, vault.seal_text(why));
+    let at = engine.world.clock.now();
+    let records = vec![Record {
+        seq: job.last_seq + 1,
+        at,
+        event: Event::JobFaulted {
+            error: StepError::new(&fault, "", 1),
+            end: End {
+                started_at: job.summary.started_at,
+                ..End::default()
+            },
+        },
+    }];
+    let summary = Summary {
+        status: JobStatus::Faulted,
+        message: "faulted".to_owned(),
+        completed_at: Some(at),
+        ..job.summary
+    };
+    let log = engine.store.log(id).await?;
+    log.append(Batch {
+        after: job.last_seq,
+        records,
+        summary,
+    })
+    .await
+    .map_err(log_error)?;
+    engine.metrics.faulted.add();
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The composition root: the only file that puts concrete stores and adapters together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use se_adapters::Registry;
+use se_adapters::connect::Connectors;
+use se_runtime::Timestamp;
+use se_store::{Options, SealingKey, Store};
+
+use crate::announce::Announcer;
+use crate::clock::World;
+use crate::config::Config;
+use crate::content::Packages;
+use crate::dispatch::Dispatcher;
+use crate::error::Result;
+use crate::metrics::{Gauges, Metrics};
+use crate::tasks::{TaskKind, Tasks};
+use crate::{dispatch, sender};
+
+/// The sealing key's file in the data folder.
+const KEY_FILE: &str = "sealing.key";
+/// Unpacked content in the data folder.
+const PACKAGES: &str = "packages";
+/// How long deliveries may take to be flushed at the end.
+const FLUSH: Duration = Duration::from_secs(15);
+/// How often old jobs are looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(60 * 60);
+
+/// Everything that serves requests and runs jobs.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) world: World,
+    pub(crate) store: Store,
+    pub(crate) packages: Packages,
+    pub(crate) registry: Registry,
+    pub(crate) connectors: Arc<Connectors>,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) started_at: Timestamp,
+}
+
+impl Engine {
+    /// Opens the store and whatever else is needed; runs nothing yet.
+    ///
+    /// # Errors
+    /// [`crate::Error`] if the data folder, the key or the database cannot be used.
+    pub async fn open(config: Config, world: World) -> Result<Arc<Self>> {
+        let folder: PathBuf = config.store.data_dir.clone();
+        let key = SealingKey::from_file_or_create(&folder.join(KEY_FILE), &*world.random)?;
+        let announce = Announcer::new(&config, Arc::clone(&world.clock));
+        let options = Options {
+            key,
+            announce: Arc::new(announce),
+            clock: Arc::clone(&world.clock),
+            random: Arc::clone(&world.random),
+        };
+        let store = Store::open(&config.store.address(), options).await?;
+        let root = folder.join(PACKAGES);
+        se_content::sweep(&root)?;
+        Ok(Arc::new(Self {
+            packages: Packages::new(root, config.content.limits()),
+            registry: Registry::standard(),
+            connectors: Arc::new(Connectors::new(Arc::clone(&world.clock))),
+            dispatcher: Dispatcher::new(),
+            tasks: Tasks::new(),
+            metrics: Arc::new(Metrics::default()),
+            started_at: world.clock.now(),
+            config,
+            world,
+            store,
+        }))
+    }
+
+    /// Begins to run jobs, those first that an earlier engine left unfinished, and to send events.
+    ///
+    /// # Errors
+    /// [`crate::Error`] if the store cannot say which jobs are unfinished.
+    pub async fn start(self: &Arc<Self>) -> Result<()> {
+        for job in self.store.unfinished().await? {
+            tracing::info!(job = %job.id, status = job.summary.status.as_str(), "job resumed");
+            self.dispatcher.enqueue(&job.id);
+        }
+        let dispatching = dispatch::run(Arc::clone(self));
+        self.tasks
+            .spawn(TaskKind::Dispatcher, "dispatcher", dispatching, |_| {});
+        let sending = sender::run(Arc::clone(self));
+        self.tasks
+            .spawn(TaskKind::Sender, "sender", sending, |_| {});
+        if self.config.store.keep_days > 0 {
+            let tidying = housekeeping(Arc::clone(self));
+            self.tasks
+                .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
+        }
+        Ok(())
+    }
+
+    /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.
+    pub async fn stop(&self) {
+        self.tasks.stop();
+        self.dispatcher.drain();
+        self.tasks.ended(self.config.drain_timeout() + FLUSH).await;
+        self.store.close().await;
+    }
+
+    /// What the numbers are right now.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let (running, queued) = self.dispatcher.counts();
+        let uptime = self.world.clock.now().since(self.started_at).as_secs_f64();
+        Gauges {
+            running,
+            queued,
+            uptime,
+        }
+    }
+}
+
+async fn housekeeping(engine: Arc<Engine>) {
+    let keep = Duration::from_secs(engine.config.store.keep_days.saturating_mul(24 * 60 * 60));
+    loop {
+        match engine.store.prune(keep).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "old jobs deleted"),
+            Err(error) => tracing::warn!(%error, "old jobs not deleted"),
+        }
+        let next = engine.world.clock.now().after(HOUSEKEEPING);
+        // Both can be dropped at any time.
+        tokio::select! {
+            () = engine.world.clock.sleep_until(next) => {}
+            () = engine.tasks.stopping() => return,
+        }
+    }
+}

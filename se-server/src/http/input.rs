@@ -1,0 +1,124 @@
+//! What comes in: bodies within limits, queries, all of it told apart with care.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::problem::Problem;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// A JSON object.
+#[derive(Debug)]
+pub(super) struct Object(pub(super) Map<String, Value>);
+
+/// A zip.
+#[derive(Debug)]
+pub(super) struct Zip(pub(super) Bytes);
+
+impl FromRequest<Arc<Engine>> for Object {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), engine.config.server.body_limit).await?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+            // serde_json says where, never what: a body may hold secrets.
+            let (line, column) = (error.line(), error.column());
+            let what = if error.is_eof() {
+                "it ends too early"
+            } else {
+                "it is malformed"
+            };
+            Error::Malformed(format!(
+                "the body is no JSON: {what} at line {line}, column {column}"
+            ))
+        })?;
+        match value {
+            Value::Object(object) => Ok(Self(object)),
+            _ => Err(Error::field("", "must be a JSON object").into()),
+        }
+    }
+}
+
+impl FromRequest<Arc<Engine>> for Zip {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), engine.config.server.package_limit).await?;
+        if bytes.is_empty() {
+            return Err(Error::Malformed("the body is empty; send a zip".to_owned()).into());
+        }
+        Ok(Self(bytes))
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, limit).await.map_err(|error| {
+        // The only other cause is a connection that broke: then nobody reads the answer.
+        let broken = std::error::Error::source(&error).is_none();
+        let detail =
+            format!("the body is larger than {limit} bytes; send less, or raise the limit");
+        let detail = if broken {
+            format!("the body cannot be read: {error}")
+        } else {
+            detail
+        };
+        Error::TooLarge(detail).into()
+    })
+}
+
+/// The query, by name.
+#[derive(Debug)]
+pub(super) struct Params(BTreeMap<String, String>);
+
+impl FromRequestParts<Arc<Engine>> for Params {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, engine: &Arc<Engine>) -> Result<Self, Problem> {
+        match Query::<BTreeMap<String, String>>::from_request_parts(parts, engine).await {
+            Ok(Query(all)) => Ok(Self(all)),
+            Err(error) => {
+                Err(Error::Malformed(format!("the query cannot be read: {error}")).into())
+            }
+        }
+    }
+}
+
+impl Params {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).filter(|it| !it.is_empty()).cloned()
+    }
+
+    /// A value that has to be read.
+    pub(super) fn parse<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        read(&text)
+            .map(Some)
+            .map_err(|why| Error::field(format!("?{name}"), why).into())
+    }
+
+    /// How many items to show: 50 where nothing is said.
+    pub(super) fn limit(&self) -> Result<u32, Problem> {
+        let limit = self.parse("limit", |text| match text.parse() {
+            Ok(limit @ 1..=1000) => Ok(limit),
+            _ => Err(format!("is `{text}`; give a number from 1 to 1000")),
+        })?;
+        Ok(limit.unwrap_or(50))
+    }
+
+    /// Where the page begins.
+    pub(super) fn cursor(&self) -> Result<Option<se_store::Cursor>, Problem> {
+        self.parse("cursor", str::parse)
+    }
+}

@@ -1,0 +1,214 @@
+//! What can be done with jobs, without HTTP.
+
+mod freeze;
+mod request;
+mod view;
+pub(crate) mod worker;
+
+use std::sync::Arc;
+
+use se_runtime::event::FORMAT;
+use se_runtime::{Accepted, Event, Plan, PlanError, Record};
+use se_store::{NewJob, Store, Submitted};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::content::{self, Package};
+use crate::dispatch::{Cancel, Dispatcher};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+pub use request::{JobRequest, What};
+pub(crate) use view::folded;
+pub use view::{list_item, view};
+
+use freeze::Frozen;
+
+/// Events read from the store in one go.
+const PAGE: u32 = 1000;
+
+/// What came of a submission.
+#[derive(Clone, Debug)]
+pub enum Submission {
+    /// The job is stored and will run.
+    Accepted(Accepted),
+    /// An earlier request with the same key made this job.
+    Repeated(Accepted),
+    /// Only the plan was asked for.
+    Plan(Value),
+}
+
+/// Takes a job in, or shows what it would do.
+///
+/// # Errors
+/// [`Error::Invalid`] names the fields at fault; [`Error::NotFound`] and [`Error::Conflict`] say which
+/// content there is, or why content and worker do not fit; [`Error::Unavailable`]: nothing was stored.
+pub async fn submit(
+    engine: &Engine,
+    body: &Map<String, Value>,
+    idempotency_key: Option<&str>,
+) -> Result<Submission> {
+    let request = JobRequest::read(body)?;
+    let (definition, package) =
+        content::ready(engine, request.definition_id(), request.version()).await?;
+    let worker = worker::known(engine, &request).await?;
+    let selected = worker::of_facts(&worker)?;
+    engine
+        .registry
+        .select(
+            package.checked.manifest.pod_type,
+            selected.adapter.as_deref(),
+            &selected.capabilities,
+        )
+        .map_err(|error| Error::Conflict(error.to_string()))?;
+    let learned = match &request.session_id {
+        Some(session) => {
+            engine
+                .store
+                .session_facts(session, worker::key(&worker))
+                .await?
+        }
+        None => Map::new(),
+    };
+    let pod = freeze::Pod {
+        definition: &definition,
+        package: &package,
+        worker: &worker,
+        learned,
+    };
+    let Frozen { scopes, vault } = freeze::freeze(&request, &pod, &engine.config.secrets)?;
+    let accepted = Accepted {
+        format: FORMAT,
+        job_id: engine.world.ids.next(),
+        definition_id: definition.key.definition_id,
+        version: definition.key.version,
+        content_hash: definition.content_hash.unwrap_or_default(),
+        session_id: request.session_id.clone(),
+        phase: request.phase().map(str::to_owned),
+        scenario: request.scenario(),
+        sequential: request.sequential,
+        callback_url: request.callback_url.clone(),
+        metadata: request.metadata.clone(),
+        scopes,
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let plan = Plan::build(Arc::clone(&package.checked), &accepted).map_err(|it| planless(&it))?;
+    if request.dry_run {
+        return Ok(Submission::Plan(view::dry_run(&plan, &accepted, &vault)));
+    }
+    let at = engine.world.clock.now();
+    let record = Record {
+        seq: 1,
+        at,
+        event: Event::JobAccepted(Box::new(accepted)),
+    };
+    let key = idempotency_key.map(|it| format!("key:{it}"));
+    let correlation = request.correlation().map(|it| format!("correlation:{it}"));
+    let by_header = key.is_some();
+    let job = NewJob {
+        accepted: record.seal(&vault),
+        secrets: vault.iter().cloned().collect(),
+        worker: worker::key(&worker).map(str::to_owned),
+        idempotency_key: key.or(correlation),
+        request_hash: hash(body),
+    };
+    let Event::JobAccepted(sealed) = job.accepted.event.clone() else {
+        return Err(Error::Internal(
+            "a sealed event changed its kind".to_owned(),
+        ));
+    };
+    match engine.store.submit(job).await? {
+        Submitted::New => {
+            engine.metrics.submitted.add();
+            engine.dispatcher.enqueue(&sealed.job_id);
+            tracing::info!(job = %sealed.job_id, phase = sealed.phase, "job accepted");
+            Ok(Submission::Accepted(*sealed))
+        }
+        Submitted::Existing {
+            job_id,
+            same_request: false,
+        } if by_header => Err(Error::Conflict(format!(
+            "this Idempotency-Key belongs to job {job_id}, which was another request; give \
+                 each request a key of its own"
+        ))),
+        Submitted::Existing { job_id, .. } => {
+            Ok(Submission::Repeated(engine.store.accepted(&job_id).await?))
+        }
+    }
+}
+
+/// Asks a job to stop.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Conflict`] if it has ended.
+pub async fn cancel(engine: &Arc<Engine>, id: &str, reason: &str) -> Result<()> {
+    let ended = |status: &str| {
+        Error::Conflict(format!(
+            "job {id} is {status}: there is nothing left to cancel"
+        ))
+    };
+    let job = engine.store.job(id).await?;
+    if job.summary.status.is_final() {
+        return Err(ended(job.summary.status.as_str()));
+    }
+    match Dispatcher::cancel(engine, id, reason) {
+        Cancel::Told | Cancel::Unqueued => Ok(()),
+        Cancel::Unknown => {
+            // It may have ended since it was looked at.
+            let job = engine.store.job(id).await?;
+            if job.summary.status.is_final() {
+                return Err(ended(job.summary.status.as_str()));
+            }
+            let why =
+                format!("job {id} is not run by this engine right now; try again in a moment");
+            Err(Error::Unavailable(why))
+        }
+    }
+}
+
+/// The whole log of a job, sealed.
+///
+/// # Errors
+/// As [`Store::events`].
+pub(crate) async fn all_records(store: &Store, id: &str) -> Result<Vec<Record>> {
+    let mut all: Vec<Record> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |it| it.seq);
+        let page = store.events(id, after, PAGE).await?;
+        let full = page.len() == PAGE as usize;
+        all.extend(page);
+        if !full {
+            return Ok(all);
+        }
+    }
+}
+
+/// The plan of a stored job with the package it runs from.
+pub(crate) async fn plan(engine: &Engine, accepted: &Accepted) -> Result<(Plan, Package)> {
+    let package = engine.packages.of_job(accepted).await?;
+    let plan = Plan::build(Arc::clone(&package.checked), accepted)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok((plan, package))
+}
+
+fn planless(error: &PlanError) -> Error {
+    match error {
+        PlanError::UnknownPhase { .. }
+        | PlanError::NothingToRun(_)
+        | PlanError::UnknownJob { .. } => Error::field("/phase", error.to_string()),
+        PlanError::UnknownScenario(_) => Error::field("/scenario_name", error.to_string()),
+        PlanError::BadInput { input, .. } => {
+            Error::field(format!("/input_data/{input}"), error.to_string())
+        }
+        PlanError::Cycle { .. } => Error::Content {
+            detail: error.to_string(),
+            errors: vec![json!({"severity": "error", "message": error.to_string()})],
+        },
+    }
+}
+
+fn hash(body: &Map<String, Value>) -> String {
+    let text = Value::Object(body.clone()).to_string();
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

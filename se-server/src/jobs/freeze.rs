@@ -1,0 +1,293 @@
+//! What expressions see, fixed when a job is taken in, and which of it is secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use se_dsl::expr::Root;
+use se_runtime::event::FrozenScopes;
+use se_runtime::{Secret, Vault};
+use se_store::Definition;
+use serde_json::{Map, Value, json};
+
+use super::{JobRequest, What, worker};
+use crate::config;
+use crate::content::Package;
+use crate::error::{Error, Result, chain};
+
+/// Parts of names that say that what is under them is secret.
+const SECRET_NAMES: [&str; 9] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "private_key",
+    "community",
+    "api_key",
+    "credential",
+];
+
+/// The pod that a job runs on.
+#[derive(Debug)]
+pub(super) struct Pod<'a> {
+    pub(super) definition: &'a Definition,
+    pub(super) package: &'a Package,
+    pub(super) worker: &'a Map<String, Value>,
+    /// What earlier jobs of the session learned.
+    pub(super) learned: Map<String, Value>,
+}
+
+/// Scopes in the clear, with what must be sealed in them.
+#[derive(Debug)]
+pub(super) struct Frozen {
+    pub(super) scopes: FrozenScopes,
+    pub(super) vault: Vault,
+}
+
+pub(super) fn freeze(
+    request: &JobRequest,
+    pod: &Pod<'_>,
+    secrets: &config::Secrets,
+) -> Result<Frozen> {
+    let mut session = pod.package.checked.session.clone();
+    merge(&mut session, &Value::Object(request.session.clone()));
+    if let (Value::Object(session), Some(id)) = (&mut session, &request.session_id) {
+        session
+            .entry("session_id")
+            .or_insert_with(|| Value::from(id.as_str()));
+    }
+    let mut runtime_env = pod.package.checked.pod_facts.clone();
+    merge(
+        &mut runtime_env,
+        &Value::Object(worker::runtime_env(pod.worker)),
+    );
+    merge(&mut runtime_env, &Value::Object(pod.learned.clone()));
+    let named = Value::Object(named(&request.secrets));
+    merge(&mut runtime_env, &named);
+    merge(
+        &mut runtime_env,
+        &Value::Object(request.runtime_env.clone()),
+    );
+    stored(&mut runtime_env, pod.package, secrets)?;
+    let mut found = BTreeSet::new();
+    for value in [
+        &runtime_env,
+        &session,
+        &Value::Object(request.variables.clone()),
+    ] {
+        collect(value, false, &mut found);
+    }
+    collect(&Value::Object(request.secrets.clone()), true, &mut found);
+    if let What::Scenario { scenario, .. } = &request.what {
+        collect(&Value::Object(scenario.input.clone()), false, &mut found);
+    }
+    let scopes = FrozenScopes {
+        session,
+        content: content(pod),
+        runtime_env,
+        vars: request.variables.clone(),
+    };
+    Ok(Frozen {
+        scopes,
+        vault: Vault::new(found.into_iter().map(Secret::new)),
+    })
+}
+
+fn content(pod: &Pod<'_>) -> Value {
+    let checked = &pod.package.checked;
+    let form = checked.manifest.facts.get("form_fqn").cloned();
+    let name = Some(checked.manifest.name.as_str()).filter(|it| !it.is_empty());
+    let name = name.unwrap_or(&pod.definition.key.definition_id);
+    json!({
+        "definition_id": pod.definition.key.definition_id,
+        "name": name,
+        "form_fqn": form.unwrap_or_else(|| Value::from(name)),
+        "version": pod.definition.key.version,
+        "content_version": checked.manifest.version,
+        "content_hash": pod.definition.content_hash,
+        "pod_type": checked.manifest.pod_type.as_str(),
+        "lab_root": "PAv1",
+        "files": checked.files,
+    })
+}
+
+/// Puts `over` over `base`: objects key by key, anything else as a whole.
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => base.clone_from(over),
+    }
+}
+
+/// Secrets by name: `a.b` is also the path it spells.
+fn named(secrets: &Map<String, Value>) -> Map<String, Value> {
+    let mut env = Value::Object(Map::new());
+    for (name, value) in secrets {
+        put(
+            &mut env,
+            &name.split('.').collect::<Vec<_>>(),
+            value.clone(),
+        );
+    }
+    match env {
+        Value::Object(env) => env,
+        _ => Map::new(),
+    }
+}
+
+fn put(at: &mut Value, path: &[&str], value: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *at = value;
+        return;
+    };
+    if !at.is_object() {
+        *at = Value::Object(Map::new());
+    }
+    if let Value::Object(object) = at {
+        put(object.entry(*first).or_insert(Value::Null), rest, value);
+    }
+}
+
+/// Every text under a name that says it is secret.
+fn collect(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if secret => {
+            found.insert(text.clone());
+        }
+        Value::Array(all) => all.iter().for_each(|it| collect(it, secret, found)),
+        Value::Object(all) => {
+            for (key, it) in all {
+                collect(it, secret || names_a_secret(key), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn names_a_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    SECRET_NAMES.iter().any(|it| key.contains(it))
+}
+
+/// Adds, from the server's secrets, those that connectors read and nobody gave.
+fn stored(runtime_env: &mut Value, package: &Package, config: &config::Secrets) -> Result<()> {
+    let mut wanted: BTreeSet<Vec<String>> = BTreeSet::new();
+    for connector in &package.checked.connectors {
+        let templates = [
+            &connector.username,
+            &connector.password,
+            &connector.enable_password,
+        ];
+        for template in templates.into_iter().flatten() {
+            let reads = template.reads();
+            let paths = reads.iter().filter(|(root, _)| *root == Root::RuntimeEnv);
+            wanted.extend(paths.map(|(_, path)| path.to_vec()));
+        }
+    }
+    wanted.retain(|path| !path.is_empty() && at(runtime_env, path).is_none_or(Value::is_null));
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let known = known(config)?;
+    for path in wanted {
+        if let Some(secret) = known.get(&path.join(".")) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            put(runtime_env, &path, Value::from(secret.expose()));
+        }
+    }
+    Ok(())
+}
+
+fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |it, key| it.get(key))
+}
+
+/// The server's secrets: a later source fills what earlier ones lack.
+fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>> {
+    let failed = |what: &std::path::Path, error: &dyn std::error::Error| {
+        Error::Internal(format!(
+            "cannot read the secrets in {}: {}",
+            what.display(),
+            chain(error)
+        ))
+    };
+    let mut all = BTreeMap::new();
+    if let Some(dir) = &config.dir {
+        for entry in std::fs::read_dir(dir).map_err(|error| failed(dir, &error))? {
+            let path = entry.map_err(|error| failed(dir, &error))?.path();
+            // Kubernetes keeps its own bookkeeping in names that begin with a dot.
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            if !name.starts_with('.') && path.is_file() {
+                let text = std::fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
+                all.insert(name, Secret::new(text.trim_end_matches(['\r', '\n'])));
+            }
+        }
+    }
+    if let Some(file) = &config.file {
+        let text = std::fs::read_to_string(file).map_err(|error| failed(file, &error))?;
+        let table: toml::Table = toml::from_str(&text).map_err(|_| {
+            Error::Internal(format!(
+                "{} is no TOML of names and secrets",
+                file.display()
+            ))
+        })?;
+        for (name, value) in table {
+            if let toml::Value::String(text) = value {
+                all.entry(name).or_insert_with(|| Secret::new(text));
+            }
+        }
+    }
+    for (name, secret) in &config.environment {
+        all.entry(name.clone()).or_insert_with(|| secret.clone());
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::{collect, merge, named};
+
+    #[test]
+    fn secrets_are_found_by_the_names_above_them() {
+        let mut found = BTreeSet::new();
+        let value = json!({
+            "devices": {"r1": {"enable_password": "a1", "port": 5}},
+            "secrets": {"x": ["b2", {"y": "c3"}]},
+            "SNMP-Community": "d4",
+            "title": "not one",
+        });
+        collect(&value, false, &mut found);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["a1", "b2", "c3", "d4"]
+        );
+    }
+
+    #[test]
+    fn what_comes_later_wins_key_by_key() {
+        let mut base = json!({"a": {"b": 1, "c": 2}, "d": [1]});
+        merge(&mut base, &json!({"a": {"b": 3}, "d": 4}));
+        assert_eq!(base, json!({"a": {"b": 3, "c": 2}, "d": 4}));
+    }
+
+    #[test]
+    fn names_with_dots_are_paths() {
+        let secrets = json!({"devices.r1.password": "x", "plain": "y"});
+        let env = named(secrets.as_object().unwrap());
+        assert_eq!(
+            json!(env),
+            json!({"devices": {"r1": {"password": "x"}}, "plain": "y"})
+        );
+    }
+}
