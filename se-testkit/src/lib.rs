@@ -1,4 +1,7 @@
 //! Simulators, in-memory ports and contract suites for ScenarioEngine. Never part of a product build.
 
+pub mod actions;
+pub mod clock;
+pub mod log;
 pub mod sim;
 pub mod testbed;

@@ -188,6 +188,11 @@ impl<T: Terminal> Line<T> {
         if flow == Flow::Open {
             stream.write_all(&GREETING).await?;
         }
+        // A node that is up hears the first key.
+        let acts = self.tick();
+        if flow == Flow::Open {
+            flow = perform_all(acts, &mut stream).await?;
+        }
         let mut telnet = Telnet::default();
         let mut ticks = interval(TICK);
         let mut buffer = [0; 1024];
@@ -208,10 +213,8 @@ impl<T: Terminal> Line<T> {
                 acts = self.terminal.output() => acts,
                 _ = ticks.tick() => self.tick(),
             };
-            for act in acts {
-                if flow == Flow::Open {
-                    flow = perform(act, &mut stream).await?;
-                }
+            if flow == Flow::Open {
+                flow = perform_all(acts, &mut stream).await?;
             }
         }
         Ok(())
@@ -241,6 +244,16 @@ impl<T: Terminal> Line<T> {
 
 fn boot_messages(device: &str) -> Vec<u8> {
     format!("\r\nBooting `{device}`\r\n\r\nLoading kernel image...OK\r\n").into_bytes()
+}
+
+async fn perform_all(acts: Vec<Act>, stream: &mut TcpStream) -> io::Result<Flow> {
+    for act in acts {
+        let flow = perform(act, stream).await?;
+        if flow != Flow::Open {
+            return Ok(flow);
+        }
+    }
+    Ok(Flow::Open)
 }
 
 async fn perform(act: Act, stream: &mut TcpStream) -> io::Result<Flow> {

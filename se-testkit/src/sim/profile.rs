@@ -261,11 +261,8 @@ impl<'de> Deserialize<'de> for Commands {
                 f.write_str("a mapping from commands to answers")
             }
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Commands, M::Error> {
-                let mut all = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    all.push(entry);
-                }
-                Ok(Commands(all))
+                let entries = std::iter::from_fn(|| map.next_entry().transpose());
+                entries.collect::<Result<_, _>>().map(Commands)
             }
         }
         deserializer.deserialize_map(Seen)

@@ -12,6 +12,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -45,7 +46,7 @@ struct Shared {
 
 /// How a shell is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shell<'a> {
+enum Shell<'a> {
     /// With prompts.
     Interactive,
     /// Reads commands, shows no prompt.
@@ -101,7 +102,7 @@ impl Host {
     }
 
     /// Starts a shell with pipes; the whole of it ends with the answer.
-    pub(super) fn shell(&self, shell: Shell<'_>) -> io::Result<Group> {
+    fn shell(&self, shell: Shell<'_>) -> io::Result<Group> {
         let folder = self.shared.folder.path();
         let rc = folder.join("rc");
         let user = self.profile().credentials().map_or("user", |it| it.0);
@@ -131,7 +132,11 @@ impl Host {
             .env("TERM", "dumb")
             .env("LANG", "C.UTF-8")
             .current_dir(self.home());
-        Group::start(command)
+        let stderr = match shell {
+            Shell::Interactive => Stdio::null(),
+            Shell::Quiet | Shell::Run(_) => Stdio::piped(),
+        };
+        Group::start(command, stderr)
     }
 
     /// Whether these are the right ones.

@@ -1,4 +1,6 @@
 //! The simulators, seen from outside.
 
+mod console;
+mod host;
 mod sink;
 mod virl2;

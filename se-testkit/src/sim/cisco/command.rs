@@ -161,11 +161,7 @@ impl Cisco {
 
     /// Which built-in command this is; arguments may follow only `terminal …`.
     fn meant(&self, typed: &[&str]) -> Option<&'static str> {
-        let changing: &[&str] = match self.mode {
-            Mode::User => &[],
-            Mode::Privileged | Mode::Config | Mode::Section { .. } => &CHANGING,
-        };
-        let mut all = LOOKING.iter().chain(changing);
+        let mut all = self.built_in();
         all.find(|it| {
             let meant = words(it);
             match typed.get(..meant.len()) {
@@ -173,7 +169,15 @@ impl Cisco {
                 _ => is_short_for(typed, &meant),
             }
         })
-        .copied()
+    }
+
+    /// The built-in commands of this mode.
+    fn built_in(&self) -> impl Iterator<Item = &'static str> {
+        let changing: &[&str] = match self.mode {
+            Mode::User => &[],
+            Mode::Privileged | Mode::Config | Mode::Section { .. } => &CHANGING,
+        };
+        LOOKING.iter().chain(changing).copied()
     }
 
     fn want_privileges(&mut self, acts: &mut Vec<Act>) {
@@ -244,7 +248,7 @@ impl Cisco {
     fn invalid(&mut self, line: &str, asked: &str, acts: &mut Vec<Act>) {
         let typed = words(asked);
         let scripted = self.place.script.exact();
-        let built_in = LOOKING.iter().chain(&CHANGING).map(|it| words(it));
+        let built_in = self.built_in().map(words);
         let known = built_in.chain(scripted.iter().map(|it| words(it)));
         let matched = known
             .map(|it| {

@@ -13,24 +13,25 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub(super) fn start(mut command: Command) -> io::Result<Self> {
+    pub(super) fn start(mut command: Command, stderr: Stdio) -> io::Result<Self> {
         let child = command
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()?;
         let leader = child.id().unwrap_or_default();
         Ok(Self { leader, child })
     }
 
-    pub(super) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout, ChildStderr)> {
+    /// What is typed, printed and complained; once.
+    pub(super) fn pipes(&mut self) -> Option<(ChildStdin, ChildStdout, Option<ChildStderr>)> {
         let child = &mut self.child;
         Some((
             child.stdin.take()?,
             child.stdout.take()?,
-            child.stderr.take()?,
+            child.stderr.take(),
         ))
     }
 

@@ -24,9 +24,11 @@ trap '__sim_ask "$BASH_COMMAND"' DEBUG
 
 /// The file for a user on a host; `port` is where scripted commands are asked for.
 pub(super) fn text(user: &str, host: &str, port: Option<u16>) -> String {
-    // `/home/…` is the scratch folder; there is no terminal to set.
+    // An interactive shell prints on one stream, as on a terminal; that it has none it said before, to
+    // nobody. `/home/…` is the scratch folder; there is no terminal to set.
     let mut text = format!(
-        r#"PS1='{user}@{host}:\w$ '
+        r#"[[ $- == *i* ]] && exec 2>&1
+PS1='{user}@{host}:\w$ '
 PS2='> '
 HISTFILE=
 cd() {{

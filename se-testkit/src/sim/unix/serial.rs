@@ -24,7 +24,7 @@ pub(crate) struct Serial {
 enum State {
     Username,
     Password { username: String },
-    Shell(Session),
+    Shell(Box<Session>),
 }
 
 /// A shell whose output is one stream, prompts included.
@@ -33,34 +33,28 @@ pub(super) struct Session {
     group: Group,
     input: mpsc::UnboundedSender<Vec<u8>>,
     output: mpsc::Receiver<Vec<u8>>,
-    /// What comes before the first prompt is the shell's complaint that it has no terminal.
-    complains: Option<Vec<u8>>,
-    _tasks: [Task; 3],
+    _tasks: [Task; 2],
 }
 
 impl Session {
     pub(super) fn start(host: &Host) -> std::io::Result<Self> {
         let mut group = host.shell(Shell::Interactive)?;
-        let (mut stdin, stdout, stderr) = group
+        let (mut stdin, stdout, _) = group
             .pipes()
             .ok_or_else(|| std::io::Error::other("the shell has no pipes"))?;
         let (input, mut typed) = mpsc::unbounded_channel::<Vec<u8>>();
         let (printed, output) = mpsc::channel(PIECES);
         let write = start(async move {
-            while let Some(bytes) = typed.recv().await {
-                if stdin.write_all(&bytes).await.is_err() {
-                    return;
-                }
-            }
+            while let Some(bytes) = typed.recv().await
+                && stdin.write_all(&bytes).await.is_ok()
+            {}
         });
-        let out = start(copy(stdout, printed.clone()));
-        let err = start(copy(stderr, printed));
+        let print = start(copy(stdout, printed));
         Ok(Self {
             group,
             input,
             output,
-            complains: Some(Vec::new()),
-            _tasks: [write, out, err],
+            _tasks: [write, print],
         })
     }
 
@@ -76,25 +70,7 @@ impl Session {
 
     /// What the shell prints, as a terminal gets it; nothing when it has ended.
     pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
-        loop {
-            let bytes = self.output.recv().await?;
-            let bytes = match self.complains.take() {
-                None => bytes,
-                Some(mut so_far) => {
-                    so_far.extend(bytes);
-                    if !so_far.ends_with(b"$ ") {
-                        self.complains = Some(so_far);
-                        continue;
-                    }
-                    let start = so_far
-                        .iter()
-                        .rposition(|it| *it == b'\n')
-                        .map_or(0, |it| it + 1);
-                    so_far.split_off(start)
-                }
-            };
-            return Some(terminal(&bytes));
-        }
+        Some(terminal(&self.output.recv().await?))
     }
 }
 
@@ -147,7 +123,7 @@ impl Serial {
         match Session::start(&self.host) {
             Ok(session) => {
                 self.host.journal("login", username);
-                self.state = State::Shell(session);
+                self.state = State::Shell(Box::new(session));
             }
             Err(error) => say(acts, &format!("no shell: {error}\r\n")),
         }
@@ -169,12 +145,10 @@ impl Serial {
                 self.log_in(&username, &line, acts);
             }
             State::Shell(session) => {
+                let script = &self.host.place().script;
                 if !line.trim().is_empty() {
                     self.host.journal("command", &line);
-                    if let Some(fault) = self.host.place().script.fault(FaultPoint::Command, &line)
-                    {
-                        acts.push(Act::Fail(fault));
-                    }
+                    acts.extend(script.fault(FaultPoint::Command, &line).map(Act::Fail));
                 }
                 typed.push(b'\n');
                 session.line(typed);
