@@ -247,16 +247,11 @@ impl Cisco {
     /// The caret stands under the first word that means nothing here.
     fn invalid(&mut self, line: &str, asked: &str, acts: &mut Vec<Act>) {
         let typed = words(asked);
-        let scripted = self.place.script.exact();
-        let built_in = self.built_in().map(words);
-        let known = built_in.chain(scripted.iter().map(|it| words(it)));
+        let mut known = self.place.script.exact();
+        known.extend(self.built_in().map(str::to_owned));
         let matched = known
-            .map(|it| {
-                it.iter()
-                    .zip(&typed)
-                    .take_while(|(it, typed)| begins(it, typed))
-                    .count()
-            })
+            .iter()
+            .map(|it| agreeing(&words(it), &typed))
             .max()
             .unwrap_or(0);
         match typed.get(matched) {
@@ -270,6 +265,12 @@ impl Cisco {
         }
         self.ready(acts);
     }
+}
+
+/// How many of the first words typed may stand for those meant.
+fn agreeing(meant: &[&str], typed: &[&str]) -> usize {
+    let pairs = meant.iter().zip(typed);
+    pairs.take_while(|(it, typed)| begins(it, typed)).count()
 }
 
 /// Sections other than interfaces: the header, and what the prompt calls it.
