@@ -89,7 +89,15 @@ pub(crate) fn accepted() -> Record {
 /// Time that moves only when everybody waits.
 #[derive(Default)]
 pub(crate) struct Time {
-    state: Mutex<(Timestamp, BTreeMap<(Timestamp, u64), Waker>, u64)>,
+    state: Mutex<Sleepers>,
+}
+
+/// Who waits until when; `count` tells apart those that wait for the same moment.
+#[derive(Default)]
+struct Sleepers {
+    now: Timestamp,
+    waiting: BTreeMap<(Timestamp, u64), Waker>,
+    count: u64,
 }
 
 impl Time {
@@ -97,10 +105,10 @@ impl Time {
     fn advance(&self) -> bool {
         let waker = {
             let mut state = self.state.lock().unwrap();
-            let Some(((at, _), waker)) = state.1.pop_first() else {
+            let Some(((at, _), waker)) = state.waiting.pop_first() else {
                 return false;
             };
-            state.0 = state.0.max(at);
+            state.now = state.now.max(at);
             waker
         };
         waker.wake();
@@ -127,19 +135,19 @@ pub(crate) struct Virtual(pub(crate) Arc<Time>);
 
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
-        self.0.state.lock().unwrap().0
+        self.0.state.lock().unwrap().now
     }
 
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
         let time = Arc::clone(&self.0);
         std::future::poll_fn(move |context| {
             let mut state = time.state.lock().unwrap();
-            if state.0 >= at {
+            if state.now >= at {
                 return Poll::Ready(());
             }
-            state.2 += 1;
-            let number = state.2;
-            state.1.insert((at, number), context.waker().clone());
+            state.count += 1;
+            let number = state.count;
+            state.waiting.insert((at, number), context.waker().clone());
             Poll::Pending
         })
         .boxed()

@@ -126,7 +126,7 @@ impl Pod {
                 "cml_username": controller.username,
                 "cml_password": controller.password,
                 "region": "local",
-                "adapter": "CmlOnAws",
+                "adapter": "cml_on_aws",
                 "tls": { "verify": false },
             },
             "runtime_env": runtime_env,

@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "se-adapters",
         ],
     ),
-    ("se-benches", &[]),
+    ("se-benches", &["se-dsl", "se-runtime"]),
     ("xtask", &[]),
 ];
 
