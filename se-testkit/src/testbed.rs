@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use self::process::{Processes, run, until};
+use self::process::{Processes, run, sweep, until};
 
 /// What has to be installed, by Debian package: a file that it brings.
 const NEEDS: [(&str, &str); 6] = [
@@ -30,6 +30,11 @@ const NEEDS: [(&str, &str); 6] = [
 
 /// `open(2)`: a terminal opened with it does not become ours.
 const O_NOCTTY: i32 = 0o400;
+
+/// Blocks of ports for labs: 10,000 to 30,000.
+const FIRST_PORT: usize = 10_000;
+const BLOCK: usize = 20;
+const BLOCKS: usize = 1_000;
 
 static LABS: AtomicU32 = AtomicU32::new(0);
 
@@ -83,6 +88,9 @@ impl FrrLab {
     /// If a process could not be started or the routers do not find each other.
     pub fn up() -> io::Result<Self> {
         Self::require();
+        if let Err(error) = sweep() {
+            tracing::warn!(%error, "something of an earlier lab stays behind");
+        }
         let number = LABS.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("se-{}-{number}", std::process::id());
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
@@ -184,7 +192,7 @@ impl FrrLab {
                 command.arg("-z").arg(folder.join("run/zserv.api"));
                 command.arg("--vty_socket").arg(folder.join("run"));
                 command.args(["-A", "127.0.0.1", "-P", port, "-u", "frr", "-g", "frr"]);
-                self.processes.start(&mut command)?;
+                self.processes.start(&command)?;
                 // ospfd gives up without zebra.
                 let socket = folder.join(format!("run/{daemon}.vty"));
                 until(&format!("{daemon} to start"), || socket.exists())?;
@@ -289,26 +297,36 @@ impl FrrLab {
 }
 
 impl Ports {
-    /// Ports that are free: all are held until each is known.
+    /// Ports that are free.
+    ///
+    /// Labs run side by side, and the programs in one open their ports later: so each process looks in a
+    /// block of its own, below the ports that the system gives away.
     fn free() -> io::Result<Self> {
-        let held: Vec<TcpListener> = (0..12)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<io::Result<_>>()?;
-        let mut ports = held.iter().map(|it| it.local_addr().map(|it| it.port()));
-        let mut next = || {
-            let none = || Err(io::Error::other("twelve listeners have twelve ports"));
-            ports.next().unwrap_or_else(none)
-        };
-        Ok(Self {
-            ospfd: [next()?, next()?],
-            zebra: [next()?, next()?],
-            console: [next()?, next()?],
-            raw_console: next()?,
-            linux_console: next()?,
-            ssh_linux: next()?,
-            ssh_without_sftp: next()?,
-            ssh_router: [next()?, next()?],
-        })
+        let first = usize::try_from(std::process::id()).unwrap_or(0) % BLOCKS;
+        let blocks = (first..BLOCKS).chain(0..first);
+        let bases = blocks.filter_map(|it| u16::try_from(FIRST_PORT + it * BLOCK).ok());
+        for base in bases {
+            let held: Vec<TcpListener> = (base..base + 12)
+                .map_while(|it| TcpListener::bind(("127.0.0.1", it)).ok())
+                .collect();
+            if held.len() == 12 {
+                return Ok(Self::from_base(base));
+            }
+        }
+        Err(io::Error::other("no twelve free ports in a row"))
+    }
+
+    fn from_base(base: u16) -> Self {
+        Self {
+            ospfd: [base, base + 1],
+            zebra: [base + 2, base + 3],
+            console: [base + 4, base + 5],
+            raw_console: base + 6,
+            linux_console: base + 7,
+            ssh_linux: base + 8,
+            ssh_without_sftp: base + 9,
+            ssh_router: [base + 10, base + 11],
+        }
     }
 }
 

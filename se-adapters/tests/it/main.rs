@@ -11,4 +11,5 @@ mod cml;
 mod console;
 mod frr;
 mod pod;
+mod simulated;
 mod ssh;

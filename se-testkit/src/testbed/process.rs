@@ -13,8 +13,11 @@ const STEP: Duration = Duration::from_millis(50);
 pub(super) struct Processes(Vec<Child>);
 
 impl Processes {
-    /// Starts a process that stays in the foreground.
-    pub(super) fn start(&mut self, command: &mut Command) -> io::Result<()> {
+    /// Starts a process that stays in the foreground, and ends with this one even where nothing is dropped.
+    pub(super) fn start(&mut self, program: &Command) -> io::Result<()> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "--"]);
+        command.arg(program.get_program()).args(program.get_args());
         command.stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn();
@@ -38,6 +41,28 @@ impl Processes {
             }
         }
     }
+}
+
+/// Removes what labs of processes that were killed have left: their namespaces, with what runs in them.
+pub(super) fn sweep() -> io::Result<()> {
+    let listed = Command::new("ip").args(["netns", "list"]).output()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let names = listed.lines().filter_map(|it| it.split_whitespace().next());
+    for name in names.filter(|it| is_orphan(it)) {
+        let inside = Command::new("ip").args(["netns", "pids", name]).output()?;
+        for id in String::from_utf8_lossy(&inside.stdout).split_whitespace() {
+            run(Command::new("kill").arg(id))?;
+        }
+        run(Command::new("ip").args(["netns", "delete", name]))?;
+    }
+    Ok(())
+}
+
+/// Whether this is the namespace of a lab (`se-<process>-…`) whose process is gone.
+fn is_orphan(name: &str) -> bool {
+    let id = name.strip_prefix("se-").and_then(|it| it.split('-').next());
+    let id = id.filter(|it| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit()));
+    id.is_some_and(|it| !std::path::Path::new("/proc").join(it).exists())
 }
 
 /// Runs to the end; what it says on failure is in the error.
