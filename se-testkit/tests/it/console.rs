@@ -1,5 +1,7 @@
 //! Consoles, key by key.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::time::Duration;
 
 use se_testkit::sim::{NodeState, Pod, PodOptions, Profile};
