@@ -127,7 +127,8 @@ async fn sink(arguments: &SinkArguments) -> io::Result<()> {
     let ended = ended()?;
     let ip = arguments.listen.ip().to_string();
     let sink = Sink::start((&ip, arguments.listen.port()), options).await?;
-    drop(writeln!(io::stderr(), "listening: {}", sink.url()));
+    // The first line says where; every further one is an event.
+    print(&format!("listening on {}\n", sink.url()))?;
     ended.await;
     Ok(())
 }
