@@ -106,6 +106,12 @@ impl Engine {
         self.store.close().await;
     }
 
+    /// Where everything is kept.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What the numbers are right now.
     #[must_use]
     pub fn gauges(&self) -> Gauges {

@@ -78,7 +78,6 @@ pub(super) struct Pack {
 
 pub(super) fn validate(options: &Validate) -> Ended {
     let mut errors = 0;
-    let mut warnings = 0;
     let mut unreadable = false;
     let mut documents: Vec<Value> = Vec::new();
     for path in &options.paths {
@@ -99,7 +98,6 @@ pub(super) fn validate(options: &Validate) -> Ended {
         );
         let found = &outcome.diagnostics;
         errors += found.count(Severity::Error);
-        warnings += found.count(Severity::Warning);
         let render = |format| diagnostic::render(found, &package.sources, format, colour());
         match options.format {
             Findings::Text => print(&render(Format::Text))?,
@@ -115,16 +113,6 @@ pub(super) fn validate(options: &Validate) -> Ended {
         };
     }
     match options.format {
-        Findings::Text if !unreadable || errors + warnings > 0 => {
-            let many = |count: usize, what: &str| {
-                format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-            };
-            print(&format!(
-                "{}, {}",
-                many(errors, "error"),
-                many(warnings, "warning")
-            ))?
-        }
         Findings::Text | Findings::Github => 0,
         Findings::Json => print_json(&merged(&documents))?,
         Findings::Sarif => print_json(&merged_runs(documents))?,

@@ -265,7 +265,7 @@ async fn take_in(
         let found = findings(&outcome, &package.sources);
         let Some(checked) = outcome.checked else {
             let detail = format!(
-                "the package of {name} has {} errors and {} warnings; nothing was stored",
+                "the package of {name} cannot be used, nothing was stored; errors: {}, warnings: {}",
                 found.errors, found.warnings
             );
             return Err(Error::Content {

@@ -13,6 +13,8 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     errors: Vec<Value>,
+    /// Path of the request.
+    instance: Option<String>,
 }
 
 impl Problem {
@@ -22,7 +24,25 @@ impl Problem {
             code,
             detail: detail.into(),
             errors: Vec::new(),
+            instance: None,
         }
+    }
+
+    /// Says in an answer that is a problem which request it was.
+    pub(crate) fn place(answer: Response, path: &str) -> Response {
+        let Some(problem) = answer.extensions().get::<Self>() else {
+            return answer;
+        };
+        let allow = answer.headers().get(header::ALLOW).cloned();
+        let placed = Self {
+            instance: Some(path.to_owned()),
+            ..problem.clone()
+        };
+        let mut answer = placed.into_response();
+        if let Some(allow) = allow {
+            answer.headers_mut().insert(header::ALLOW, allow);
+        }
+        answer
     }
 }
 
@@ -41,10 +61,8 @@ impl From<Error> for Problem {
             tracing::error!(error = %chain(&error), "request failed");
         }
         Self {
-            status,
-            code: error.code(),
-            detail: error.to_string(),
             errors: error.findings(),
+            ..Self::new(status, error.code(), error.to_string())
         }
     }
 }
@@ -59,9 +77,12 @@ impl IntoResponse for Problem {
         body.insert("type".to_owned(), Value::from(kind));
         body.insert("title".to_owned(), json!(self.status.canonical_reason()));
         body.insert("status".to_owned(), json!(self.status.as_u16()));
-        body.insert("detail".to_owned(), Value::from(self.detail));
+        body.insert("detail".to_owned(), Value::from(self.detail.as_str()));
+        if let Some(path) = &self.instance {
+            body.insert("instance".to_owned(), Value::from(path.as_str()));
+        }
         if !self.errors.is_empty() {
-            body.insert("errors".to_owned(), Value::Array(self.errors));
+            body.insert("errors".to_owned(), Value::Array(self.errors.clone()));
         }
         let mut answer = (self.status, Value::Object(body).to_string()).into_response();
         let headers = answer.headers_mut();
@@ -70,6 +91,7 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
+        answer.extensions_mut().insert(self);
         answer
     }
 }

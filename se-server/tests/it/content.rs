@@ -1,0 +1,157 @@
+//! Syncs: atomic, told in full, done once.
+
+use serde_json::{Value, json};
+
+use crate::harness::{DOCUMENTS, Service, changed, zip};
+
+#[tokio::test]
+async fn a_broken_package_is_told_in_full_and_changes_nothing() {
+    let service = Service::ready(|_| {}).await;
+    let (_, before) = service.get("/api/v1/content/tiny").await;
+    let broken = DOCUMENTS[2]
+        .1
+        .replace("pause@v1", "paus@v1")
+        .replace("capture:", "captures:");
+    let documents = changed("jobs/judge.yaml", &broken);
+    let uri = zip(service.folder.path(), "broken.zip", &documents);
+    let body = json!({"definition_id": "tiny", "version": "1", "source_uri": uri, "force": true});
+    let (status, problem) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(status, 422, "{problem}");
+    let errors = problem["errors"].as_array().unwrap();
+    let said: Vec<&Value> = errors
+        .iter()
+        .filter(|it| it["severity"] == "error")
+        .collect();
+    assert!(said.len() >= 2, "{problem}");
+    for error in said {
+        assert_eq!(error["file"], "PAv1/jobs/judge.yaml");
+        assert!(
+            error["line"].as_u64() > Some(1) && error["column"].is_u64(),
+            "{error}"
+        );
+        assert!(error["code"].as_str().unwrap().starts_with("SE"), "{error}");
+        assert!(!error["help"].as_str().unwrap().is_empty(), "{error}");
+    }
+    let (_, after) = service.get("/api/v1/content/tiny").await;
+    assert_eq!(
+        (&after["status"], &after["content_hash"]),
+        (&json!("ready"), &before["content_hash"])
+    );
+    assert!(
+        after["error"].as_str().unwrap().contains("errors"),
+        "{after}"
+    );
+}
+
+#[tokio::test]
+async fn the_same_content_is_not_synced_twice() {
+    let service = Service::ready(|_| {}).await;
+    let uri = format!("file://{}/tiny.zip", service.folder.path().display());
+    let body = json!({"definition_id": "tiny", "version": "1", "source_uri": uri});
+    let (status, answer) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(status, 202);
+    assert!(
+        answer["message"].as_str().unwrap().contains("already"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn other_content_of_the_same_name_takes_over() {
+    let service = Service::ready(|_| {}).await;
+    let documents = changed("files/readme.txt", "other\n");
+    let uri = zip(service.folder.path(), "other.zip", &documents);
+    let body = json!({"name": "tiny", "version": "2", "source_uri": uri});
+    let (_, answer) = service.post("/api/v1/content/sync/", body).await;
+    assert_eq!(answer["superseded_ids"], json!(["tiny@1"]), "{answer}");
+    let (_, latest) = service.get("/api/v1/content/tiny").await;
+    assert_eq!(latest["version"], "2");
+    let (_, old) = service.get("/api/v1/content/tiny?version=1").await;
+    assert_eq!(old["status"], "superseded");
+    let (_, all) = service.get("/api/v1/content/tiny/versions").await;
+    assert_eq!(all["definitions"].as_array().unwrap().len(), 2);
+    let (_, file) = service
+        .get("/api/v1/content/tiny/files/PAv1/files/readme.txt")
+        .await;
+    assert_eq!(file, "other\n");
+    assert_eq!(
+        service.call("DELETE", "/api/v1/content/tiny", "").await.0,
+        204
+    );
+    let (_, expired) = service.get("/api/v1/content?status=expired").await;
+    assert_eq!(expired["definitions"][0]["version"], "2");
+    let (status, problem) = service
+        .post(
+            "/api/v1/jobs",
+            json!({"definition_id": "tiny", "phase": "judge"}),
+        )
+        .await;
+    assert_eq!(status, 404, "{problem}");
+}
+
+#[tokio::test]
+async fn addresses_and_promises_are_held_to() {
+    let service = Service::ready(|_| {}).await;
+    let tiny = format!("file://{}/tiny.zip", service.folder.path().display());
+    for (body, expected, says) in [
+        (
+            json!({"name": "x", "source_uri": "file:///etc/passwd"}),
+            422,
+            "below the configured root",
+        ),
+        (
+            json!({"name": "x", "source_uri": "http://host/x.zip"}),
+            422,
+            "s3://",
+        ),
+        (
+            json!({"name": "x", "source_uri": "s3://bucket/x.zip"}),
+            422,
+            "no object store",
+        ),
+        (
+            json!({"name": "x", "source_uri": tiny, "content_hash": "00"}),
+            409,
+            "not the expected 00",
+        ),
+        (
+            json!({"name": "x", "source_uri": tiny, "pod_type": "vmware"}),
+            409,
+            "for `none`",
+        ),
+        (
+            json!({"name": "x", "source_uri": tiny, "pod_type": "box"}),
+            422,
+            "give one of",
+        ),
+    ] {
+        let (status, problem) = service.post("/api/v1/content/sync", body.clone()).await;
+        assert_eq!(status, expected, "{body}: {problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(says),
+            "{body}: {problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_zip_is_validated_without_being_kept() {
+    let service = Service::start().await;
+    let broken = changed(
+        "lifecycle.yaml",
+        "apiVersion: pav1\nkind: Lifecycle\nspec: {phase: []}\n",
+    );
+    for (documents, valid) in [(DOCUMENTS.to_vec(), true), (broken, false)] {
+        zip(service.folder.path(), "v.zip", &documents);
+        let bytes = std::fs::read(service.folder.path().join("v.zip")).unwrap();
+        let (status, found) = service
+            .call("POST", "/api/v1/content/validate", bytes)
+            .await;
+        assert_eq!((status, &found["valid"]), (200, &json!(valid)), "{found}");
+        assert_eq!(found["errors"] == 0, valid);
+    }
+    assert_eq!(
+        service.get("/api/v1/content").await.1["definitions"],
+        json!([])
+    );
+}

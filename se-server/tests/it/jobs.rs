@@ -1,0 +1,205 @@
+//! Submission in both shapes, dry runs, idempotency, cancelling.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::harness::Service;
+
+#[tokio::test]
+async fn a_phase_job_runs_and_shows_both_names_of_everything() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({
+        "definition_id": "tiny", "version": "1", "phase": "judge", "session_id": "s1",
+        "session": {"extra": "words"}, "metadata": {"a": 1},
+        "runtime_env": {"devices": {"r1": {"password": "hunter22"}}},
+    });
+    let request = Request::post("/api/v1/jobs/")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let answer = service.raw(request).await;
+    assert_eq!(answer.status(), 202);
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let id = location.rsplit('/').next().unwrap().to_owned();
+    service.followed(&id).await;
+    let (_, job) = service.get(&location).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    assert_eq!((&job["job_id"], &job["id"]), (&json!(id), &json!(id)));
+    assert_eq!(
+        (&job["progress_pct"], &job["progress"]),
+        (&json!(100), &json!(100))
+    );
+    assert_eq!(
+        (&job["error"], &job["error_message"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(job["results"]["look"]["passed"], true);
+    assert_eq!(job["metadata"], json!({"a": 1}));
+    let steps: Vec<&str> = job["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["status"].as_str().unwrap())
+        .collect();
+    assert!(steps.iter().all(|it| *it == "completed"), "{job}");
+}
+
+#[tokio::test]
+async fn a_single_scenario_answers_with_its_name() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({
+        "scenario_name": "pause", "input_data": {"seconds": 0}, "pod_definition_id": "tiny",
+        "metadata": {"lablet_session_id": "ls", "step_correlation_id": "c1"},
+    });
+    let (status, first) = service.post("/api/v1/jobs", body.clone()).await;
+    assert_eq!(status, 202, "{first}");
+    assert_eq!(
+        (&first["scenario_name"], &first["scenario_version"]),
+        (&json!("pause"), &json!("v1"))
+    );
+    assert_eq!(first["session_id"], "ls");
+    service.followed(first["job_id"].as_str().unwrap()).await;
+    // The same correlation gets the first job, however it has gone on.
+    let (_, again) = service.post("/api/v1/jobs", body).await;
+    assert_eq!(
+        (&again["job_id"], &again["status"]),
+        (&first["job_id"], &json!("completed"))
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_answered_with_what_does() {
+    let service = Service::ready(|_| {}).await;
+    let scenario = |name: &str, input: Value| json!({"scenario_name": name, "input_data": input, "pod_definition_id": "tiny"});
+    for (body, expected, says) in [
+        (
+            json!({"definition_id": "none", "phase": "judge"}),
+            404,
+            "ready are: tiny@1",
+        ),
+        (
+            json!({"definition_id": "tiny", "version": "9", "phase": "judge"}),
+            404,
+            "ready are: tiny@1",
+        ),
+        (
+            json!({"definition_id": "tiny", "phase": "juge"}),
+            422,
+            "judge, wait, nothing",
+        ),
+        (
+            json!({"definition_id": "tiny", "phase": "nothing"}),
+            422,
+            "nothing to run",
+        ),
+        (scenario("paus", json!({})), 422, "GET /api/v1/scenarios"),
+        (scenario("pause", json!({})), 422, "`seconds`: is required"),
+        (
+            scenario("pause", json!({"seconds": "x"})),
+            422,
+            "must be a number",
+        ),
+    ] {
+        let (status, problem) = service.post("/api/v1/jobs", body.clone()).await;
+        assert_eq!(status, expected, "{body}: {problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(says),
+            "{body}: {problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn content_and_worker_must_agree() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({"definition_id": "tiny", "phase": "judge", "worker": {"adapter": "floppy"}});
+    let (status, problem) = service.post("/api/v1/jobs", body).await;
+    assert_eq!(status, 409, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("floppy"));
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_plan_and_stores_nothing() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({
+        "definition_id": "tiny", "phase": "wait", "dry_run": true,
+        "runtime_env": {"devices": {"r1": {"password": "hunter22"}}},
+    });
+    let (status, plan) = service.post("/api/v1/jobs", body).await;
+    assert_eq!(
+        (status, &plan["steps"][1]["id"]),
+        (200, &json!("long")),
+        "{plan}"
+    );
+    assert_eq!(plan["steps"][1]["inputs"], json!({"seconds": 3600}));
+    assert_eq!(plan["steps"][1]["predecessors"][0]["step"], "first");
+    assert_eq!(service.get("/api/v1/jobs").await.1["jobs"], json!([]));
+}
+
+#[tokio::test]
+async fn a_key_gets_the_first_job_and_not_another_request() {
+    let service = Service::ready(|_| {}).await;
+    let send = async |phase: &str| {
+        let body = json!({"definition_id": "tiny", "phase": phase}).to_string();
+        let request = Request::post("/api/v1/jobs").header("Idempotency-Key", "k");
+        service.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let (_, first) = send("judge").await;
+    let (status, second) = send("judge").await;
+    assert_eq!((status, &second["job_id"]), (202, &first["job_id"]));
+    let (status, problem) = send("wait").await;
+    assert_eq!(status, 409, "{problem}");
+}
+
+#[tokio::test]
+async fn a_running_job_is_cancelled_and_an_ended_one_is_not() {
+    let service = Service::ready(|_| {}).await;
+    let id = service.submit("wait", json!({})).await;
+    service.reaches(&id, "step_started", "long").await;
+    let path = format!("/api/v1/jobs/{id}");
+    assert_eq!(
+        service
+            .call("DELETE", &format!("{path}?reason=enough"), "")
+            .await
+            .0,
+        204
+    );
+    let stream = service.followed(&id).await;
+    assert!(
+        stream.contains("event: job.cancelled") && stream.contains("enough"),
+        "{stream}"
+    );
+    let (_, job) = service.get(&path).await;
+    assert_eq!(
+        (&job["status"], &job["error_message"]),
+        (&json!("cancelled"), &json!("enough"))
+    );
+    assert_eq!(service.call("DELETE", &path, "").await.0, 409);
+}
+
+#[tokio::test]
+async fn a_waiting_job_is_cancelled_without_having_run() {
+    let service = Service::ready(|config| config.jobs.max_concurrent = 1).await;
+    let running = service.submit("wait", json!({})).await;
+    service.reaches(&running, "step_started", "long").await;
+    let waiting = service.submit("wait", json!({})).await;
+    assert_eq!(
+        service.get(&format!("/api/v1/jobs/{waiting}")).await.1["status"],
+        "accepted"
+    );
+    assert_eq!(
+        service
+            .call("DELETE", &format!("/api/v1/jobs/{waiting}"), "")
+            .await
+            .0,
+        204
+    );
+    let stream = service.followed(&waiting).await;
+    assert!(stream.contains("event: job.cancelled"), "{stream}");
+    assert!(!stream.contains("event: task.started"), "{stream}");
+    // The other is not disturbed.
+    assert_eq!(
+        service.get(&format!("/api/v1/jobs/{running}")).await.1["status"],
+        "running"
+    );
+}

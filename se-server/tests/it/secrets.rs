@@ -1,0 +1,133 @@
+//! No secret is ever shown, sent, logged or stored in the clear.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::Service;
+
+const SECRETS: [&str; 4] = [
+    "s3cr3t-cml-pw",
+    "s3cr3t-r1-pw",
+    "s3cr3t-named",
+    "s3cr3t-var-token",
+];
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn holds(bytes: &[u8], secret: &str) -> bool {
+    bytes
+        .windows(secret.len())
+        .any(|it| it == secret.as_bytes())
+}
+
+#[tokio::test]
+async fn secrets_stay_where_they_belong() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone());
+    // One process a test: this one's log is its own.
+    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    let service = Service::ready(|_| {}).await;
+    let body = json!({
+        "session_id": "s",
+        "worker": {"ip": "127.0.0.1", "cml_username": "admin", "cml_password": SECRETS[0]},
+        "runtime_env": {"devices": {"r1": {"password": SECRETS[1]}}},
+        "secrets": {"vault_entry": SECRETS[2]},
+        "session": {"extra": SECRETS[3]},
+        "variables": {"api_token": SECRETS[3]},
+        "metadata": {"note": SECRETS[2]},
+        "callback_url": "http://127.0.0.1:9/nobody",
+    });
+    let id = service.submit("judge", body.clone()).await;
+    let mut shown = service.followed(&id).await;
+    for path in [
+        format!("/api/v1/jobs/{id}"),
+        format!("/api/v1/jobs/{id}/events?limit=1000"),
+        format!("/api/v1/jobs/{id}/report"),
+        "/api/v1/jobs".to_owned(),
+        "/api/v1/deliveries".to_owned(),
+        "/metrics".to_owned(),
+    ] {
+        let (status, answer) = service.get(&path).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        shown.push_str(&answer.to_string());
+    }
+    let (_, job) = service.get(&format!("/api/v1/jobs/{id}")).await;
+    assert_eq!(job["worker"]["cml_password"], "***");
+    assert_eq!(job["status"], "completed", "{job}");
+    let mut dry = body.clone();
+    dry["dry_run"] = json!(true);
+    dry["definition_id"] = json!("tiny");
+    dry["phase"] = json!("judge");
+    shown.push_str(
+        &service
+            .post("/api/v1/jobs", dry.clone())
+            .await
+            .1
+            .to_string(),
+    );
+    dry["phase"] = json!("none");
+    shown.push_str(
+        &service
+            .post("/api/v1/jobs", dry.clone())
+            .await
+            .1
+            .to_string(),
+    );
+    dry["worker"]["cml_password"] = json!([SECRETS[0]]);
+    shown.push_str(&service.post("/api/v1/jobs", dry).await.1.to_string());
+    let broken = body.to_string().replace("\"session_id\"", "session_id");
+    shown.push_str(
+        &service
+            .call("POST", "/api/v1/jobs", broken)
+            .await
+            .1
+            .to_string(),
+    );
+    service.engine.stop().await;
+    let logged = log.0.lock().unwrap().clone();
+    assert!(holds(&logged, "job accepted"), "the log is looked at");
+    for secret in SECRETS {
+        assert!(
+            !holds(shown.as_bytes(), secret),
+            "{secret} is shown: {shown}"
+        );
+        assert!(
+            !holds(&logged, secret),
+            "{secret} is logged: {}",
+            String::from_utf8_lossy(&logged)
+        );
+        for entry in std::fs::read_dir(service.folder.path().join("data")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                assert!(!holds(&bytes, secret), "{secret} is in {}", path.display());
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Event streams: from the start, from where a reader was, to the end.
+
+use axum::body::Body;
+use axum::http::Request;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+
+use crate::harness::{Service, text};
+
+fn field<'a>(stream: &'a str, name: &str) -> Vec<&'a str> {
+    let prefix = format!("{name}: ");
+    stream
+        .lines()
+        .filter_map(|it| it.strip_prefix(prefix.as_str()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_stream_replays_goes_on_and_ends_with_the_job() {
+    let service = Service::ready(|_| {}).await;
+    let id = service.submit("judge", json!({"session_id": "s"})).await;
+    let live = service.followed(&id).await;
+    let replayed = service.followed(&id).await;
+    assert_eq!(live, replayed);
+    let kinds = field(&live, "event");
+    assert_eq!(
+        (kinds.first(), kinds.last()),
+        (Some(&"job.accepted"), Some(&"job.completed"))
+    );
+    let numbers: Vec<u64> = field(&live, "id")
+        .iter()
+        .map(|it| it.parse().unwrap())
+        .collect();
+    assert!(numbers.is_sorted() && numbers[0] == 1, "{numbers:?}");
+    for (data, kind) in field(&live, "data").iter().zip(&kinds) {
+        let event: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(event["type"], format!("io.lcm.se.{kind}"));
+        assert_eq!(
+            (&event["specversion"], &event["subject"]),
+            (&json!("1.0"), &json!("s"))
+        );
+    }
+    let after = numbers[2];
+    let request = Request::get(format!("/api/v1/jobs/{id}/stream"));
+    let request = request
+        .header("Last-Event-ID", after.to_string())
+        .body(Body::empty())
+        .unwrap();
+    let rest = text(service.raw(request).await).await;
+    let rest: Vec<u64> = field(&rest, "id")
+        .iter()
+        .map(|it| it.parse().unwrap())
+        .collect();
+    assert_eq!(rest, numbers[3..]);
+}
+
+#[tokio::test]
+async fn the_stream_of_all_jobs_is_filtered_and_goes_on() {
+    let service = Service::ready(|_| {}).await;
+    let other = service
+        .submit("judge", json!({"session_id": "other"}))
+        .await;
+    service.followed(&other).await;
+    let request = Request::get("/api/v1/events/stream?session_id=mine")
+        .body(Body::empty())
+        .unwrap();
+    let mut body = service.raw(request).await.into_body().into_data_stream();
+    let mine = service.submit("judge", json!({"session_id": "mine"})).await;
+    let mut seen = String::new();
+    while !seen.contains("event: job.completed") {
+        let chunk = body.next().await.unwrap().unwrap();
+        seen.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    assert!(seen.contains(&mine) && !seen.contains(&other), "{seen}");
+}
+
+#[tokio::test]
+async fn the_journal_is_paged() {
+    let service = Service::ready(|_| {}).await;
+    let id = service.submit("judge", json!({})).await;
+    service.followed(&id).await;
+    let mut seen = 0;
+    let mut after = json!(0);
+    while !after.is_null() {
+        let (_, page) = service
+            .get(&format!("/api/v1/jobs/{id}/events?limit=2&after={after}"))
+            .await;
+        for event in page["events"].as_array().unwrap() {
+            seen += 1;
+            assert_eq!(event["seq"], seen);
+        }
+        after = page["next_after"].clone();
+    }
+    assert!(seen > 4, "{seen}");
+}
