@@ -90,7 +90,10 @@ async fn set_up() -> Result<Stage, Failure> {
     let facts = pod.line().await?;
     let facts: Value = serde_json::from_str(&facts)
         .map_err(|error| format!("se-sim printed `{facts}`: {error}"))?;
-    let sink = Process::start(&binary("se-sim"), &["sink", "--listen", "127.0.0.1:0"])?;
+    let sink = Process::start(
+        &binary("se-sim"),
+        &["sink", "--listen", "127.0.0.1:0", "--json"],
+    )?;
     let data = folder.path().join("data").display().to_string();
     let content = folder.path().join("content");
     std::fs::create_dir(&content).map_err(|error| format!("{}: {error}", content.display()))?;
