@@ -126,18 +126,23 @@ impl Engine {
 }
 
 async fn housekeeping(engine: Arc<Engine>) {
-    let keep = Duration::from_secs(engine.config.store.keep_days.saturating_mul(24 * 60 * 60));
+    let days = engine.config.store.keep_days;
+    let keep = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
     loop {
-        match engine.store.prune(keep).await {
-            Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "old jobs deleted"),
-            Err(error) => tracing::warn!(%error, "old jobs not deleted"),
-        }
+        tidy(&engine, keep).await;
         let next = engine.world.clock.now().after(HOUSEKEEPING);
         // Both can be dropped at any time.
         tokio::select! {
             () = engine.world.clock.sleep_until(next) => {}
             () = engine.tasks.stopping() => return,
         }
+    }
+}
+
+async fn tidy(engine: &Engine, keep: Duration) {
+    match engine.store.prune(keep).await {
+        Ok(0) => {}
+        Ok(jobs) => tracing::info!(jobs, "old jobs deleted"),
+        Err(error) => tracing::warn!(%error, "old jobs not deleted"),
     }
 }

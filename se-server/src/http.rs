@@ -5,6 +5,7 @@ mod deliveries;
 mod docs;
 mod dto;
 mod events;
+mod evidence;
 mod health;
 mod input;
 mod jobs;
@@ -52,20 +53,38 @@ const LONGEST_URL: usize = 8 * 1024;
 )]
 struct Api;
 
-fn routes() -> OpenApiRouter<Arc<Engine>> {
+type Routes = OpenApiRouter<Arc<Engine>>;
+
+fn routes() -> Routes {
     OpenApiRouter::with_openapi(Api::openapi())
+        .merge(job_routes())
+        .merge(content_routes())
+        .merge(other_routes())
+}
+
+fn job_routes() -> Routes {
+    Routes::new()
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::get, jobs::cancel))
         .routes(routes!(jobs::events))
         .routes(routes!(reports::report))
+        .routes(routes!(evidence::evidence))
         .routes(routes!(events::job_stream))
         .routes(routes!(events::all_stream))
+}
+
+fn content_routes() -> Routes {
+    Routes::new()
         .routes(routes!(content::sync))
         .routes(routes!(content::validate))
         .routes(routes!(content::list))
         .routes(routes!(content::get, content::expire))
         .routes(routes!(content::versions))
         .routes(routes!(content::file))
+}
+
+fn other_routes() -> Routes {
+    Routes::new()
         .routes(routes!(scenarios::list))
         .routes(routes!(scenarios::get))
         .routes(routes!(scenarios::catalog))
@@ -85,7 +104,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 /// Every route, ready to be served or called.
-#[must_use]
 pub fn app(engine: Arc<Engine>) -> Router {
     let (router, description) = routes().split_for_parts();
     let router = router

@@ -8,7 +8,7 @@ pub(crate) mod worker;
 use std::sync::Arc;
 
 use se_runtime::event::FORMAT;
-use se_runtime::{Accepted, Event, Plan, PlanError, Record};
+use se_runtime::{Accepted, Event, Plan, PlanError, Record, Vault};
 use se_store::{NewJob, Store, Submitted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -49,50 +49,12 @@ pub async fn submit(
     idempotency_key: Option<&str>,
 ) -> Result<Submission> {
     let request = JobRequest::read(body)?;
-    let (definition, package) =
-        content::ready(engine, request.definition_id(), request.version()).await?;
-    let worker = worker::known(engine, &request).await?;
-    let selected = worker::of_facts(&worker)?;
-    engine
-        .registry
-        .select(
-            package.checked.manifest.pod_type,
-            selected.adapter.as_deref(),
-            &selected.capabilities,
-        )
-        .map_err(|error| Error::Conflict(error.to_string()))?;
-    let learned = match &request.session_id {
-        Some(session) => {
-            engine
-                .store
-                .session_facts(session, worker::key(&worker))
-                .await?
-        }
-        None => Map::new(),
-    };
-    let pod = freeze::Pod {
-        definition: &definition,
-        package: &package,
-        worker: &worker,
-        learned,
-    };
-    let Frozen { scopes, vault } = freeze::freeze(&request, &pod, &engine.config.secrets)?;
-    let accepted = Accepted {
-        format: FORMAT,
-        job_id: engine.world.ids.next(),
-        definition_id: definition.key.definition_id,
-        version: definition.key.version,
-        content_hash: definition.content_hash.unwrap_or_default(),
-        session_id: request.session_id.clone(),
-        phase: request.phase().map(str::to_owned),
-        scenario: request.scenario(),
-        sequential: request.sequential,
-        callback_url: request.callback_url.clone(),
-        metadata: request.metadata.clone(),
-        scopes,
-        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let plan = Plan::build(Arc::clone(&package.checked), &accepted).map_err(|it| planless(&it))?;
+    let Prepared {
+        accepted,
+        vault,
+        plan,
+        worker,
+    } = prepare(engine, &request).await?;
     if request.dry_run {
         return Ok(Submission::Plan(view::dry_run(&plan, &accepted, &vault)));
     }
@@ -108,7 +70,7 @@ pub async fn submit(
     let job = NewJob {
         accepted: record.seal(&vault),
         secrets: vault.iter().cloned().collect(),
-        worker: worker::key(&worker).map(str::to_owned),
+        worker,
         idempotency_key: key.or(correlation),
         request_hash: hash(body),
     };
@@ -135,6 +97,64 @@ pub async fn submit(
             Ok(Submission::Repeated(engine.store.accepted(&job_id).await?))
         }
     }
+}
+
+/// A job that fits its content and its worker.
+struct Prepared {
+    accepted: Accepted,
+    vault: Vault,
+    plan: Plan,
+    worker: Option<String>,
+}
+
+async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
+    let (definition, package) =
+        content::ready(engine, request.definition_id(), request.version()).await?;
+    let worker = worker::known(engine, request).await?;
+    let wanted = worker::of_facts(&worker)?;
+    let pod_type = package.checked.manifest.pod_type;
+    engine
+        .registry
+        .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
+        .map_err(|error| Error::Conflict(error.to_string()))?;
+    let learned = match &request.session_id {
+        Some(session) => {
+            engine
+                .store
+                .session_facts(session, worker::key(&worker))
+                .await?
+        }
+        None => Map::new(),
+    };
+    let pod = freeze::Pod {
+        definition: &definition,
+        package: &package,
+        worker: &worker,
+        learned,
+    };
+    let Frozen { scopes, vault } = freeze::freeze(request, &pod, &engine.config.secrets)?;
+    let accepted = Accepted {
+        format: FORMAT,
+        job_id: engine.world.ids.next(),
+        definition_id: definition.key.definition_id,
+        version: definition.key.version,
+        content_hash: definition.content_hash.unwrap_or_default(),
+        session_id: request.session_id.clone(),
+        phase: request.phase().map(str::to_owned),
+        scenario: request.scenario(),
+        sequential: request.sequential,
+        callback_url: request.callback_url.clone(),
+        metadata: request.metadata.clone(),
+        scopes,
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let plan = Plan::build(Arc::clone(&package.checked), &accepted).map_err(|it| planless(&it))?;
+    Ok(Prepared {
+        accepted,
+        vault,
+        plan,
+        worker: worker::key(&worker).map(str::to_owned),
+    })
 }
 
 /// Asks a job to stop.

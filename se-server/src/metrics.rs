@@ -22,6 +22,9 @@ impl Counter {
     }
 }
 
+/// Name, meaning, and counters with their labels.
+type Family<'a> = (&'static str, &'static str, Vec<(String, &'a Counter)>);
+
 /// Counts since the engine was started.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -78,67 +81,11 @@ impl Metrics {
     #[must_use]
     pub fn text(&self, gauges: Gauges) -> String {
         let mut text = String::new();
-        let ended = [
-            ("completed", &self.completed),
-            ("faulted", &self.faulted),
-            ("cancelled", &self.cancelled),
-        ];
-        head(
-            &mut text,
-            "se_jobs_submitted_total",
-            "counter",
-            "Jobs taken in.",
-        );
-        line(&mut text, "se_jobs_submitted_total", self.submitted.get());
-        head(
-            &mut text,
-            "se_jobs_ended_total",
-            "counter",
-            "Jobs that ended, by status.",
-        );
-        for (status, counter) in ended {
-            line(
-                &mut text,
-                &format!("se_jobs_ended_total{{status=\"{status}\"}}"),
-                counter.get(),
-            );
-        }
-        head(
-            &mut text,
-            "se_runs_broken_total",
-            "counter",
-            "Runs that could not go on.",
-        );
-        line(&mut text, "se_runs_broken_total", self.broken.get());
-        head(
-            &mut text,
-            "se_deliveries_total",
-            "counter",
-            "CloudEvents sent, by outcome.",
-        );
-        for (outcome, counter) in [
-            ("delivered", &self.delivered),
-            ("failed", &self.undelivered),
-            ("dead", &self.dead),
-        ] {
-            line(
-                &mut text,
-                &format!("se_deliveries_total{{outcome=\"{outcome}\"}}"),
-                counter.get(),
-            );
-        }
-        head(
-            &mut text,
-            "se_http_requests_total",
-            "counter",
-            "Answers, by class of status.",
-        );
-        for (class, counter) in self.requests.iter().enumerate().skip(1) {
-            line(
-                &mut text,
-                &format!("se_http_requests_total{{class=\"{class}xx\"}}"),
-                counter.get(),
-            );
+        for (name, help, rows) in self.counters() {
+            head(&mut text, name, "counter", help);
+            for (label, counter) in rows {
+                line(&mut text, &format!("{name}{label}"), counter.get());
+            }
         }
         head(&mut text, "se_jobs_running", "gauge", "Jobs being run.");
         line(&mut text, "se_jobs_running", gauges.running);
@@ -158,6 +105,58 @@ impl Metrics {
         line(&mut text, "se_uptime_seconds", gauges.uptime);
         text
     }
+
+    /// Name, meaning, and the counters with their labels.
+    fn counters(&self) -> [Family<'_>; 5] {
+        let ended = [
+            ("completed", &self.completed),
+            ("faulted", &self.faulted),
+            ("cancelled", &self.cancelled),
+        ];
+        let sent = [
+            ("delivered", &self.delivered),
+            ("failed", &self.undelivered),
+            ("dead", &self.dead),
+        ];
+        let classes = ["0xx", "1xx", "2xx", "3xx", "4xx", "5xx"];
+        let answers = classes.into_iter().zip(&self.requests).skip(1);
+        [
+            (
+                "se_jobs_submitted_total",
+                "Jobs taken in.",
+                vec![(String::new(), &self.submitted)],
+            ),
+            (
+                "se_jobs_ended_total",
+                "Jobs that ended, by status.",
+                labelled("status", ended),
+            ),
+            (
+                "se_runs_broken_total",
+                "Runs that could not go on.",
+                vec![(String::new(), &self.broken)],
+            ),
+            (
+                "se_deliveries_total",
+                "CloudEvents sent, by outcome.",
+                labelled("outcome", sent),
+            ),
+            (
+                "se_http_requests_total",
+                "Answers, by class of status.",
+                labelled("class", answers),
+            ),
+        ]
+    }
+}
+
+fn labelled<'a>(
+    label: &str,
+    all: impl IntoIterator<Item = (&'static str, &'a Counter)>,
+) -> Vec<(String, &'a Counter)> {
+    let all = all.into_iter();
+    all.map(|(value, counter)| (format!("{{{label}=\"{value}\"}}"), counter))
+        .collect()
 }
 
 fn head(text: &mut String, name: &str, kind: &str, help: &str) {

@@ -47,48 +47,42 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     let mut ids: BTreeSet<i64> = BTreeSet::new();
     loop {
         changes.mark_unchanged();
-        let wake = match more(&engine, &ids).await {
-            Ok((due, wake)) => {
-                for delivery in due {
-                    ids.insert(delivery.id);
-                    under_way.push(attempt(&engine, &client, delivery));
-                }
-                wake
-            }
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot look for due events");
-                Some(engine.world.clock.now().after(STORE_WAIT))
-            }
-        };
-        let draining = engine.tasks.is_stopping() && engine.dispatcher.counts().0 == 0;
-        if draining && under_way.is_empty() {
+        let (due, wake) = more(&engine, &ids).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %chain(&error), "cannot look for due events");
+            (Vec::new(), Some(engine.world.clock.now().after(STORE_WAIT)))
+        });
+        for delivery in due {
+            ids.insert(delivery.id);
+            under_way.push(attempt(&engine, &client, delivery));
+        }
+        let drained = engine.tasks.is_stopping() && engine.dispatcher.counts().0 == 0;
+        if drained && under_way.is_empty() {
             return;
         }
-        let timer = async {
-            match wake {
-                Some(at) => engine.world.clock.sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
-        let stopping = async {
-            if engine.tasks.is_stopping() {
-                // Jobs are still coming to an end: look again soon.
-                engine
-                    .world
-                    .clock
-                    .sleep_until(engine.world.clock.now().after(STORE_WAIT / 10))
-                    .await;
-            } else {
-                engine.tasks.stopping().await;
-            }
-        };
         // Each branch can be dropped and made again: attempts stay in the set, changes stay marked.
         tokio::select! {
             Some(id) = under_way.next() => { ids.remove(&id); }
             Ok(()) = changes.changed() => {}
-            () = timer => {}
-            () = stopping => {}
+            () = until(&engine, wake) => {}
+            () = stopping(&engine) => {}
         }
+    }
+}
+
+async fn until(engine: &Engine, wake: Option<Timestamp>) {
+    match wake {
+        Some(at) => engine.world.clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ends when the engine stops; again and again while its jobs come to their end.
+async fn stopping(engine: &Engine) {
+    if engine.tasks.is_stopping() {
+        let soon = engine.world.clock.now().after(STORE_WAIT / 10);
+        engine.world.clock.sleep_until(soon).await;
+    } else {
+        engine.tasks.stopping().await;
     }
 }
 
@@ -130,36 +124,35 @@ async fn more(
 /// One attempt, noted in the store. Gives the delivery's id.
 async fn attempt(engine: &Engine, client: &reqwest::Client, delivery: Delivery) -> i64 {
     let outcome = post(client, &delivery).await;
-    let outbox = engine.store.outbox();
-    let now = engine.world.clock.now();
-    let noted = match outcome {
-        Outcome::Arrived => {
-            engine.metrics.delivered.add();
-            outbox.delivered(delivery.id).await
-        }
-        Outcome::Gone(error) => {
-            tracing::info!(stream = %delivery.stream, "receiver does not want the stream any more");
-            outbox.gone(delivery.id, &error).await
-        }
-        Outcome::Failed(error) => {
-            engine.metrics.undelivered.add();
-            if now.since(delivery.created_at) >= PATIENCE {
-                engine.metrics.dead.add();
-                tracing::warn!(delivery = delivery.id, stream = %delivery.stream, "event given up");
-                outbox.dead(delivery.id, &error).await
-            } else {
-                tracing::debug!(delivery = delivery.id, %error, "event not delivered");
-                outbox
-                    .failed(delivery.id, &error, now.after(wait(delivery.attempts)))
-                    .await
-            }
-        }
-    };
-    if let Err(error) = noted {
+    if let Err(error) = note(engine, &delivery, outcome).await {
         // It stays due and is sent again: at least once is what is promised.
         tracing::warn!(delivery = delivery.id, error = %chain(&error), "delivery not noted");
     }
     delivery.id
+}
+
+async fn note(engine: &Engine, it: &Delivery, outcome: Outcome) -> se_store::Result<()> {
+    let outbox = engine.store.outbox();
+    let now = engine.world.clock.now();
+    match outcome {
+        Outcome::Arrived => {
+            engine.metrics.delivered.add();
+            outbox.delivered(it.id).await
+        }
+        Outcome::Gone(error) => outbox.gone(it.id, &error).await,
+        Outcome::Failed(error) if now.since(it.created_at) >= PATIENCE => {
+            engine.metrics.undelivered.add();
+            engine.metrics.dead.add();
+            tracing::warn!(delivery = it.id, stream = %it.stream, "event given up");
+            outbox.dead(it.id, &error).await
+        }
+        Outcome::Failed(error) => {
+            engine.metrics.undelivered.add();
+            outbox
+                .failed(it.id, &error, now.after(wait(it.attempts)))
+                .await
+        }
+    }
 }
 
 async fn post(client: &reqwest::Client, delivery: &Delivery) -> Outcome {

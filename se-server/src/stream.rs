@@ -89,26 +89,34 @@ struct FollowJob {
 impl FollowJob {
     async fn next(&mut self) -> Option<Item> {
         loop {
-            while let Some(record) = self.read.pop_front() {
-                self.after = record.seq;
-                self.ended |= record.event.is_last();
-                if let Some(item) = item(&self.engine, &self.accepted, &record, record.seq) {
-                    return Some(item);
-                }
+            if let Some(item) = self.shown() {
+                return Some(item);
             }
             if self.ended {
                 return None;
             }
             let id = &self.accepted.job_id;
-            match self.engine.store.events(id, self.after, PAGE).await {
-                Ok(page) if page.is_empty() => self.wait().await?,
-                Ok(page) => self.read = page.into(),
-                Err(error) => {
-                    tracing::warn!(job = %id, error = %chain(&error), "stream broken off");
-                    return None;
-                }
+            let page = self.engine.store.events(id, self.after, PAGE).await;
+            let page = page.inspect_err(broken_off).ok()?;
+            if page.is_empty() {
+                self.wait().await?;
+            } else {
+                self.read = page.into();
             }
         }
+    }
+
+    /// The next of those read that tells the outside anything.
+    fn shown(&mut self) -> Option<Item> {
+        while let Some(record) = self.read.pop_front() {
+            self.after = record.seq;
+            self.ended |= record.event.is_last();
+            let item = item(&self.engine, &self.accepted, &record, record.seq);
+            if item.is_some() {
+                return item;
+            }
+        }
+        None
     }
 
     /// Ends when there may be more; nothing when there will not be.
@@ -162,23 +170,22 @@ struct FollowAll {
 impl FollowAll {
     async fn next(&mut self) -> Option<Item> {
         loop {
-            while let Some(stored) = self.read.pop_front() {
+            if let Some(stored) = self.read.pop_front() {
                 self.after = stored.position;
                 let accepted = self.accepted(&stored.job_id).await?;
-                if !self.filter.lets(&accepted) {
-                    continue;
-                }
-                if let Some(item) = item(&self.engine, &accepted, &stored.record, stored.position) {
-                    return Some(item);
+                let lets = self.filter.lets(&accepted);
+                let item = item(&self.engine, &accepted, &stored.record, stored.position);
+                match item.filter(|_| lets) {
+                    None => continue,
+                    item => return item,
                 }
             }
-            match self.engine.store.events_since(self.after, PAGE).await {
-                Ok(page) if page.is_empty() => self.wait().await?,
-                Ok(page) => self.read = page.into(),
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "stream broken off");
-                    return None;
-                }
+            let page = self.engine.store.events_since(self.after, PAGE).await;
+            let page = page.inspect_err(broken_off).ok()?;
+            if page.is_empty() {
+                self.wait().await?;
+            } else {
+                self.read = page.into();
             }
         }
     }
@@ -188,11 +195,7 @@ impl FollowAll {
             return Some(accepted.clone());
         }
         let accepted = self.engine.store.accepted(id).await;
-        let accepted = accepted
-            .inspect_err(
-                |error| tracing::warn!(job = id, error = %chain(error), "stream broken off"),
-            )
-            .ok()?;
+        let accepted = accepted.inspect_err(broken_off).ok()?;
         if self.jobs.len() >= REMEMBERED {
             self.jobs.clear();
         }
@@ -220,4 +223,8 @@ fn item(engine: &Engine, accepted: &Accepted, record: &Record, id: impl ToString
         kind: Kind::of(&record.event)?.short(),
         event: cloudevent::of_job(Profile::Seed, public, accepted, record)?,
     })
+}
+
+fn broken_off(error: &se_store::Error) {
+    tracing::warn!(error = %chain(error), "event stream broken off");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Ended, Failure, LogOptions, runtime};
 use crate::clock::World;
@@ -89,7 +89,7 @@ async fn service(config: Config) -> Ended {
     let address = listener
         .local_addr()
         .map_err(|error| failed("no local address", error))?;
-    let mut terminate = signal(SignalKind::terminate())
+    let terminate = signal(SignalKind::terminate())
         .map_err(|error| failed("cannot wait for signals", error))?;
     let engine = Engine::open(config, World::system()).await?;
     engine.start().await?;
@@ -99,17 +99,20 @@ async fn service(config: Config) -> Ended {
     ready
         .and_then(|()| io::stdout().flush())
         .map_err(|error| failed("cannot write", error))?;
-    // Both can be dropped: either ends the service.
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted.map_err(|error| failed("cannot wait for signals", error))?;
-        }
-    }
+    asked_to_stop(terminate).await?;
     tracing::info!("stopping: no new jobs, running ones end their step");
     engine.stop().await;
     tracing::info!("stopped");
     Ok(0)
+}
+
+async fn asked_to_stop(mut terminate: Signal) -> Result<(), Failure> {
+    // Both can be dropped: either ends the service.
+    let interrupted = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+    };
+    interrupted.map_err(|error| Failure::new(2, format!("cannot wait for signals: {error}")))
 }
 
 async fn serving(engine: Arc<Engine>, listener: TcpListener) {

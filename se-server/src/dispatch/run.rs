@@ -11,7 +11,7 @@ use se_runtime::{
     LogError, Plan, Ports, Record, State, StepError, Summary, Vault, drive,
 };
 
-use super::Receiver;
+use super::{Receiver, Sender};
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
@@ -35,63 +35,78 @@ enum Ended {
 }
 
 /// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
-pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel: Option<String>) {
-    let mut told = Some(told);
+pub(crate) async fn run(
+    engine: Arc<Engine>,
+    id: String,
+    mut told: Receiver,
+    cancel: Option<String>,
+) {
     let mut wait = FIRST_WAIT;
     loop {
-        let (control, relay) = futures_channel::mpsc::unbounded();
-        // The driver's own channel ends with the driver; what is told meanwhile reaches the next one.
-        let Some(receiver) = told.as_mut() else {
-            return;
-        };
-        let ended = {
-            let once = once(&engine, &id, relay, cancel.as_deref());
-            let passing_on = async {
-                while let Some(it) = receiver.next().await {
-                    control.unbounded_send(it).ok();
-                }
-                std::future::pending::<()>().await;
-            };
-            let limit = limit(&engine, &control);
-            // Only the driver can end first; the others never do.
-            tokio::select! {
-                ended = once => ended,
-                () = passing_on => return,
-                () = limit => return,
-            }
-        };
+        let ended = once(&engine, &id, &mut told, cancel.as_deref()).await;
+        note(&engine, &id, &ended);
         match ended {
-            Ended::Well(Drive::Ended(status)) => {
-                engine.metrics.ended(status);
-                tracing::info!(job = %id, status = status.as_str(), "job ended");
-                return;
-            }
-            Ended::Well(Drive::Drained) => {
-                tracing::info!(job = %id, "job drained; it goes on at the next start");
-                return;
-            }
-            Ended::Never(why) => {
-                engine.metrics.broken.add();
-                tracing::error!(job = %id, %why, "job cannot be run");
-                give_up(&engine, &id, &why).await;
-                return;
-            }
-            Ended::Later(why) => {
-                engine.metrics.broken.add();
-                tracing::warn!(job = %id, %why, "job interrupted; tried again");
-                // Either can be dropped.
-                tokio::select! {
-                    () = tokio::time::sleep(wait) => {}
-                    () = engine.tasks.stopping() => return,
-                }
-                wait = (wait * 2).min(LONGEST_WAIT);
-            }
+            Ended::Well(_) => return,
+            Ended::Never(why) => return give_up(&engine, &id, &why).await,
+            Ended::Later(_) => {}
         }
+        // Either can be dropped.
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = engine.tasks.stopping() => return,
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
+/// Counts and logs how a run ended.
+fn note(engine: &Engine, job: &str, ended: &Ended) {
+    let (how, why) = match ended {
+        Ended::Well(Drive::Ended(status)) => {
+            engine.metrics.ended(*status);
+            (status.as_str(), "")
+        }
+        Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start"),
+        Ended::Never(why) => ("broken", why.as_str()),
+        Ended::Later(why) => ("interrupted", why.as_str()),
+    };
+    if matches!(ended, Ended::Well(_)) {
+        tracing::info!(job, status = how, why, "job left its driver");
+    } else {
+        engine.metrics.broken.add();
+        tracing::warn!(job, status = how, why, "job left its driver");
+    }
+}
+
+/// Drives a job once. The driver's own channel ends with the driver; what is told meanwhile reaches
+/// the next one.
+async fn once(engine: &Engine, id: &str, told: &mut Receiver, cancel: Option<&str>) -> Ended {
+    let (control, relay) = futures_channel::mpsc::unbounded();
+    let beside = async {
+        futures_util::join!(pass_on(told, &control), limit(engine, &control));
+    };
+    // Only the driver ends; what runs beside it is dropped with it.
+    let driven = tokio::select! {
+        driven = attempt(engine, id, relay, cancel) => driven,
+        () = beside => return Ended::Later("nobody tells the driver anything any more".to_owned()),
+    };
+    match driven {
+        Ok(ended) => ended,
+        Err(error) if error.retry() => Ended::Later(chain(&error)),
+        Err(error) => Ended::Never(chain(&error)),
+    }
+}
+
+/// Never ends; hands on what is told.
+async fn pass_on(told: &mut Receiver, control: &Sender) {
+    while let Some(it) = told.next().await {
+        control.unbounded_send(it).ok();
+    }
+    std::future::pending().await
+}
+
 /// Never ends; cancels a job that takes longer than jobs may.
-async fn limit(engine: &Engine, control: &futures_channel::mpsc::UnboundedSender<Control>) {
+async fn limit(engine: &Engine, control: &Sender) {
     let seconds = engine.config.jobs.default_timeout;
     if seconds > 0 {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -99,14 +114,6 @@ async fn limit(engine: &Engine, control: &futures_channel::mpsc::UnboundedSender
         control.unbounded_send(Control::Cancel { reason }).ok();
     }
     std::future::pending().await
-}
-
-async fn once(engine: &Engine, id: &str, relay: Receiver, cancel: Option<&str>) -> Ended {
-    match attempt(engine, id, relay, cancel).await {
-        Ok(ended) => ended,
-        Err(error) if error.retry() => Ended::Later(chain(&error)),
-        Err(error) => Ended::Never(chain(&error)),
-    }
 }
 
 async fn attempt(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode, header};
+use se_runtime::Event;
 use se_server::config::Config;
 use se_server::{Engine, World, app};
 use serde_json::{Value, json};
@@ -161,21 +162,21 @@ impl Service {
     pub(crate) async fn reaches(&self, job: &str, kind: &str, step: &str) {
         let reached = async {
             let mut changes = self.engine.store().changes();
-            loop {
-                changes.mark_unchanged();
-                let events = self.engine.store().events(job, 0, 1000).await.unwrap();
-                let found = events.iter().any(|it| {
-                    it.event.kind() == kind && (step.is_empty() || it.event.step() == Some(step))
-                });
-                if found {
-                    return;
-                }
+            while !self.has(job, kind, step).await {
                 changes.changed().await.unwrap();
             }
         };
         tokio::time::timeout(PATIENCE, reached)
             .await
             .expect("the job gets there in time");
+    }
+
+    async fn has(&self, job: &str, kind: &str, step: &str) -> bool {
+        let events = self.engine.store().events(job, 0, 1000).await.unwrap();
+        let about = |it: &Event| step.is_empty() || it.step() == Some(step);
+        events
+            .iter()
+            .any(|it| it.event.kind() == kind && about(&it.event))
     }
 }
 

@@ -43,6 +43,7 @@ async fn health_and_its_aliases_answer_with_and_without_a_slash() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 async fn every_mistake_is_a_problem_document() {
     let service = Service::ready(|config| config.server.body_limit = 300).await;
     let long = format!("/api/v1/jobs?x={}", "y".repeat(9000));
@@ -380,6 +381,26 @@ async fn a_report_comes_in_the_form_that_is_asked_for() {
             "{accept}: {text}"
         );
     }
+    let evidence = service.raw(
+        Request::get(format!("/api/v1/jobs/{id}/evidence"))
+            .body(Body::empty())
+            .unwrap(),
+    );
+    let zip = axum::body::to_bytes(evidence.await.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(zip)).unwrap();
+    let manifest: Value = serde_json::from_reader(zip.by_name("manifest.json").unwrap()).unwrap();
+    assert_eq!(
+        manifest["files"].as_array().unwrap().len() + 1,
+        zip.len(),
+        "{manifest}"
+    );
+    assert_eq!(
+        manifest["files"][0]["sha256"].as_str().unwrap().len(),
+        64,
+        "{manifest}"
+    );
     let waiting = service.submit("wait", json!({})).await;
     let (status, problem) = service.get(&format!("/api/v1/jobs/{waiting}/report")).await;
     assert_eq!(status, 404, "{problem}");

@@ -1,4 +1,5 @@
 //! The service through its router: no socket, but for the receivers of events.
+#![expect(clippy::unwrap_used, reason = "a test says what it needs by failing")]
 
 mod content;
 mod delivery;
