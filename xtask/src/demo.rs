@@ -86,13 +86,18 @@ async fn set_up() -> Result<Stage, Failure> {
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let package = root().join(PACKAGE).display().to_string();
     say("starting a simulated pod, an event sink and the service");
-    let pod = Process::start(&binary("se-sim"), &["pod", "--package", &package, "--json"])?;
+    let pod = Process::start(
+        &binary("se-sim"),
+        &["pod", "--package", &package, "--json"],
+        &folder.path().join("pod.log"),
+    )?;
     let facts = pod.line().await?;
     let facts: Value = serde_json::from_str(&facts)
         .map_err(|error| format!("se-sim printed `{facts}`: {error}"))?;
     let sink = Process::start(
         &binary("se-sim"),
-        &["sink", "--listen", "127.0.0.1:0", "--json"],
+        &["sink", "--listen", "127.0.0.1:0"],
+        &folder.path().join("sink.log"),
     )?;
     let data = folder.path().join("data").display().to_string();
     let content = folder.path().join("content");
@@ -107,7 +112,8 @@ async fn set_up() -> Result<Stage, Failure> {
         "--content-root",
         &content,
     ];
-    let server = Process::start(&binary("se-server"), &arguments)?;
+    let log = folder.path().join("server.log");
+    let server = Process::start(&binary("se-server"), &arguments, &log)?;
     let url = server.url().await?;
     Ok(Stage {
         pod,
@@ -208,6 +214,7 @@ async fn keep(stage: &Stage) {
     ));
     for process in [&stage.pod, &stage.sink, &stage.server] {
         say(&format!("  process    {} {}", process.id(), process.name));
+        say(&format!("             logs to {}", process.log().display()));
     }
     // An error means that no signal can be waited for: then there is nothing to wait for.
     if tokio::signal::ctrl_c().await.is_err() {

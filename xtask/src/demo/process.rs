@@ -1,5 +1,6 @@
 //! Programs of ours that run beside the demo and end with it.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// A running program. Dropping it ends it.
 pub(crate) struct Process {
     pub(crate) name: String,
+    log: PathBuf,
     child: Child,
     lines: Mutex<Lines<BufReader<ChildStdout>>>,
     url: tokio::sync::OnceCell<String>,
@@ -25,17 +27,21 @@ pub(crate) struct Process {
 
 /// One of the workspace's binaries, as cargo built it.
 pub(crate) fn binary(name: &str) -> String {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(std::path::PathBuf::from);
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| root().join("target"));
     target.join("debug").join(name).display().to_string()
 }
 
 impl Process {
-    pub(crate) fn start(program: &str, arguments: &[&str]) -> Result<Self, Failure> {
+    /// Starts a program; what it logs goes to a file.
+    pub(crate) fn start(program: &str, arguments: &[&str], log: &Path) -> Result<Self, Failure> {
+        let file =
+            std::fs::File::create(log).map_err(|error| format!("{}: {error}", log.display()))?;
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(file)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("cannot start {program}: {error}"))?;
@@ -47,6 +53,7 @@ impl Process {
         let lines = Mutex::new(BufReader::new(stdout).lines());
         Ok(Self {
             name,
+            log: log.to_owned(),
             child,
             lines,
             url: tokio::sync::OnceCell::new(),
@@ -58,7 +65,10 @@ impl Process {
         let mut lines = self.lines.lock().await;
         match timeout(START, lines.next_line()).await {
             Ok(Ok(Some(line))) => Ok(line),
-            Ok(Ok(None)) => Err(format!("`{}` ended; what it said is above", self.name)),
+            Ok(Ok(None)) => {
+                let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+                Err(format!("`{}` ended; it said:\n{said}", self.name))
+            }
             Ok(Err(error)) => Err(format!("`{}`: {error}", self.name)),
             Err(_) => Err(format!(
                 "`{}` said nothing for {} s",
@@ -89,6 +99,10 @@ impl Process {
             all.push(line);
         }
         all
+    }
+
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
     }
 
     pub(crate) fn id(&self) -> u32 {
