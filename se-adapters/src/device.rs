@@ -64,9 +64,18 @@ impl Task {
         }
     }
 
-    /// The first line, for messages.
-    pub(crate) fn title(&self) -> &str {
-        self.text.lines().next().unwrap_or_default()
+    /// The command, or the first line of several and their number, for messages.
+    pub(crate) fn title(&self) -> String {
+        let first = self.text.lines().next().unwrap_or_default();
+        match self
+            .text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .count()
+        {
+            0 | 1 => first.to_owned(),
+            count => format!("{first} … ({count} lines)"),
+        }
     }
 }
 

@@ -254,6 +254,11 @@ fn rejected(endpoint: &Endpoint, task: &Task, reply: &Reply, error: &str) -> Fau
     let last = all
         .get(all.len().saturating_sub(LINES_SHOWN)..)
         .unwrap_or(&all);
+    // The last lines tell the rest.
+    let error = match reply.exit_code {
+        Some(code) if code != 0 => format!("exit status {code}"),
+        Some(_) | None => error.to_owned(),
+    };
     Place::new(endpoint).fault(
         FaultKind::Validation,
         &format!("`{}` failed: {error}", task.title()),
