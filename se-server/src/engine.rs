@@ -75,15 +75,20 @@ impl Engine {
         }))
     }
 
-    /// Begins to run jobs, those first that an earlier engine left unfinished, and to send events.
+    /// Puts the jobs that an earlier engine left unfinished in the queue.
     ///
     /// # Errors
-    /// [`crate::Error`] if the store cannot say which jobs are unfinished.
-    pub async fn start(self: &Arc<Self>) -> Result<()> {
+    /// [`crate::Error`] if the store cannot say which they are.
+    pub async fn resume(&self) -> Result<()> {
         for job in self.store.unfinished().await? {
             tracing::info!(job = %job.id, status = job.summary.status.as_str(), "job resumed");
             self.dispatcher.enqueue(&job.id);
         }
+        Ok(())
+    }
+
+    /// Begins to run the jobs in the queue and to send events.
+    pub fn start(self: &Arc<Self>) {
         let dispatching = dispatch::run(Arc::clone(self));
         self.tasks
             .spawn(TaskKind::Dispatcher, "dispatcher", dispatching, |_| {});
@@ -95,7 +100,6 @@ impl Engine {
             self.tasks
                 .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
         }
-        Ok(())
     }
 
     /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.

@@ -108,9 +108,9 @@ impl From<se_store::Error> for Error {
         match error {
             Store::NotFound { .. } => Self::NotFound(text),
             Store::Conflict { .. } | Store::Busy { .. } => Self::Conflict(text),
-            Store::Unavailable { .. } => Self::Unavailable(text),
+            // With the former key the job goes on: nothing is lost that would have to be given up.
+            Store::Unavailable { .. } | Store::WrongKey { .. } => Self::Unavailable(text),
             Store::Corrupt { .. }
-            | Store::WrongKey { .. }
             | Store::KeyFile { .. }
             | Store::NewerSchema { .. }
             | Store::InUse { .. } => Self::Internal(text),

@@ -71,12 +71,7 @@ pub(super) fn explain(code: &str) -> Ended {
         None => {
             let all = se_dsl::diagnostic::Code::ALL;
             let all: Vec<&str> = all.iter().map(|it| it.as_str()).collect();
-            let near = crate::config::nearest(code, all.iter().copied());
-            let near = near.map_or_else(String::new, |it| format!("; did you mean {it}?"));
-            let text = format!(
-                "there is no code `{code}`{near} The codes: {}",
-                all.join(", ")
-            );
+            let text = format!("there is no code `{code}`; there are: {}", all.join(", "));
             Err(Failure::new(2, text))
         }
     }

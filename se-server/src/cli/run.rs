@@ -53,7 +53,7 @@ pub(super) fn run(options: Options) -> Ended {
     telemetry::start(&config.log);
     runtime()?.block_on(async {
         let engine = Engine::open(config, World::system()).await?;
-        engine.start().await?;
+        engine.start();
         let ended = phase(&engine, &options, folder.path()).await;
         engine.stop().await;
         ended
@@ -62,10 +62,12 @@ pub(super) fn run(options: Options) -> Ended {
 
 fn configured(options: &Options, folder: &Path) -> Result<Config, Failure> {
     let path = |it: &Path| it.to_string_lossy().into_owned();
-    let store = options.store.clone();
+    let own = || format!("sqlite://{}", folder.join("se.db").display());
+    let store = options.store.clone().unwrap_or_else(own);
     let mut flags = vec![
         ("store", "data_dir", path(folder)),
         ("content", "root", path(folder)),
+        ("store", "url", store),
         ("server", "insecure", "true".to_owned()),
         (
             "log",
@@ -77,7 +79,6 @@ fn configured(options: &Options, folder: &Path) -> Result<Config, Failure> {
                 .unwrap_or_else(|| "warn".to_owned()),
         ),
     ];
-    flags.extend(store.map(|it| ("store", "url", it)));
     flags.extend(
         options
             .log

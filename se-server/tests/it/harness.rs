@@ -75,7 +75,8 @@ impl Service {
         config.jobs.progress_interval = 0;
         change(&mut config);
         let engine = Engine::open(config, World::system()).await.unwrap();
-        engine.start().await.unwrap();
+        engine.resume().await.unwrap();
+        engine.start();
         Self {
             app: app(Arc::clone(&engine)),
             engine,

@@ -1,0 +1,137 @@
+//! The binary: exit codes, what goes to which stream, and how the service begins and ends.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{DOCUMENTS, changed, zip};
+
+fn se(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_se-server"));
+    command.current_dir(folder).env_clear();
+    command
+}
+
+fn run(folder: &Path, line: &str) -> (Option<i32>, String, String) {
+    let arguments = line.split_whitespace();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = se(folder).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn commands_answer_with_their_exit_codes() {
+    let folder = tempfile::tempdir().unwrap();
+    zip(folder.path(), "good.zip", &DOCUMENTS);
+    let bad = changed(
+        "jobs/wait.yaml",
+        "apiVersion: pav1\nkind: JobDefinition\nspec: {stepz: []}\n",
+    );
+    zip(folder.path(), "bad.zip", &bad);
+    for (line, code, stdout, stderr) in [
+        ("validate good.zip", 0, "0 errors", ""),
+        ("validate bad.zip", 1, "PAv1/jobs/wait.yaml", ""),
+        ("validate none.zip", 2, "", "nothing at none.zip"),
+        ("validate bad.zip --format github", 1, "::error ", ""),
+        ("validate bad.zip --format sarif", 1, "\"2.1.0\"", ""),
+        ("plan good.zip --phase wait", 0, "after first", ""),
+        (
+            "plan good.zip --job judge --format mermaid",
+            0,
+            "flowchart",
+            "",
+        ),
+        ("plan good.zip --phase none", 1, "", "judge, wait, nothing"),
+        ("plan bad.zip --phase wait", 1, "", "PAv1/jobs/wait.yaml"),
+        (
+            "run good.zip --phase judge",
+            0,
+            "Readiness",
+            "job.completed",
+        ),
+        ("run good.zip --phase none", 2, "", "judge, wait, nothing"),
+        ("explain se1203", 0, "# SE1203", ""),
+        ("explain SE0000", 2, "", "there are: SE1001"),
+        ("schemas --out schemas", 0, "schemas written", ""),
+        ("catalog", 0, "\"functions\"", ""),
+        ("openapi", 0, "\"3.1.0\"", ""),
+        ("completions bash", 0, "se-server", ""),
+        ("serve --listen 0.0.0.0:0", 2, "", "--insecure"),
+        ("serve --config none.toml", 2, "", "none.toml"),
+        ("dance", 2, "", "unrecognized subcommand"),
+    ] {
+        let (status, out, err) = run(folder.path(), line);
+        assert_eq!(status, Some(code), "{line}: {out}{err}");
+        assert!(out.contains(stdout), "{line}: {out}");
+        assert!(err.contains(stderr), "{line}: {err}");
+    }
+    let (_, found, _) = run(folder.path(), "validate bad.zip good.zip --format json");
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(
+        found["errors"].as_u64(),
+        Some(found["diagnostics"].as_array().unwrap().len() as u64)
+    );
+}
+
+#[test]
+fn every_help_shows_an_example() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [
+        "serve",
+        "validate",
+        "plan",
+        "run",
+        "pack",
+        "explain",
+        "schemas",
+        "catalog",
+        "openapi",
+        "completions",
+    ] {
+        let (status, help, _) = run(folder.path(), &format!("{command} --help"));
+        let example = format!("Example:\n  se-server {command}");
+        assert!(status == Some(0) && help.contains(&example), "{help}");
+    }
+}
+
+#[test]
+fn the_service_says_where_it_listens_and_ends_well_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = se(folder.path())
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    let port = first
+        .strip_prefix("listening on http://127.0.0.1:")
+        .unwrap();
+    assert!(port.parse::<u16>().unwrap() > 0, "{first}");
+    let told = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(told.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lines.next().is_none(), "one line on stdout");
+    let mut log = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(line["level"].is_string(), "{line}");
+    }
+    assert!(log.contains("stopped"), "{log}");
+}
