@@ -39,7 +39,7 @@ pub(crate) async fn run(
     engine: Arc<Engine>,
     id: String,
     mut told: Receiver,
-    cancel: Option<String>,
+    mut cancel: Option<String>,
 ) {
     let mut wait = FIRST_WAIT;
     loop {
@@ -50,9 +50,10 @@ pub(crate) async fn run(
             Ended::Never(why) => return give_up(&engine, &id, &why).await,
             Ended::Later(_) => {}
         }
-        // Either can be dropped.
+        // Each can be dropped: a queue loses nothing.
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
+            Some(Control::Cancel { reason }) = told.next() => cancel = Some(reason),
             () = engine.tasks.stopping() => return,
         }
         wait = (wait * 2).min(LONGEST_WAIT);
@@ -123,7 +124,12 @@ async fn attempt(
     cancel: Option<&str>,
 ) -> Result<Ended> {
     let log = engine.store.log(id).await?;
-    let vault = Vault::new(engine.store.secrets(id).await?);
+    let vault = match engine.store.secrets(id).await {
+        Ok(secrets) => Vault::new(secrets),
+        // What is to be cancelled needs no secrets any more.
+        Err(_) if cancel.is_some() => Vault::default(),
+        Err(error) => return Err(error.into()),
+    };
     let package = engine.packages.of_job(log.accepted()).await?;
     let plan = Plan::build(Arc::clone(&package.checked), log.accepted())
         .map_err(|error| Error::Internal(error.to_string()))?;

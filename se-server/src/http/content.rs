@@ -1,5 +1,6 @@
 //! `/api/v1/content`.
 
+use std::collections::BTreeSet;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -39,7 +40,13 @@ pub(super) async fn sync(
     let body = SyncBody::read(&body)?;
     let key = body.key.clone();
     let synced = content::sync(&engine, body).await?;
-    let replaced: Vec<String> = synced.superseded.iter().map(ToString::to_string).collect();
+    let replaced = synced.superseded.iter();
+    let others: BTreeSet<&str> = replaced
+        .clone()
+        .map(|it| it.definition_id.as_str())
+        .filter(|it| *it != key.definition_id)
+        .collect();
+    let replaced: Vec<String> = replaced.map(ToString::to_string).collect();
     let answer = json!({
         "definition_id": key.definition_id,
         "version": key.version,
@@ -47,7 +54,8 @@ pub(super) async fn sync(
         "content_hash": synced.content_hash,
         "pod_type": synced.pod_type,
         "message": synced.message,
-        "superseded_ids": replaced,
+        "superseded_ids": others,
+        "superseded_versions": replaced,
     });
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }

@@ -193,7 +193,10 @@ pub(super) struct Synced {
     content_hash: Option<String>,
     pod_type: Option<String>,
     message: Option<String>,
+    /// Other pod definitions whose versions it replaces.
     superseded_ids: Vec<String>,
+    /// The versions it replaces, as `definition@version`.
+    superseded_versions: Vec<String>,
 }
 
 /// What a check found.

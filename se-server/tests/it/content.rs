@@ -63,7 +63,8 @@ async fn other_content_of_the_same_name_takes_over() {
     let uri = zip(service.folder.path(), "other.zip", &documents);
     let body = json!({"name": "tiny", "version": "2", "source_uri": uri});
     let (_, answer) = service.post("/api/v1/content/sync/", body).await;
-    assert_eq!(answer["superseded_ids"], json!(["tiny@1"]), "{answer}");
+    assert_eq!(answer["superseded_versions"], json!(["tiny@1"]), "{answer}");
+    assert_eq!(answer["superseded_ids"], json!([]), "{answer}");
     let (_, latest) = service.get("/api/v1/content/tiny").await;
     assert_eq!(latest["version"], "2");
     let (_, old) = service.get("/api/v1/content/tiny?version=1").await;

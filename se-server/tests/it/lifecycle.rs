@@ -73,3 +73,21 @@ async fn a_job_that_takes_too_long_is_cancelled_with_the_reason() {
     let stream = service.followed(&id).await;
     assert!(stream.contains("jobs.default_timeout (1 s)"), "{stream}");
 }
+
+#[tokio::test]
+async fn a_job_whose_key_is_lost_waits_for_it_and_can_be_cancelled() {
+    let service = Service::ready(|_| {}).await;
+    let secret = json!({"secrets": {"name": "s3cr3t-value"}});
+    let id = service.submit("wait", secret).await;
+    service.reaches(&id, "step_started", "long").await;
+    service.engine.stop().await;
+    let folder = Arc::clone(&service.folder);
+    drop(service);
+    std::fs::remove_file(folder.path().join("data/sealing.key")).unwrap();
+    let service = Service::again(folder, |_| {}).await;
+    let path = format!("/api/v1/jobs/{id}");
+    assert_eq!(service.get(&path).await.1["status"], "running");
+    assert_eq!(service.call("DELETE", &path, "").await.0, 204);
+    let stream = service.followed(&id).await;
+    assert!(stream.contains("event: job.cancelled"), "{stream}");
+}
