@@ -163,6 +163,7 @@ impl<'a> Driver<'a> {
         let context = Context {
             plan: self.plan,
             endpoints: &self.endpoints,
+            vault: self.vault,
         };
         machine::step(context, &mut self.state, events, at, self.mode)
     }

@@ -3,6 +3,7 @@
 //! An item earns all its points or none. An item that cannot be judged is neither passed nor failed: its
 //! points are undetermined.
 
+pub(crate) mod hiding;
 pub(crate) mod points;
 
 use se_dsl::checked::{CheckMode, Points, Rubric, RubricCheck};

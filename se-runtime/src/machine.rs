@@ -16,6 +16,7 @@ use crate::plan::{Plan, StepIndex};
 use crate::port::Endpoints;
 use crate::primitive;
 use crate::retry;
+use crate::secret::Vault;
 use crate::state::{FoldError, State, StepStatus};
 use crate::time::Timestamp;
 
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub plan: &'a Plan,
     /// Its connectors, evaluated.
     pub endpoints: &'a Endpoints,
+    /// Its secrets: what is quoted of evidence holds them as a whole or not at all.
+    pub vault: &'a Vault,
 }
 
 /// What follows from an event.
@@ -145,7 +148,7 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
         return after_failure(plan, state, failed);
     }
     if let Some(index) = state.computing() {
-        return Some(compute(plan, state, index, at));
+        return Some(compute(context, state, index, at));
     }
     if let Some((due, index)) = state.timer()
         && due <= at
@@ -252,8 +255,9 @@ fn begin(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -
     }
 }
 
-fn compute(plan: &Plan, state: &State, index: StepIndex, at: Timestamp) -> Event {
-    match primitive::run(plan, state, index) {
+fn compute(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
+    let plan = context.plan;
+    match primitive::run(plan, state, context.vault, index) {
         Ok(output) => Event::StepCompleted {
             step: plan.node(index).key.clone(),
             attempt: state.step(index).attempt,

@@ -7,17 +7,26 @@ use serde_json::{Value, json};
 
 use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
+use crate::grade::hiding::quote_whole_secrets;
 use crate::grade::{self, Evidence};
 use crate::plan::{Plan, StepIndex};
 use crate::report;
+use crate::secret::Vault;
 use crate::state::{State, StepStatus};
 
 /// Makes the present attempt of a pure step.
-pub(crate) fn run(plan: &Plan, state: &State, index: StepIndex) -> Result<Map, Fault> {
+pub(crate) fn run(
+    plan: &Plan,
+    state: &State,
+    vault: &Vault,
+    index: StepIndex,
+) -> Result<Map, Fault> {
     let step = plan.node(index).step();
     match (step.uses.action, &step.rubric) {
         (Action::EvaluateRegex, Some(rubric)) => {
-            let items = grade::rubric(rubric, &|path| evidence(plan, state, path));
+            let evidence = |path: &[String]| evidence(plan, state, path);
+            let mut items = grade::rubric(rubric, &evidence);
+            quote_whole_secrets(&mut items, &evidence, vault);
             let passed = items.iter().all(|item| item.passed);
             let issues: Vec<&str> = items
                 .iter()

@@ -5,6 +5,7 @@
 //! resumed job sees the same values, and [`mask_value`] turns placeholders into `***` for everybody else.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -113,6 +114,28 @@ impl Vault {
     #[must_use]
     pub fn mask_text(&self, text: &str) -> String {
         mask_text(&self.seal_text(text))
+    }
+
+    /// Widens a range of bytes of `text` to the whole of each secret that it touches.
+    #[must_use]
+    pub fn widen(&self, text: &str, range: Range<usize>) -> Range<usize> {
+        let long = self
+            .secrets
+            .iter()
+            .filter(|it| it.0.chars().count() >= SHORTEST_INSIDE);
+        let places: Vec<Range<usize>> = long
+            .flat_map(|secret| text.match_indices(&secret.0))
+            .map(|(start, found)| start..start + found.len())
+            .collect();
+        let mut wide = range;
+        // Widening may touch a further one; each round takes one in, so this comes to an end.
+        while let Some(place) = places.iter().find(|it| {
+            let touches = it.start < wide.end && it.end > wide.start;
+            touches && (it.start < wide.start || it.end > wide.end)
+        }) {
+            wide = wide.start.min(place.start)..wide.end.max(place.end);
+        }
+        wide
     }
 
     /// Seals every text in `value`, keys too.
