@@ -1,7 +1,7 @@
 //! Secrets: never shown, and never on disk in the clear.
 //!
 //! A job's secrets are known when it is taken in. Wherever one of them occurs in an event, the stored
-//! event holds a placeholder; [`Vault::open`] puts the secret back when the log is folded, so that a
+//! event holds a placeholder; [`Vault::open_text`] puts the secret back when the log is folded, so that a
 //! resumed job sees the same values, and [`mask_value`] turns placeholders into `***` for everybody else.
 
 use std::fmt;
