@@ -3,6 +3,7 @@
 mod build;
 mod order;
 mod show;
+mod svg;
 
 use std::fmt;
 use std::sync::Arc;

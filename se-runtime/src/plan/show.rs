@@ -136,7 +136,7 @@ impl Plan {
 }
 
 /// The connector, or the expression that will name it.
-fn target(step: &Step) -> Option<String> {
+pub(super) fn target(step: &Step) -> Option<String> {
     use se_dsl::expr::Template;
     match step.target.as_ref()? {
         Template::Literal(value) => Some(
@@ -151,14 +151,14 @@ fn target(step: &Step) -> Option<String> {
     }
 }
 
-fn caption(step: &Step) -> String {
+pub(super) fn caption(step: &Step) -> String {
     let place = target(step)
         .map(|it| format!(" on {it}"))
         .unwrap_or_default();
     format!("{}{place}", step.uses.id())
 }
 
-fn reasons(edge: &Edge) -> Vec<String> {
+pub(super) fn reasons(edge: &Edge) -> Vec<String> {
     edge.why.iter().map(ToString::to_string).collect()
 }
 

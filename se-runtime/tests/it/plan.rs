@@ -107,3 +107,16 @@ fn the_text_of_a_plan_shows_waves_and_reasons() {
             after a1: same connector a
     ");
 }
+
+#[test]
+fn the_picture_of_a_plan_shows_every_step_and_why_it_waits() {
+    let svg = plan(READS).to_svg();
+    for part in [
+        "<title>a1: collect@v1 on a</title>",
+        "wave 2",
+        "a2 after a1: same connector a",
+    ] {
+        assert!(svg.contains(part), "{part}: {svg}");
+    }
+    assert_eq!(svg.matches("<rect class=\"box read\"").count(), 3);
+}

@@ -65,6 +65,8 @@ enum Drawing {
     Dot,
     /// Mermaid.
     Mermaid,
+    /// A picture.
+    Svg,
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +178,7 @@ pub(super) fn plan(options: &Plan) -> Ended {
         Drawing::Json => print_json(&plan.to_json()),
         Drawing::Dot => print(&plan.to_dot()),
         Drawing::Mermaid => print(&plan.to_mermaid()),
+        Drawing::Svg => print(&plan.to_svg()),
     }
 }
 
