@@ -9,6 +9,12 @@
 //! does every turn of a loop or recursion; a program that runs out stops, whatever it catches. Small
 //! programs run on the caller's stack, within a budget; deeper ones on a stack of their own.
 //!
+//! Memory is bounded by construction: no text or value is larger than `Limits::bytes`, counted as if
+//! nothing were shared; making one pays fuel, of which `Limits::fuel` (at most `MAX_FUEL`) is all
+//! there is; outputs add up to `Limits::bytes` and are at most `Limits::outputs`; a pattern compiles
+//! to at most `LARGEST`, of which `CACHED` are kept; a stack of its own has `LARGE` bytes.
+//! Regular expressions pay positions × bytes before a search, at most `MOST_WORK`.
+//!
 //! # Differences from jq 1.7
 //! - No environment, clock, files, input, modules, `debug`, `halt`, `$__loc__`, `builtins`.
 //! - Not parsed: `?//` as destructuring alternatives, numbers that start with a dot (`.5`),

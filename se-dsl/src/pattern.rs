@@ -1,13 +1,16 @@
 //! Regular expressions of content: compiled once, bounded in size and in work.
 
+pub(crate) mod cost;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// A compiled regular expression with its flags.
 ///
-/// Matching is linear in the text, except for patterns that need look-around or back-references,
-/// which stop with an error after a fixed amount of backtracking.
+/// Matching is linear in the text, and refused before it starts where the pattern's positions times
+/// the text's bytes are too many. Patterns that need look-around or back-references stop with an
+/// error after a fixed amount of backtracking, and take texts of at most 64 KiB.
 #[derive(Clone)]
 pub struct Pattern {
     source: String,
@@ -17,7 +20,10 @@ pub struct Pattern {
 
 #[derive(Clone)]
 enum Engine {
-    Linear(regex::Regex),
+    Linear {
+        regex: regex::Regex,
+        positions: usize,
+    },
     Backtracking(fancy_regex::Regex),
 }
 
@@ -94,6 +100,17 @@ pub enum PatternError {
     /// Matching needed too much backtracking.
     #[error("matching `{0}` took too much backtracking; make its repetitions unambiguous")]
     TooMuchWork(String),
+    /// The text is too long for so costly a pattern.
+    #[error(
+        "matching `{pattern}` on {bytes} bytes would take too much work; \
+         make its repetitions smaller, or collect less output"
+    )]
+    TooLong {
+        /// The pattern as written.
+        pattern: String,
+        /// The length of the text.
+        bytes: usize,
+    },
 }
 
 /// Where a pattern matched.
@@ -106,6 +123,13 @@ pub struct Match {
 }
 
 const SIZE_LIMIT: usize = 1 << 20;
+/// Positions of a pattern times bytes of text that one search may take, see [`cost::positions`]:
+/// a pattern of 100 positions takes texts up to 2 MB.
+const MOST_WORK: usize = 200_000_000;
+/// The longest text for a pattern that needs backtracking: a look-ahead may read all of it from
+/// each of its bytes.
+const BACKTRACKED_TEXT: usize = 64 << 10;
+/// Steps back that one search may take; to move on to the next byte is one.
 const BACKTRACK_LIMIT: usize = 100_000;
 
 impl Pattern {
@@ -129,7 +153,10 @@ impl Pattern {
             .size_limit(SIZE_LIMIT)
             .build();
         let engine = match linear {
-            Ok(regex) => Engine::Linear(regex),
+            Ok(regex) => Engine::Linear {
+                regex,
+                positions: cost::positions(source, flags, false),
+            },
             Err(regex::Error::CompiledTooBig(limit)) => {
                 let text = format!("compiles to more than {limit} bytes; use smaller repetitions");
                 return Err(PatternError::Invalid(text));
@@ -161,10 +188,20 @@ impl Pattern {
     /// The first match in `text`.
     ///
     /// # Errors
-    /// [`PatternError::TooMuchWork`] if it gave up.
+    /// [`PatternError::TooLong`] if it did not begin, [`PatternError::TooMuchWork`] if it gave up.
     pub fn find(&self, text: &str) -> Result<Option<Match>, PatternError> {
+        let admitted = match &self.engine {
+            Engine::Linear { positions, .. } => positions.saturating_mul(text.len()) <= MOST_WORK,
+            Engine::Backtracking(_) => text.len() <= BACKTRACKED_TEXT,
+        };
+        if !admitted {
+            return Err(PatternError::TooLong {
+                pattern: self.source.clone(),
+                bytes: text.len(),
+            });
+        }
         match &self.engine {
-            Engine::Linear(regex) => Ok(regex.find(text).map(|it| Match {
+            Engine::Linear { regex, .. } => Ok(regex.find(text).map(|it| Match {
                 start: it.start(),
                 end: it.end(),
             })),
@@ -194,5 +231,27 @@ impl Pattern {
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pattern({:?}, {:?})", self.source, self.flags.names())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Flags, Pattern, PatternError};
+
+    #[test]
+    fn texts_too_long_for_a_costly_pattern_are_refused_unmatched() {
+        let cases = [
+            ("(a{1,30}){1,30}b", 1_000, true),
+            ("(a{1,30}){1,30}b", 1_000_000, false),
+            ("a(?!b)", 60_000, true),
+            ("a(?!b)", 100_000, false),
+            ("^Vlan10 +up", 2_000_000, true),
+        ];
+        for (source, length, admitted) in cases {
+            let pattern = Pattern::compile(source, Flags::default()).unwrap();
+            let found = pattern.find(&"a".repeat(length));
+            let refused = matches!(found, Err(PatternError::TooLong { .. }));
+            assert_eq!(refused, !admitted, "{source} on {length} bytes");
+        }
     }
 }

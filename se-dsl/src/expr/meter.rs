@@ -145,6 +145,12 @@ pub(super) fn charge(work: u64) -> bool {
     })
 }
 
+/// Looks at the clock now, ahead of work whose cost is not known; `false` once the evaluation has to
+/// end.
+pub(super) fn look() -> bool {
+    METER.with(|meter| meter.stop.get().is_none() && meter.in_time())
+}
+
 /// Pays for walking or copying `bytes` bytes.
 pub(super) fn charge_bytes(bytes: usize) -> bool {
     charge(1 + bytes as u64 / 32)

@@ -1,11 +1,5 @@
 //! Expressions: what they compute, what stops them, what they read.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a helper of tests fails the test"
-)]
-
 mod conformance;
 mod hostile;
 mod messages;

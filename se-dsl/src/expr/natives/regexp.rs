@@ -6,21 +6,26 @@ use indexmap::IndexMap;
 use jaq_core::Error;
 use jaq_core::native::{Fun, bome, run, v};
 
+use crate::pattern::{self, cost};
+
 use super::super::meter::{self, Stop};
 use super::super::value::{Val, fail, paid, unpaid};
 use super::Engine;
 use super::basic::record;
 
 /// Compiled size over which a pattern is refused.
-const LARGEST: usize = 512 << 10;
-/// Positions of a pattern times bytes of text that one match may take: a linear engine that finds
-/// no shortcut keeps up to every position of the pattern alive at every byte.
-const MOST_WORK: usize = 40_000_000;
+const LARGEST: usize = 256 << 10;
+/// Positions of a pattern times bytes of text that one search may take, see [`cost::positions`].
+const MOST_WORK: usize = 20_000_000;
 /// The same that is paid with one unit of fuel.
-const WORK_PER_FUEL: usize = 200;
-/// The longest text for a pattern that needs backtracking.
-const BACKTRACKED_TEXT: usize = 32 << 10;
-const BACKTRACK_LIMIT: usize = 50_000;
+const WORK_PER_FUEL: usize = 100;
+/// The longest text for a pattern that needs backtracking: a look-ahead may read all of it from
+/// each of its bytes.
+const BACKTRACKED_TEXT: usize = 16 << 10;
+/// Steps back that one search may take; to move on to the next byte is one.
+const BACKTRACK_LIMIT: usize = 30_000;
+/// What such a search pays; more than the fuel between two looks at the clock.
+const BACKTRACKED_FUEL: u64 = 2_500;
 /// Patterns kept compiled; with their caches a few hundred KiB each.
 const CACHED: usize = 32;
 
@@ -51,15 +56,15 @@ pub(super) fn filters() -> impl Iterator<Item = Fun<Engine>> {
     [
         run::<Engine>(("_test", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(matches(&cv.1, &re, &flags, true).map(|(_, found)| Val::Bool(!found.is_empty())))
+            bome(is_match(&cv.1, &re, &flags).map(Val::Bool))
         })),
         run::<Engine>(("_match", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(matches(&cv.1, &re, &flags, false).map(|(text, found)| described(&text, &found)))
+            bome(matches(&cv.1, &re, &flags).map(|(text, found)| described(&text, &found)))
         })),
         run::<Engine>(("_parts", v(2), |mut cv| {
             let (flags, re) = (cv.0.pop_var(), cv.0.pop_var());
-            bome(matches(&cv.1, &re, &flags, false).map(|(text, found)| parts(&text, &found)))
+            bome(matches(&cv.1, &re, &flags).map(|(text, found)| parts(&text, &found)))
         })),
     ]
     .into_iter()
@@ -67,7 +72,30 @@ pub(super) fn filters() -> impl Iterator<Item = Fun<Engine>> {
 
 type Found = (Arc<String>, Vec<Vec<Group>>);
 
-fn matches(input: &Val, re: &Val, flags: &Val, first: bool) -> Result<Found, Error<Val>> {
+fn matches(input: &Val, re: &Val, flags: &Val) -> Result<Found, Error<Val>> {
+    let (text, engines, flags) = prepared(input, re, flags)?;
+    let found = engines.find(text, flags)?;
+    Ok((Arc::clone(text), found))
+}
+
+/// Without groups, so that the engine may take its fastest way.
+fn is_match(input: &Val, re: &Val, flags: &Val) -> Result<bool, Error<Val>> {
+    let (text, engines, flags) = prepared(input, re, flags)?;
+    match &*engines {
+        Engines::Linear { regex, .. } if !flags.skip_empty => {
+            engines.pay(text)?;
+            Ok(regex.is_match(text))
+        }
+        Engines::Linear { .. } | Engines::Backtracking(_) => {
+            Ok(!engines.find(text, flags.once())?.is_empty())
+        }
+    }
+}
+
+type Prepared<'a> = (&'a Arc<String>, Arc<Engines>, Flags);
+
+/// The text, and what to match it with.
+fn prepared<'a>(input: &'a Val, re: &Val, flags: &Val) -> Result<Prepared<'a>, Error<Val>> {
     let not_text = |it: &Val| {
         let name = it.type_name();
         fail(format!(
@@ -76,14 +104,28 @@ fn matches(input: &Val, re: &Val, flags: &Val, first: bool) -> Result<Found, Err
     };
     let text = input.as_str().ok_or_else(|| not_text(input))?;
     let re = re.as_str().ok_or_else(|| not_text(re))?;
-    let mut flags = Flags::parse(flags)?;
-    flags.global &= !first;
+    let flags = Flags::parse(flags)?;
     paid(meter::charge_bytes(2 * text.len()))?;
-    let found = compiled(re, flags)?.find(text, flags)?;
-    Ok((Arc::clone(text), found))
+    Ok((text, compiled(re, flags)?, flags))
 }
 
 impl Flags {
+    /// For the first match alone.
+    fn once(self) -> Self {
+        Self {
+            global: false,
+            ..self
+        }
+    }
+
+    fn of_pattern(self) -> pattern::Flags {
+        pattern::Flags {
+            dotall: self.dotall,
+            ignorecase: self.ignorecase,
+            ..pattern::Flags::none()
+        }
+    }
+
     fn parse(value: &Val) -> Result<Self, Error<Val>> {
         let mut flags = Self::default();
         let letters = match value {
@@ -148,7 +190,7 @@ fn compile(re: &str, flags: Flags) -> Result<Engines, Error<Val>> {
     match linear {
         Ok(regex) => Ok(Engines::Linear {
             regex,
-            positions: positions(re),
+            positions: cost::positions(re, flags.of_pattern(), flags.extended),
         }),
         Err(regex::Error::CompiledTooBig(_)) => {
             let why = "is too large; use smaller repetitions";
@@ -159,59 +201,6 @@ fn compile(re: &str, flags: Flags) -> Result<Engines, Error<Val>> {
         }
         Err(error) => backtracking(re, flags, &error).map(Engines::Backtracking),
     }
-}
-
-/// How long the pattern is with its counted repetitions written out.
-fn positions(re: &str) -> usize {
-    let mut open = Vec::new();
-    let (mut sum, mut last) = (0_usize, 0_usize);
-    let mut rest = re;
-    while let Some(c) = rest.chars().next() {
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '(' => {
-                open.push(sum);
-                (sum, last) = (0, 0);
-            }
-            ')' => {
-                last = sum;
-                sum = sum.saturating_add(open.pop().unwrap_or(0));
-            }
-            '{' => {
-                let (count, after) = rest.split_once('}').unwrap_or((rest, ""));
-                let most = count
-                    .split(',')
-                    .filter_map(|it| it.trim().parse().ok())
-                    .max();
-                let times: usize = most.unwrap_or(1).max(1);
-                let repeated = last.saturating_mul(times);
-                sum = sum.saturating_sub(last).saturating_add(repeated);
-                (last, rest) = (repeated, after);
-            }
-            '*' | '+' | '?' | '|' | '^' | '$' => {}
-            '[' => {
-                // A `]` that comes first, also after `^`, is a member.
-                let first = if rest.starts_with('^') { 2 } else { 1 };
-                let end = rest.get(first..).and_then(|it| it.find(']'));
-                let end = end.map_or(rest.len(), |it| it + first + 1);
-                (last, rest) = (1, &rest[end..]);
-                sum = sum.saturating_add(1);
-            }
-            '\\' => {
-                let mut chars = rest.chars();
-                let class = matches!(chars.next(), Some('p' | 'P' | 'x' | 'u' | 'U'));
-                rest = chars.as_str();
-                if class && rest.starts_with('{') {
-                    rest = rest.split_once('}').map_or("", |(_, after)| after);
-                }
-                (last, sum) = (1, sum.saturating_add(1));
-            }
-            _ => (last, sum) = (1, sum.saturating_add(1)),
-        }
-    }
-    open.iter()
-        .fold(sum, |sum, it| sum.saturating_add(*it))
-        .max(1)
 }
 
 fn backtracking(
@@ -243,18 +232,26 @@ fn excerpt(re: &str) -> &str {
 }
 
 impl Engines {
-    fn find(&self, text: &str, flags: Flags) -> Result<Vec<Vec<Group>>, Error<Val>> {
+    /// Pays for one search through `text`, or ends the evaluation if that would be too costly.
+    fn pay(&self, text: &str) -> Result<(), Error<Val>> {
         match self {
-            Self::Linear { regex, positions } => {
+            Self::Linear { positions, .. } => {
                 let work = positions.saturating_mul(text.len());
-                paid(meter::charge(1 + (work / WORK_PER_FUEL) as u64))?;
                 within(work <= MOST_WORK)?;
-                find_linear(regex, text, flags)
+                paid(meter::charge(1 + (work / WORK_PER_FUEL) as u64))
             }
-            Self::Backtracking(regex) => {
+            Self::Backtracking(_) => {
                 within(text.len() <= BACKTRACKED_TEXT)?;
-                find_backtracking(regex, text, flags)
+                paid(meter::charge(BACKTRACKED_FUEL))
             }
+        }
+    }
+
+    fn find(&self, text: &str, flags: Flags) -> Result<Vec<Vec<Group>>, Error<Val>> {
+        self.pay(text)?;
+        match self {
+            Self::Linear { regex, .. } => find_linear(regex, text, flags),
+            Self::Backtracking(regex) => find_backtracking(regex, text, flags),
         }
     }
 }
@@ -275,6 +272,8 @@ fn find_linear(
     let names: Vec<Option<&str>> = regex.capture_names().collect();
     let mut found = Vec::new();
     for captures in regex.captures_iter(text) {
+        // A search may look through all the rest before it settles on a short match.
+        paid(meter::look())?;
         let ranges = captures.iter().map(|it| it.map(|it| it.range()));
         if !keep(groups(ranges, &names), flags, &mut found)? {
             break;
@@ -291,8 +290,9 @@ fn find_backtracking(
     let names: Vec<Option<&str>> = regex.capture_names().collect();
     let mut found = Vec::new();
     for captures in regex.captures_iter(text) {
-        // What it tried so far is not known: pay for a part of all it may try.
-        paid(meter::charge(BACKTRACK_LIMIT as u64 / 20))?;
+        // What it tried is not known: each match pays for a part of all it may try, and looks at
+        // the clock by that.
+        paid(meter::charge(BACKTRACKED_FUEL))?;
         within(captures.is_ok())?;
         let captures = captures.map_err(|_| unpaid())?;
         let ranges = captures.iter().map(|it| it.map(|it| it.range()));
@@ -423,28 +423,4 @@ fn parts(text: &str, found: &[Vec<Group>]) -> Val {
     }
     items.push(Val::str(&text[last..]));
     items.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::positions;
-
-    #[test]
-    fn counted_repetitions_are_written_out() {
-        let cases = [
-            ("abc", 3),
-            ("a+b*", 2),
-            ("a{3}", 3),
-            ("(ab){2,5}c", 11),
-            ("(a{1,100}){1,100}b", 10_001),
-            ("[^]a]{4}", 4),
-            ("\\p{Greek}{3}", 3),
-            ("\\{2", 2),
-            ("((a{9}){9}", 81),
-            ("", 1),
-        ];
-        for (re, expected) in cases {
-            assert_eq!(positions(re), expected, "{re}");
-        }
-    }
 }

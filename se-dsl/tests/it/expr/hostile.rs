@@ -145,6 +145,15 @@ fn regular_expressions_are_bounded() {
         ("\"a\" * 50 + \"!\" | test(\"^(a|a)*$\")", "false"),
         ("\"a\" * 100000 | test(\"(a{1,100}){1,100}b\")", "failed"),
         ("\"a\" * 100000 | test(\"(a{1,30}){1,30}b\")", "exceeded"),
+        ("\"a\" * 20000 | test(\"(a{1,30}){1,30}b\")", "false"),
+        (
+            "\"ab\" * 500000 | [scan(\"(a.*c|a)\")] | length",
+            "exceeded",
+        ),
+        (
+            "\"a\" * 16000 | [match(\"(?=a.*b)c|a\"; \"g\")] | length",
+            "exceeded",
+        ),
         ("\"a\" | test(\"((a{1,100}){1,100}){1,100}\")", "failed"),
         ("\"a\" * 1000000 | [scan(\"a(?=a)\")] | length", "exceeded"),
         ("\"a\" * 4000000 | test(\"(a|b)*a(a|b){12}\")", "exceeded"),
