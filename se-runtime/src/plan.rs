@@ -57,6 +57,8 @@ pub enum Why {
     Reads(String),
     /// Both capture the same name.
     SameAlias(String),
+    /// The other reads what this captures later.
+    ReadBefore(String),
     /// One of the two changes the pod.
     Effect,
     /// Both look at the same connector.
@@ -76,6 +78,7 @@ impl fmt::Display for Why {
         match self {
             Self::Reads(path) => write!(f, "reads vars.{path}"),
             Self::SameAlias(path) => write!(f, "captures vars.{path} too"),
+            Self::ReadBefore(path) => write!(f, "vars.{path} is read before it is written here"),
             Self::Effect => f.write_str("keeps the order of changes"),
             Self::SameConnector(name) => write!(f, "same connector {name}"),
             Self::Needs => f.write_str("needs it"),

@@ -8,6 +8,8 @@ use se_dsl::checked::{Execution, Step};
 use super::{Node, StepIndex, Why};
 
 type EdgeSpec = (StepIndex, StepIndex, Why);
+/// Path below `vars` → the steps that use it.
+type Uses = BTreeMap<Vec<String>, Vec<usize>>;
 
 /// Every reason for a step to wait for another.
 pub(super) fn edges(nodes: &[Node], sequential: bool) -> Vec<EdgeSpec> {
@@ -82,8 +84,8 @@ fn by_rules(nodes: &[Node], offset: usize) -> Vec<EdgeSpec> {
 struct Rules {
     offset: usize,
     edges: Vec<EdgeSpec>,
-    /// Path below `vars` → the steps that write it.
-    writers: BTreeMap<Vec<String>, Vec<usize>>,
+    writers: Uses,
+    readers: Uses,
     /// Writes and barriers that no later one has been ordered after.
     changes: Vec<usize>,
     /// Reads since then.
@@ -122,6 +124,7 @@ impl Rules {
 
     fn by_data(&mut self, at: usize, step: &Step) {
         for read in step.reads.vars() {
+            let read = captured_whole(&self.writers, read);
             for (writer, path) in overlapping(&self.writers, read) {
                 self.edges
                     .push((StepIndex(writer), StepIndex(at), Why::Reads(path)));
@@ -139,6 +142,12 @@ impl Rules {
             for (writer, path) in overlapping(&self.writers, &capture.path) {
                 self.edges
                     .push((StepIndex(writer), StepIndex(at), Why::SameAlias(path)));
+            }
+        }
+        for path in written(step) {
+            let path = captured_whole(&self.writers, &path);
+            for (reader, path) in overlapping(&self.readers, path) {
+                self.edge(reader, at, Why::ReadBefore(path));
             }
         }
     }
@@ -187,6 +196,9 @@ impl Rules {
         for path in written(step) {
             self.writers.entry(path).or_default().push(at);
         }
+        for path in step.reads.vars() {
+            self.readers.entry(path.to_vec()).or_default().push(at);
+        }
         match step.uses.effect {
             Effect::Pure => {}
             Effect::Read => self.reads.push(Read {
@@ -220,19 +232,27 @@ fn written(step: &Step) -> Vec<Vec<String>> {
     paths
 }
 
-/// Writers of a path, of a part of it, or of something it is a part of.
-fn overlapping(
-    writers: &BTreeMap<Vec<String>, Vec<usize>>,
-    path: &[String],
-) -> Vec<(usize, String)> {
-    let above = (0..path.len()).filter_map(|length| writers.get_key_value(path.get(..length)?));
-    let below = writers
+/// The uses of a path, of a part of it, or of something it is a part of.
+fn overlapping(uses: &Uses, path: &[String]) -> Vec<(usize, String)> {
+    let above = (0..path.len()).filter_map(|length| uses.get_key_value(path.get(..length)?));
+    let below = uses
         .range(path.to_vec()..)
         .take_while(|(it, _)| it.starts_with(path));
     above
         .chain(below)
         .flat_map(|(path, steps)| steps.iter().map(|step| (*step, path.join("."))))
         .collect()
+}
+
+/// What a write below `path` may change: `path`, or the whole that is captured above it.
+///
+/// `vars.a` may hold a number until `vars.a.c` is captured and makes it an object: `vars.a.b` fails
+/// before and is null after that.
+fn captured_whole<'a>(writers: &Uses, path: &'a [String]) -> &'a [String] {
+    (1..path.len())
+        .filter_map(|length| path.get(..length))
+        .find(|above| writers.contains_key(*above))
+        .unwrap_or(path)
 }
 
 /// The connector a read looks at; `None` if only the run can tell. Lab reads share one name.

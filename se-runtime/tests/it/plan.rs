@@ -80,6 +80,36 @@ fn two_captures_of_one_name_keep_their_order() {
 }
 
 #[test]
+fn a_read_waits_for_what_makes_its_parent_an_object() {
+    let steps = r#"
+    - { id: one, uses: collect@v1, target: a, with: { command: x }, capture: { output: same } }
+    - { id: two, uses: collect@v1, target: b, with: { command: x }, capture: { output: same.deeper } }
+    - { id: eye, uses: evaluate.regex@v1, with: { source: "${ vars.same.other }", regex: x } }
+"#;
+    let expected = [
+        "two <- one: captures vars.same too",
+        "eye <- one: reads vars.same",
+        "eye <- two: reads vars.same.deeper",
+    ];
+    assert_eq!(edges(steps), expected);
+}
+
+#[test]
+fn a_capture_waits_for_those_that_read_it_before() {
+    let steps = r#"
+    - { id: one, uses: collect@v1, target: a, with: { command: x }, capture: { output: same } }
+    - { id: eye, uses: evaluate.regex@v1, with: { source: "${ vars.same }", regex: x } }
+    - { id: two, uses: collect@v1, target: b, with: { command: x }, capture: { output: same } }
+"#;
+    let expected = [
+        "eye <- one: reads vars.same",
+        "two <- one: captures vars.same too",
+        "two <- eye: vars.same is read before it is written here",
+    ];
+    assert_eq!(edges(steps), expected);
+}
+
+#[test]
 fn needs_stands_in_place_of_the_order_by_effect() {
     let steps = r#"
     - { id: w1, uses: exec@v1, target: a, with: { command: x } }
