@@ -314,6 +314,7 @@ fn short(edge: &Edge) -> String {
     match edge.why.first() {
         Some(Why::Reads(_)) => "reads".to_owned(),
         Some(Why::SameAlias(_)) => "same name".to_owned(),
+        Some(Why::ReadBefore(_)) => "read before".to_owned(),
         Some(Why::Effect) => "order".to_owned(),
         Some(Why::SameConnector(_)) => "same device".to_owned(),
         Some(Why::Needs) => "needs".to_owned(),
