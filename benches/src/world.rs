@@ -73,6 +73,7 @@ pub fn accepted(runtime_env: Value, sequential: bool) -> Record {
             vars: Map::new(),
         },
         engine_version: "0".to_owned(),
+        origin: None,
     };
     Record {
         seq: 1,

@@ -441,6 +441,7 @@ mod tests {
             metadata: Some(json!({"step_correlation_id": "c"})),
             scopes: FrozenScopes::default(),
             engine_version: "0".to_owned(),
+            origin: None,
         }
     }
 

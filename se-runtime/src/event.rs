@@ -168,6 +168,28 @@ pub struct Accepted {
     pub scopes: FrozenScopes,
     /// Version of the engine that took the job in.
     pub engine_version: String,
+    /// The ended job whose events it brings along, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a job that does not begin from nothing comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The job that ended.
+    pub job_id: String,
+    /// What is done with what it left.
+    pub how: Again,
+}
+
+/// What is done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// The steps that did not end well.
+    Retry,
+    /// The judgement of what was recorded.
+    Regrade,
 }
 
 /// A single scenario run as a job.

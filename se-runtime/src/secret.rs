@@ -4,6 +4,7 @@
 //! event holds a placeholder; [`Vault::open_text`] puts the secret back when the log is folded, so that a
 //! resumed job sees the same values, and [`mask_value`] turns placeholders into `***` for everybody else.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -175,6 +176,34 @@ pub fn mask_text(sealed: &str) -> String {
     expand(sealed, |_| "***")
 }
 
+/// The numbers of the placeholders in a sealed text, in their order.
+#[must_use]
+pub fn placeholders(sealed: &str) -> Vec<usize> {
+    let found = std::cell::RefCell::new(Vec::new());
+    expand(sealed, |number| {
+        found.borrow_mut().extend(number.parse::<usize>().ok());
+        ""
+    });
+    found.into_inner()
+}
+
+/// The number of the placeholder that is the whole of a sealed text.
+#[must_use]
+pub fn only_placeholder(sealed: &str) -> Option<usize> {
+    let number = sealed.strip_prefix(OPEN)?.strip_suffix(CLOSE)?;
+    number.parse().ok()
+}
+
+/// Puts secrets back that were found again after their job had ended, by the numbers of their
+/// placeholders; the others become `***`.
+#[must_use]
+pub fn open_text_with(sealed: &str, found: &BTreeMap<usize, Secret>) -> String {
+    expand(sealed, |number| {
+        let secret = number.parse().ok().and_then(|at: usize| found.get(&at));
+        secret.map_or("***", |it| it.0.as_str())
+    })
+}
+
 fn escape(text: &str) -> String {
     if text.contains(OPEN) {
         text.replace(OPEN, &format!("{OPEN}{OPEN}"))
@@ -240,7 +269,9 @@ fn placeholder_length(at_open: &str) -> usize {
     }
 }
 
-pub(crate) fn map_texts(value: &Value, text: &dyn Fn(&str) -> String) -> Value {
+/// The same value with every text in it replaced, keys too.
+#[must_use]
+pub fn map_texts(value: &Value, text: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(it) => Value::String(text(it)),
         Value::Array(all) => all.iter().map(|it| map_texts(it, text)).collect(),
@@ -254,7 +285,9 @@ pub(crate) fn map_texts(value: &Value, text: &dyn Fn(&str) -> String) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Secret, Vault, mask_text};
+    use std::collections::BTreeMap;
+
+    use super::{Secret, Vault, mask_text, only_placeholder, open_text_with, placeholders};
 
     fn vault(secrets: &[&str]) -> Vault {
         Vault::new(secrets.iter().map(|it| Secret::new(*it)))
@@ -284,5 +317,16 @@ mod tests {
         );
         assert_eq!(vault.mask_text("a"), "***");
         assert_eq!(vault.mask_text("cat"), "cat");
+    }
+
+    #[test]
+    fn secrets_found_again_take_the_places_of_the_erased() {
+        let sealed = vault(&["alpha", "beta"]).seal_text("beta and alpha \u{F8F0}");
+        assert_eq!(placeholders(&sealed), [1, 0]);
+        assert_eq!(only_placeholder(&sealed), None);
+        let found = BTreeMap::from([(1, Secret::new("gamma"))]);
+        assert_eq!(open_text_with(&sealed, &found), "gamma and *** \u{F8F0}");
+        let whole = vault(&["alpha", "beta"]).seal_text("beta");
+        assert_eq!(only_placeholder(&whole), Some(1));
     }
 }

@@ -235,7 +235,8 @@ impl State {
         index: StepIndex,
         record: &Record,
     ) -> Result<(), String> {
-        let ready = self.ready.contains(&index);
+        // What a job brings along from another has happened already: its order is that of the other.
+        let ready = self.ready.contains(&index) || self.started_at.is_none();
         let Some(step) = self.steps.get_mut(index.0) else {
             return Err("the plan has grown".to_owned());
         };
@@ -321,7 +322,9 @@ impl State {
                 continue;
             };
             *count = count.saturating_sub(1);
-            if *count == 0 {
+            let pending =
+                self.steps.get(successor.0).map(|it| it.status) == Some(StepStatus::Pending);
+            if *count == 0 && pending {
                 self.ready.insert(*successor);
             }
         }

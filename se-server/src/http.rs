@@ -66,6 +66,8 @@ fn job_routes() -> Routes {
     Routes::new()
         .routes(routes!(jobs::submit, jobs::list))
         .routes(routes!(jobs::get, jobs::cancel))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::regrade))
         .routes(routes!(jobs::events))
         .routes(routes!(reports::report))
         .routes(routes!(evidence::evidence))

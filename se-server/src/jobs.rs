@@ -1,6 +1,8 @@
 //! What can be done with jobs, without HTTP.
 
+mod again;
 mod freeze;
+mod regain;
 mod request;
 mod view;
 pub(crate) mod worker;
@@ -8,7 +10,7 @@ pub(crate) mod worker;
 use std::sync::Arc;
 
 use se_runtime::event::FORMAT;
-use se_runtime::{Accepted, Event, Plan, PlanError, Record, Vault};
+use se_runtime::{Accepted, Event, Plan, PlanError, Record, Timestamp, Vault};
 use se_store::{NewJob, Store, Submitted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -18,9 +20,10 @@ use crate::dispatch::{Cancel, Dispatcher};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
+pub use again::{regrade, retry};
 pub use request::{JobRequest, What};
 pub(crate) use view::folded;
-pub use view::{list_item, view};
+pub use view::{list_item, origin, view};
 
 use freeze::Frozen;
 
@@ -58,28 +61,57 @@ pub async fn submit(
     if request.dry_run {
         return Ok(Submission::Plan(view::dry_run(&plan, &accepted, &vault)));
     }
-    let at = engine.world.clock.now();
+    let intake = Intake {
+        accepted,
+        vault,
+        done: Vec::new(),
+        at: engine.world.clock.now(),
+        worker,
+        header_key: idempotency_key.map(str::to_owned),
+        correlation: request.correlation().map(str::to_owned),
+        request_hash: hash(&Value::Object(body.clone())),
+    };
+    take_in(engine, intake).await
+}
+
+/// A job on its way into the store.
+#[derive(Debug)]
+struct Intake {
+    accepted: Accepted,
+    vault: Vault,
+    /// What it need not do: events from number 2 on, sealed.
+    done: Vec<Record>,
+    at: Timestamp,
+    worker: Option<String>,
+    /// The caller's Idempotency-Key.
+    header_key: Option<String>,
+    /// What tells repetitions where there is none.
+    correlation: Option<String>,
+    request_hash: String,
+}
+
+async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
     let record = Record {
         seq: 1,
-        at,
-        event: Event::JobAccepted(Box::new(accepted)),
+        at: it.at,
+        event: Event::JobAccepted(Box::new(it.accepted)),
     };
-    let key = idempotency_key.map(|it| format!("key:{it}"));
-    let correlation = request.correlation().map(|it| format!("correlation:{it}"));
-    let by_header = key.is_some();
+    let by_header = it.header_key.is_some();
+    let key = it.header_key.map(|it| format!("key:{it}"));
+    let correlation = it.correlation.map(|it| format!("correlation:{it}"));
     let job = NewJob {
-        accepted: record.seal(&vault),
-        secrets: vault.iter().cloned().collect(),
-        worker,
+        accepted: record.seal(&it.vault),
+        secrets: it.vault.iter().cloned().collect(),
+        worker: it.worker,
         idempotency_key: key.or(correlation),
-        request_hash: hash(body),
+        request_hash: it.request_hash,
     };
     let Event::JobAccepted(sealed) = job.accepted.event.clone() else {
         return Err(Error::Internal(
             "a sealed event changed its kind".to_owned(),
         ));
     };
-    match engine.store.submit(job).await? {
+    match engine.store.submit_resumed(job, it.done).await? {
         Submitted::New => {
             engine.metrics.submitted.add();
             engine.dispatcher.enqueue(&sealed.job_id);
@@ -147,6 +179,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         metadata: request.metadata.clone(),
         scopes,
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        origin: None,
     };
     let plan = Plan::build(Arc::clone(&package.checked), &accepted).map_err(|it| planless(&it))?;
     Ok(Prepared {
@@ -227,8 +260,7 @@ fn planless(error: &PlanError) -> Error {
     }
 }
 
-fn hash(body: &Map<String, Value>) -> String {
-    let text = Value::Object(body.clone()).to_string();
-    let digest = Sha256::digest(text.as_bytes());
+fn hash(request: &Value) -> String {
+    let digest = Sha256::digest(request.to_string().as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -180,6 +180,7 @@ fn accepted(phase: &str) -> Event {
             vars: Map::new(),
         },
         engine_version: "0.1.0".into(),
+        origin: None,
     }))
 }
 

@@ -78,6 +78,7 @@ pub(crate) fn accepted() -> Record {
             vars: Map::new(),
         },
         engine_version: "0".into(),
+        origin: None,
     };
     Record {
         seq: 1,

@@ -60,6 +60,28 @@ pub(super) struct JobRequest {
     pod_definition_id: Option<String>,
 }
 
+/// What is put over the request of the ended job.
+#[derive(ToSchema)]
+pub(super) struct RetryRequest {
+    worker: Option<Worker>,
+    runtime_env: Option<Value>,
+    /// By name; a dot in a name makes a path.
+    secrets: Option<Value>,
+    session: Option<Value>,
+    variables: Option<Value>,
+    /// Inputs of a single scenario.
+    input_data: Option<Value>,
+    callback_url: Option<String>,
+    metadata: Option<Value>,
+}
+
+/// What judges again.
+#[derive(ToSchema)]
+pub(super) struct RegradeRequest {
+    /// Version of the content; default: the very content the job ran from.
+    version: Option<String>,
+}
+
 /// Where a pod is.
 #[derive(ToSchema)]
 pub(super) struct Worker {
@@ -101,6 +123,10 @@ pub(super) struct JobAccepted {
     scenario_version: Option<String>,
     stream_url: String,
     report_url: String,
+    /// The job that it goes on from.
+    retry_of: Option<String>,
+    /// The job whose evidence it judges.
+    regrade_of: Option<String>,
 }
 
 /// A job.
@@ -134,6 +160,10 @@ pub(super) struct Job {
     stream_url: String,
     metadata: Option<Value>,
     worker: Option<Worker>,
+    /// The job that it goes on from.
+    retry_of: Option<String>,
+    /// The job whose evidence it judges.
+    regrade_of: Option<String>,
 }
 
 /// A step of a job.

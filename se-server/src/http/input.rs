@@ -17,6 +17,10 @@ use crate::error::Error;
 #[derive(Debug)]
 pub(super) struct Object(pub(super) Map<String, Value>);
 
+/// A JSON object; an empty one where nothing was sent.
+#[derive(Debug)]
+pub(super) struct AnyObject(pub(super) Map<String, Value>);
+
 /// A zip.
 #[derive(Debug)]
 pub(super) struct Zip(pub(super) Bytes);
@@ -26,22 +30,38 @@ impl FromRequest<Arc<Engine>> for Object {
 
     async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Problem> {
         let bytes = read(request.into_body(), engine.config.server.body_limit).await?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
-            // serde_json says where, never what: a body may hold secrets.
-            let (line, column) = (error.line(), error.column());
-            let what = if error.is_eof() {
-                "it ends too early"
-            } else {
-                "it is malformed"
-            };
-            Error::Malformed(format!(
-                "the body is no JSON: {what} at line {line}, column {column}"
-            ))
-        })?;
-        match value {
-            Value::Object(object) => Ok(Self(object)),
-            _ => Err(Error::field("", "must be a JSON object").into()),
+        object(&bytes).map(Self)
+    }
+}
+
+impl FromRequest<Arc<Engine>> for AnyObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Problem> {
+        let bytes = read(request.into_body(), engine.config.server.body_limit).await?;
+        if bytes.is_empty() {
+            return Ok(Self(Map::new()));
         }
+        object(&bytes).map(Self)
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+        // serde_json says where, never what: a body may hold secrets.
+        let (line, column) = (error.line(), error.column());
+        let what = if error.is_eof() {
+            "it ends too early"
+        } else {
+            "it is malformed"
+        };
+        Error::Malformed(format!(
+            "the body is no JSON: {what} at line {line}, column {column}"
+        ))
+    })?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Error::field("", "must be a JSON object").into()),
     }
 }
 

@@ -11,7 +11,7 @@ use se_store::JobFilter;
 use serde_json::{Value, json};
 
 use super::dto;
-use super::input::{Object, Params};
+use super::input::{AnyObject, Object, Params};
 use super::problem::Problem;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -39,20 +39,82 @@ pub(super) async fn submit(
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Problem> {
+    let submission = jobs::submit(&engine, &body, key(&headers)).await?;
+    answer(&engine, submission).await
+}
+
+fn key(headers: &HeaderMap) -> Option<&str> {
     let key = headers.get(IDEMPOTENCY_KEY).and_then(|it| it.to_str().ok());
-    let key = key.filter(|it| !it.is_empty());
-    Ok(match jobs::submit(&engine, &body, key).await? {
+    key.filter(|it| !it.is_empty())
+}
+
+async fn answer(engine: &Engine, submission: Submission) -> Result<Response, Problem> {
+    Ok(match submission {
         Submission::Plan(plan) => Json(plan).into_response(),
-        Submission::Accepted(accepted) => taken(&engine, &accepted, JobStatus::Accepted),
+        Submission::Accepted(accepted) => taken(engine, &accepted, JobStatus::Accepted),
         Submission::Repeated(accepted) => {
-            let job = engine
-                .store
-                .job(&accepted.job_id)
-                .await
-                .map_err(Error::from)?;
-            taken(&engine, &accepted, job.summary.status)
+            let job = engine.store.job(&accepted.job_id).await;
+            let job = job.map_err(Error::from)?;
+            taken(engine, &accepted, job.summary.status)
         }
     })
+}
+
+/// Takes in a job that goes on after the last completed step of one that failed or was cancelled.
+///
+/// Secrets are erased when a job ends: those that content, configuration and secret store do not know
+/// must be given again. What is given is put over the original request.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{id}/retry",
+    tag = "jobs",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job"),
+    ),
+    request_body = Option<dto::RetryRequest>,
+    responses(
+        (status = 202, description = "Stored; it will run", body = dto::JobAccepted),
+        (status = 404, description = "No such job", body = dto::Problem),
+        (status = 409, description = "It has not ended, or has completed, or its content is gone", body = dto::Problem),
+        (status = 422, description = "Secrets must be given again: `errors[].pointer` names them", body = dto::Problem),
+    )
+)]
+pub(super) async fn retry(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    AnyObject(body): AnyObject,
+) -> Result<Response, Problem> {
+    let submission = jobs::retry(&engine, &id, &body, key(&headers)).await?;
+    answer(&engine, submission).await
+}
+
+/// Takes in a job that judges the recorded evidence of an ended one again; no pod is touched.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{id}/regrade",
+    tag = "jobs",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job"),
+    ),
+    request_body = Option<dto::RegradeRequest>,
+    responses(
+        (status = 202, description = "Stored; it will run", body = dto::JobAccepted),
+        (status = 404, description = "No such job", body = dto::Problem),
+        (status = 409, description = "It has not ended, has no rubric, or the content is gone", body = dto::Problem),
+        (status = 422, description = "The version does not exist or has no rubric in that phase", body = dto::Problem),
+    )
+)]
+pub(super) async fn regrade(
+    State(engine): State<Arc<Engine>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    AnyObject(body): AnyObject,
+) -> Result<Response, Problem> {
+    let submission = jobs::regrade(&engine, &id, &body, key(&headers)).await?;
+    answer(&engine, submission).await
 }
 
 fn taken(engine: &Engine, accepted: &Accepted, status: JobStatus) -> Response {
@@ -77,6 +139,9 @@ fn taken(engine: &Engine, accepted: &Accepted, status: JobStatus) -> Response {
     if let Some(scenario) = &accepted.scenario {
         body["scenario_name"] = Value::from(scenario.name.as_str());
         body["scenario_version"] = Value::from(scenario.version.as_str());
+    }
+    if let Some((name, id)) = jobs::origin(accepted) {
+        body[name] = Value::from(id);
     }
     let location = [(header::LOCATION, format!("{public}/api/v1/jobs/{id}"))];
     (StatusCode::ACCEPTED, location, Json(body)).into_response()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use se_dsl::expr::Root;
 use se_runtime::event::FrozenScopes;
 use se_runtime::{Secret, Vault};
-use se_store::Definition;
+use se_store::{Definition, DefinitionKey};
 use serde_json::{Map, Value, json};
 
 use super::{JobRequest, What, worker};
@@ -82,7 +82,11 @@ pub(super) fn freeze(
     }
     let scopes = FrozenScopes {
         session,
-        content: content(pod),
+        content: content(
+            &pod.definition.key,
+            pod.definition.content_hash.as_deref(),
+            pod.package,
+        ),
         runtime_env,
         vars: request.variables.clone(),
     };
@@ -92,18 +96,18 @@ pub(super) fn freeze(
     })
 }
 
-fn content(pod: &Pod<'_>) -> Value {
-    let checked = &pod.package.checked;
+pub(super) fn content(key: &DefinitionKey, hash: Option<&str>, package: &Package) -> Value {
+    let checked = &package.checked;
     let form = checked.manifest.facts.get("form_fqn").cloned();
     let name = Some(checked.manifest.name.as_str()).filter(|it| !it.is_empty());
-    let name = name.unwrap_or(&pod.definition.key.definition_id);
+    let name = name.unwrap_or(&key.definition_id);
     json!({
-        "definition_id": pod.definition.key.definition_id,
+        "definition_id": key.definition_id,
         "name": name,
         "form_fqn": form.unwrap_or_else(|| Value::from(name)),
-        "version": pod.definition.key.version,
+        "version": key.version,
         "content_version": checked.manifest.version,
-        "content_hash": pod.definition.content_hash,
+        "content_hash": hash,
         "pod_type": checked.manifest.pod_type.as_str(),
         "lab_root": "PAv1",
         "files": checked.files,
@@ -111,7 +115,7 @@ fn content(pod: &Pod<'_>) -> Value {
 }
 
 /// Puts `over` over `base`: objects key by key, anything else as a whole.
-fn merge(base: &mut Value, over: &Value) {
+pub(super) fn merge(base: &mut Value, over: &Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {
@@ -123,7 +127,7 @@ fn merge(base: &mut Value, over: &Value) {
 }
 
 /// Secrets by name: `a.b` is also the path it spells.
-fn named(secrets: &Map<String, Value>) -> Map<String, Value> {
+pub(super) fn named(secrets: &Map<String, Value>) -> Map<String, Value> {
     let mut env = Value::Object(Map::new());
     for (name, value) in secrets {
         put(
@@ -152,7 +156,7 @@ fn put(at: &mut Value, path: &[&str], value: Value) {
 }
 
 /// Every text under a name that says it is secret.
-fn collect(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
+pub(super) fn collect(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
     match value {
         Value::String(text) if secret => {
             found.insert(text.clone());
@@ -173,7 +177,11 @@ fn names_a_secret(key: &str) -> bool {
 }
 
 /// Adds, from the server's secrets, those that connectors read and nobody gave.
-fn stored(runtime_env: &mut Value, package: &Package, config: &config::Secrets) -> Result<()> {
+pub(super) fn stored(
+    runtime_env: &mut Value,
+    package: &Package,
+    config: &config::Secrets,
+) -> Result<()> {
     let mut wanted: BTreeSet<Vec<String>> = BTreeSet::new();
     for connector in &package.checked.connectors {
         let templates = [
@@ -206,7 +214,7 @@ fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 }
 
 /// The server's secrets: a later source fills what earlier ones lack.
-fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>> {
+pub(super) fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>> {
     let failed = |what: &std::path::Path, error: &dyn std::error::Error| {
         Error::Internal(format!(
             "cannot read the secrets in {}: {}",

@@ -75,18 +75,6 @@ const KNOWN: &[&str] = &[
     "pod_definition_id",
 ];
 
-const WORKER: &[&str] = &[
-    "ip",
-    "name",
-    "cml_username",
-    "cml_password",
-    "region",
-    "adapter",
-    "cml_url",
-    "tls",
-    "capabilities",
-];
-
 impl JobRequest {
     /// Reads either shape.
     ///
@@ -230,26 +218,7 @@ fn worker(
     body: &Map<String, Value>,
     input: &Map<String, Value>,
 ) -> Map<String, Value> {
-    let mut worker = fields.object(body, "", "worker");
-    fields.known(&worker, "/worker", WORKER);
-    for key in [
-        "ip",
-        "name",
-        "cml_username",
-        "cml_password",
-        "region",
-        "adapter",
-        "cml_url",
-    ] {
-        fields.text(&worker, "/worker", key);
-    }
-    fields.texts(&worker, "/worker", "capabilities");
-    let tls = fields.object(&worker, "/worker", "tls");
-    fields.known(&tls, "/worker/tls", &["verify", "ca_file", "fingerprint"]);
-    fields.boolean(&tls, "/worker/tls", "verify");
-    for key in ["ca_file", "fingerprint"] {
-        fields.text(&tls, "/worker/tls", key);
-    }
+    let mut worker = super::worker::read(fields, body);
     for (from, to) in [
         ("worker_ip", "ip"),
         ("worker_cml_username", "cml_username"),

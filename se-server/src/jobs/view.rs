@@ -2,7 +2,7 @@
 
 use se_dsl::expr::{Limits, Root, Scopes};
 use se_runtime::cloudevent::output_data;
-use se_runtime::event::Map;
+use se_runtime::event::{Again, Map};
 use se_runtime::secret::{mask_text, mask_value};
 use se_runtime::{Accepted, Plan, State, StepIndex, Timestamp, Vault};
 use se_store::Job;
@@ -45,6 +45,9 @@ pub async fn view(engine: &Engine, id: &str) -> Result<Value> {
         json!(format!("{public}/api/v1/jobs/{id}/stream")),
     );
     answer.insert("worker".to_owned(), worker(&accepted));
+    if let Some((name, id)) = origin(&accepted) {
+        answer.insert(name.to_owned(), Value::from(id));
+    }
     match folded(engine, id).await {
         Ok((plan, state)) => details(&mut answer, &accepted, &plan, &state),
         // A job that cannot be folded, because its content is gone say, still has its summary.
@@ -117,6 +120,17 @@ fn worker(accepted: &Accepted) -> Value {
         *password = Value::from("***");
     }
     worker
+}
+
+/// Which job it goes on from, and what that is called.
+#[must_use]
+pub fn origin(accepted: &Accepted) -> Option<(&'static str, &str)> {
+    let origin = accepted.origin.as_ref()?;
+    let name = match origin.how {
+        Again::Retry => "retry_of",
+        Again::Regrade => "regrade_of",
+    };
+    Some((name, &origin.job_id))
 }
 
 /// A job as a list shows it.

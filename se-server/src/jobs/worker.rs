@@ -8,9 +8,47 @@ use super::JobRequest;
 use crate::config;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::fields::Fields;
 
 /// Entry of the configuration that fits any worker.
 const ANY: &str = "default";
+
+const WORKER: &[&str] = &[
+    "ip",
+    "name",
+    "cml_username",
+    "cml_password",
+    "region",
+    "adapter",
+    "cml_url",
+    "tls",
+    "capabilities",
+];
+
+/// Facts of the worker, as a request gives them.
+pub(super) fn read(fields: &mut Fields, body: &Map<String, Value>) -> Map<String, Value> {
+    let worker = fields.object(body, "", "worker");
+    fields.known(&worker, "/worker", WORKER);
+    for key in [
+        "ip",
+        "name",
+        "cml_username",
+        "cml_password",
+        "region",
+        "adapter",
+        "cml_url",
+    ] {
+        fields.text(&worker, "/worker", key);
+    }
+    fields.texts(&worker, "/worker", "capabilities");
+    let tls = fields.object(&worker, "/worker", "tls");
+    fields.known(&tls, "/worker/tls", &["verify", "ca_file", "fingerprint"]);
+    fields.boolean(&tls, "/worker/tls", "verify");
+    for key in ["ca_file", "fingerprint"] {
+        fields.text(&tls, "/worker/tls", key);
+    }
+    worker
+}
 
 /// What is known about the worker of a request: what it leaves out comes from the configuration.
 pub(super) async fn known(engine: &Engine, request: &JobRequest) -> Result<Map<String, Value>> {
@@ -21,16 +59,21 @@ pub(super) async fn known(engine: &Engine, request: &JobRequest) -> Result<Map<S
     {
         worker.insert("ip".to_owned(), Value::from(ip));
     }
-    let ip = text(&worker, "ip");
-    let name = text(&worker, "name");
-    let configured = engine
-        .config
+    configured(&engine.config, &mut worker);
+    Ok(worker)
+}
+
+/// Adds what the configuration knows about a worker and nobody gave.
+pub(super) fn configured(config: &config::Config, worker: &mut Map<String, Value>) {
+    let ip = text(worker, "ip");
+    let name = text(worker, "name");
+    let configured = config
         .workers
         .iter()
         .find(|(key, it)| {
             name == Some(key) || (ip.is_some() && (it.ip.as_deref() == ip || ip == Some(key)))
         })
-        .or_else(|| engine.config.workers.get_key_value(ANY));
+        .or_else(|| config.workers.get_key_value(ANY));
     if let Some((_, configured)) = configured {
         for (key, value) in facts(configured) {
             let missing = worker.get(&key).is_none_or(Value::is_null);
@@ -39,7 +82,6 @@ pub(super) async fn known(engine: &Engine, request: &JobRequest) -> Result<Map<S
             }
         }
     }
-    Ok(worker)
 }
 
 fn facts(it: &config::Worker) -> Map<String, Value> {

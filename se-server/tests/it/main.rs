@@ -1,6 +1,7 @@
 //! The service through its router: no socket, but for the receivers of events.
 #![expect(clippy::unwrap_used, reason = "a test says what it needs by failing")]
 
+mod again;
 mod cli;
 mod content;
 mod delivery;

@@ -143,6 +143,7 @@ pub(crate) fn job_with(id: &str, change: impl FnOnce(&mut Accepted)) -> NewJob {
             ..FrozenScopes::default()
         },
         engine_version: "0.1.0".to_owned(),
+        origin: None,
     };
     change(&mut accepted);
     let secrets = vec![Secret::new(SECRET)];

@@ -1,0 +1,247 @@
+//! A new job that resumes after the last completed step of one that failed or was cancelled.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use se_runtime::event::{Again, FORMAT, FrozenScopes};
+use se_runtime::secret::open_text_with;
+use se_runtime::{Accepted, Event, JobStatus, Plan, Secret, Timestamp, Vault};
+use serde_json::{Map, Value, json};
+
+use super::{Recording, ended_well, intake};
+use crate::config::is_http;
+use crate::content::Package;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::fields::Fields;
+use crate::jobs::regain::{self, Regained, Texts};
+use crate::jobs::{Submission, freeze, hash, take_in, worker};
+
+const KNOWN: &[&str] = &[
+    "worker",
+    "runtime_env",
+    "secrets",
+    "session",
+    "variables",
+    "input_data",
+    "callback_url",
+    "metadata",
+];
+
+/// What is given again, or otherwise.
+struct Changes {
+    worker: Map<String, Value>,
+    secrets: Map<String, Value>,
+    metadata: Option<Value>,
+    callback_url: Option<String>,
+    /// The scopes it changes, in their shape.
+    scopes: Value,
+}
+
+impl Changes {
+    fn read(body: &Map<String, Value>) -> Result<Self> {
+        let mut fields = Fields::new();
+        fields.known(body, "", KNOWN);
+        let worker = worker::read(&mut fields, body);
+        let secrets = fields.object(body, "", "secrets");
+        let callback_url = fields.text(body, "", "callback_url");
+        if callback_url.as_deref().is_some_and(|it| !is_http(it)) {
+            let message = "is no address; give one that begins with http:// or https://";
+            fields.wrong("/callback_url", message);
+        }
+        fields.object(body, "", "metadata");
+        let mut runtime_env = Value::Object(worker::runtime_env(&worker));
+        freeze::merge(&mut runtime_env, &json!(freeze::named(&secrets)));
+        let own = fields.object(body, "", "runtime_env");
+        freeze::merge(&mut runtime_env, &Value::Object(own));
+        let scopes = json!({
+            "runtime_env": runtime_env,
+            "session": fields.object(body, "", "session"),
+            "variables": fields.object(body, "", "variables"),
+            "input_data": fields.object(body, "", "input_data"),
+        });
+        let metadata = body.get("metadata").filter(|it| !it.is_null()).cloned();
+        fields.finish(Self {
+            worker,
+            secrets,
+            metadata,
+            callback_url,
+            scopes,
+        })
+    }
+}
+
+/// Takes in a job that does what the ended job `id` did not do.
+///
+/// # Errors
+/// [`Error::NotFound`]; [`Error::Conflict`] if the job has not ended or has completed, or its content is
+/// gone; [`Error::Invalid`] names the secrets that must be given again.
+pub async fn retry(
+    engine: &Engine,
+    id: &str,
+    body: &Map<String, Value>,
+    key: Option<&str>,
+) -> Result<Submission> {
+    let changes = Changes::read(body)?;
+    let old = Recording::of(engine, id).await?;
+    if old.job.summary.status == JobStatus::Completed {
+        return Err(Error::Conflict(format!(
+            "job {id} has completed: there is nothing left to do; submit a new job to run it all \
+             again, or POST /api/v1/jobs/{id}/regrade to judge its evidence again"
+        )));
+    }
+    let package = old.package(engine).await?;
+    let sealed = sealed_scopes(&old.accepted);
+    let own = own(engine, &old, &changes, &package)?;
+    let stored = stored(engine)?;
+    let given = regain::texts(&changes.scopes);
+    let Regained { mut scopes, found } = regain::regain(&sealed, &[&given, &own, &stored])
+        .map_err(|fields| Error::Invalid { fields })?;
+    freeze::merge(&mut scopes, &changes.scopes);
+    let vault = vault(&scopes, &changes, found.values());
+    let accepted = accepted(engine, &old, &changes, scopes, |it| {
+        regain::open_value(it, &found)
+    });
+    let wanted = worker::of(&accepted.scopes.runtime_env)?;
+    let pod_type = package.checked.manifest.pod_type;
+    engine
+        .registry
+        .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
+        .map_err(|error| Error::Conflict(error.to_string()))?;
+    let plan = Plan::build(Arc::clone(&package.checked), &accepted)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let done = carried(&old, &plan)?
+        .into_iter()
+        .map(|(at, event)| (at, event.map_texts(&|text| open_text_with(text, &found))));
+    let key_of_worker = accepted.scopes.runtime_env.get("worker");
+    let key_of_worker = key_of_worker
+        .and_then(Value::as_object)
+        .and_then(worker::key)
+        .map(str::to_owned);
+    let correlation = changes.metadata.as_ref().and_then(correlation);
+    let correlation = correlation.filter(|it| {
+        old.accepted
+            .metadata
+            .as_ref()
+            .and_then(self::correlation)
+            .as_ref()
+            != Some(it)
+    });
+    let mut intake = intake(
+        accepted,
+        done.collect(),
+        &plan,
+        vault,
+        engine.world.clock.now(),
+    )?;
+    intake.worker = key_of_worker;
+    intake.header_key = key.map(str::to_owned);
+    intake.correlation = correlation;
+    intake.request_hash = hash(&json!({"retry": id, "body": body}));
+    take_in(engine, intake).await
+}
+
+/// Every scope of a request under its name there.
+fn sealed_scopes(accepted: &Accepted) -> Value {
+    let scopes = &accepted.scopes;
+    json!({
+        "runtime_env": scopes.runtime_env,
+        "session": scopes.session,
+        "variables": scopes.vars,
+        "input_data": accepted.scenario.as_ref().map(|it| &it.input),
+    })
+}
+
+/// What content and configuration know.
+fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -> Result<Texts> {
+    let worker = old.accepted.scopes.runtime_env.get("worker");
+    let mut worker = worker
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    worker.extend(changes.worker.clone());
+    worker.retain(|_, it| {
+        it.as_str()
+            .is_none_or(|it| se_runtime::secret::placeholders(it).is_empty())
+    });
+    worker::configured(&engine.config, &mut worker);
+    let mut runtime_env = package.checked.pod_facts.clone();
+    freeze::merge(&mut runtime_env, &json!(worker::runtime_env(&worker)));
+    freeze::stored(&mut runtime_env, package, &engine.config.secrets)?;
+    let session = &package.checked.session;
+    Ok(regain::texts(
+        &json!({"runtime_env": runtime_env, "session": session}),
+    ))
+}
+
+/// What the secret store has, by names with dots as paths.
+fn stored(engine: &Engine) -> Result<Texts> {
+    let known = freeze::known(&engine.config.secrets)?.into_iter();
+    let known = known.map(|(name, secret)| (name, Value::from(secret.expose())));
+    let named = freeze::named(&known.collect());
+    Ok(regain::texts(&json!({"runtime_env": named})))
+}
+
+fn vault<'a>(scopes: &Value, changes: &Changes, found: impl Iterator<Item = &'a Secret>) -> Vault {
+    let mut all: BTreeSet<String> = found.map(|it| it.expose().to_owned()).collect();
+    freeze::collect(scopes, false, &mut all);
+    freeze::collect(&Value::Object(changes.secrets.clone()), true, &mut all);
+    Vault::new(all.into_iter().map(Secret::new))
+}
+
+/// The same request, with what was changed.
+fn accepted(
+    engine: &Engine,
+    old: &Recording,
+    changes: &Changes,
+    mut scopes: Value,
+    open: impl Fn(&Value) -> Value,
+) -> Accepted {
+    let object = |it: Value| match it {
+        Value::Object(it) => it,
+        _ => Map::new(),
+    };
+    let before = &old.accepted;
+    let mut metadata = before.metadata.as_ref().map(&open);
+    if let Some(changed) = &changes.metadata {
+        freeze::merge(metadata.get_or_insert(Value::Null), changed);
+    }
+    let mut scenario = before.scenario.clone();
+    if let Some(scenario) = &mut scenario {
+        scenario.input = object(scopes["input_data"].take());
+    }
+    let callback_url = changes.callback_url.clone();
+    Accepted {
+        format: FORMAT,
+        job_id: engine.world.ids.next(),
+        callback_url: callback_url.or_else(|| before.callback_url.clone()),
+        metadata,
+        scenario,
+        scopes: FrozenScopes {
+            session: scopes["session"].take(),
+            content: open(&before.scopes.content),
+            runtime_env: scopes["runtime_env"].take(),
+            vars: object(scopes["variables"].take()),
+        },
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        origin: Some(old.origin(Again::Retry)),
+        ..before.clone()
+    }
+}
+
+/// Everything recorded of the steps that ended well, in its order.
+fn carried(old: &Recording, plan: &Plan) -> Result<Vec<(Timestamp, Event)>> {
+    let state = old.fold(plan)?;
+    let well = |key: &str| {
+        let step = plan.find(key).map(|it| state.step(it).status);
+        step.is_some_and(ended_well)
+    };
+    let records = old.records.iter();
+    let done = records.filter(|it| it.event.step().is_some_and(well));
+    Ok(done.map(|it| (it.at, it.event.clone())).collect())
+}
+
+fn correlation(metadata: &Value) -> Option<String> {
+    let id = metadata.get("step_correlation_id")?.as_str()?;
+    Some(id.to_owned()).filter(|it| !it.is_empty())
+}
