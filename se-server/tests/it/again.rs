@@ -287,3 +287,27 @@ async fn content_that_is_gone_is_told_and_content_that_expired_serves() {
         "{problem}"
     );
 }
+
+#[tokio::test]
+async fn a_retry_finds_secrets_in_the_folder_of_the_service() {
+    let secrets = tempfile::tempdir().unwrap();
+    let folder = secrets.path().to_path_buf();
+    let service = Service::ready(move |config| config.secrets.dir = Some(folder)).await;
+    let env = json!({"runtime_env": {"devices": {"r1": {"password": "hunter22"}}}});
+    let id = service.submit("wait", env).await;
+    service.reaches(&id, "step_started", "long").await;
+    let job = format!("/api/v1/jobs/{id}");
+    service.call("DELETE", &job, "").await;
+    service.followed(&id).await;
+    let path = format!("{job}/retry");
+    let (status, problem) = service.post(&path, json!({})).await;
+    let place = "/runtime_env/devices/r1/password";
+    assert_eq!((status, pointers(&problem)), (422, vec![place]));
+    std::fs::write(secrets.path().join("devices.r1.password"), "hunter23\n").unwrap();
+    let (status, answer) = service.post(&path, json!({})).await;
+    assert_eq!(status, 202, "{answer}");
+    let again = answer["job_id"].as_str().unwrap();
+    let known = service.engine.store().secrets(again).await.unwrap();
+    let known: Vec<&str> = known.iter().map(se_runtime::Secret::expose).collect();
+    assert_eq!(known, ["hunter23"]);
+}
