@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells the lints that these modules are tests, down to what their tests share.
 #[cfg(test)]
+mod authoring;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod expr;
