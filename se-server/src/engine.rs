@@ -14,7 +14,7 @@ use crate::clock::World;
 use crate::config::Config;
 use crate::content::Packages;
 use crate::dispatch::Dispatcher;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
 use crate::{dispatch, sender};
@@ -49,6 +49,14 @@ impl Engine {
     /// # Errors
     /// [`crate::Error`] if the data folder, the key or the database cannot be used.
     pub async fn open(config: Config, world: World) -> Result<Arc<Self>> {
+        let address = config.store.address();
+        // A path is an address too; another scheme must not become the name of a file.
+        if address.contains("://") && !address.starts_with("sqlite:") {
+            // The address is not shown: it may hold a password.
+            let text = "the database cannot be used: this version keeps jobs in SQLite only; give \
+                        `sqlite://PATH`, or leave out --store, store.url and DATABASE_URL";
+            return Err(Error::Unavailable(text.to_owned()));
+        }
         let folder: PathBuf = config.store.data_dir.clone();
         let key = SealingKey::from_file_or_create(&folder.join(KEY_FILE), &*world.random)?;
         let announce = Announcer::new(&config, Arc::clone(&world.clock));
@@ -58,7 +66,7 @@ impl Engine {
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
         };
-        let store = Store::open(&config.store.address(), options).await?;
+        let store = Store::open(&address, options).await?;
         let root = folder.join(PACKAGES);
         se_content::sweep(&root)?;
         Ok(Arc::new(Self {
