@@ -138,7 +138,7 @@ async fn around(State(engine): State<Arc<Engine>>, request: Request, next: Next)
     } else {
         next.run(request).await
     };
-    let answer = Problem::place(answer, &path);
+    let answer = Problem::place(Problem::explained(answer).await, &path);
     let status = answer.status().as_u16();
     engine.metrics.answered(status);
     let took = engine.world.clock.now().since(started);

@@ -1,10 +1,14 @@
 //! Errors as RFC 9457 problem documents.
 
+use axum::body::to_bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, chain};
+
+/// The most of a text that is shown: callers know what they sent.
+const LONGEST_TEXT: usize = 2000;
 
 /// What went wrong, for the caller.
 #[derive(Clone, Debug)]
@@ -26,6 +30,22 @@ impl Problem {
             errors: Vec::new(),
             instance: None,
         }
+    }
+
+    /// Makes a problem of an error that was answered as plain text, before a handler was asked.
+    pub(crate) async fn explained(answer: Response) -> Response {
+        let status = answer.status();
+        let wrong = status.is_client_error() || status.is_server_error();
+        if !wrong || answer.extensions().get::<Self>().is_some() {
+            return answer;
+        }
+        let text = to_bytes(answer.into_body(), LONGEST_TEXT).await;
+        let text = text.map(|it| String::from_utf8_lossy(&it).into_owned());
+        let detail = match text {
+            Ok(text) if !text.is_empty() => text,
+            _ => "the request cannot be read; /docs shows what can be asked".to_owned(),
+        };
+        Self::new(status, "malformed", detail).into_response()
     }
 
     /// Says in an answer that is a problem which request it was.
@@ -77,12 +97,18 @@ impl IntoResponse for Problem {
         body.insert("type".to_owned(), Value::from(kind));
         body.insert("title".to_owned(), json!(self.status.canonical_reason()));
         body.insert("status".to_owned(), json!(self.status.as_u16()));
-        body.insert("detail".to_owned(), Value::from(self.detail.as_str()));
+        body.insert("detail".to_owned(), Value::from(clipped(&self.detail)));
         if let Some(path) = &self.instance {
             body.insert("instance".to_owned(), Value::from(path.as_str()));
         }
         if !self.errors.is_empty() {
-            body.insert("errors".to_owned(), Value::Array(self.errors.clone()));
+            let errors = self.errors.iter().cloned().map(|mut finding| {
+                if let Some(Value::String(message)) = finding.get_mut("message") {
+                    *message = clipped(message);
+                }
+                finding
+            });
+            body.insert("errors".to_owned(), errors.collect());
         }
         let mut answer = (self.status, Value::Object(body).to_string()).into_response();
         let headers = answer.headers_mut();
@@ -94,4 +120,15 @@ impl IntoResponse for Problem {
         answer.extensions_mut().insert(self);
         answer
     }
+}
+
+/// Text with its middle left out where it is too long: a value of a megabyte is not sent back.
+fn clipped(text: &str) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text.to_owned();
+    }
+    let half = LONGEST_TEXT / 2;
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
+    format!("{} … {}", &text[..head], &text[tail..])
 }

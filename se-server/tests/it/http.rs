@@ -54,6 +54,13 @@ async fn every_mistake_is_a_problem_document() {
         ("PUT", "/api/v1/jobs".into(), String::new(), 405, "`Allow`"),
         ("GET", long, String::new(), 414, "bytes"),
         (
+            "GET",
+            "/api/v1/jobs/%FF".into(),
+            String::new(),
+            400,
+            "UTF-8",
+        ),
+        (
             "POST",
             "/api/v1/jobs".into(),
             "{bad".into(),
