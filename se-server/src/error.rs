@@ -135,13 +135,16 @@ impl From<se_content::Error> for Error {
     }
 }
 
-/// An error with everything that caused it, on one line.
+/// An error with everything that caused it, on one line; nothing is said twice.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
         next = error.source();
     }
     text
@@ -161,4 +164,26 @@ fn list(fields: &[Field]) -> String {
         .map(|it| format!("`{}` {}", it.pointer, it.message))
         .collect();
     all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use se_content::Refused;
+
+    use super::chain;
+
+    #[test]
+    fn a_cause_that_the_message_holds_is_not_said_again() {
+        let hint = String::new();
+        let text = chain(&se_content::Error::from(Refused::NoContent { hint }));
+        assert_eq!(text.matches("no `PAv1/` folder").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn other_causes_follow() {
+        let at = "lab.zip".to_owned();
+        let source = Some("gone".into());
+        let text = chain(&se_content::Error::NotFound { at, source });
+        assert!(text.ends_with(": gone"), "{text}");
+    }
 }

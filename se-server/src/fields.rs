@@ -16,8 +16,12 @@ impl Fields {
         Self::default()
     }
 
-    /// Notes that a field cannot be used.
+    /// Notes that a field cannot be used. Only the first reason is kept: what follows from it (it is
+    /// missing, as it is no text) helps nobody.
     pub(crate) fn wrong(&mut self, pointer: &str, message: &str) {
+        if self.wrong.iter().any(|it| it.pointer == pointer) {
+            return;
+        }
         self.wrong.push(Field {
             pointer: pointer.to_owned(),
             message: message.to_owned(),
