@@ -209,7 +209,8 @@ pub(super) fn checked(path: &Path) -> Result<Checked, Failure> {
     let outcome = se_dsl::check(&package.sources, Options::default());
     show(&outcome, &package.sources)?;
     let errors = outcome.diagnostics.count(Severity::Error);
-    let broken = || Failure::new(1, format!("{} has {errors} errors", path.display()));
+    let some = if errors == 1 { "an error" } else { "errors" };
+    let broken = || Failure::new(1, format!("{} has {some}; see above", path.display()));
     outcome.checked.ok_or_else(broken)
 }
 

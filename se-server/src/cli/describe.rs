@@ -69,9 +69,12 @@ pub(super) fn explain(code: &str) -> Ended {
     match se_dsl::diagnostic::explain(&code.to_ascii_uppercase()) {
         Some(page) => print(page),
         None => {
-            let all = se_dsl::diagnostic::Code::ALL;
-            let all: Vec<&str> = all.iter().map(|it| it.as_str()).collect();
-            let text = format!("there is no code `{code}`; there are: {}", all.join(", "));
+            let all = se_dsl::diagnostic::Code::ALL.iter().map(|it| it.as_str());
+            let near = crate::config::nearest(&code.to_ascii_uppercase(), all)
+                .map_or_else(String::new, |it| format!(" did you mean `{it}`?"));
+            let text = format!(
+                "there is no code `{code}`;{near} give one as findings show it, like SE1203"
+            );
             Err(Failure::new(2, text))
         }
     }

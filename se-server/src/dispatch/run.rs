@@ -71,7 +71,9 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
         Ended::Never(why) => ("broken", why.as_str()),
         Ended::Later(why) => ("interrupted", why.as_str()),
     };
-    if matches!(ended, Ended::Well(_)) {
+    if let Ended::Well(Drive::Ended(_)) = ended {
+        tracing::info!(job, status = how, "job ended");
+    } else if let Ended::Well(_) = ended {
         tracing::info!(job, status = how, why, "job left its driver");
     } else {
         engine.metrics.broken.add();
