@@ -65,15 +65,13 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
     let (how, why) = match ended {
         Ended::Well(Drive::Ended(status)) => {
             engine.metrics.ended(*status);
-            (status.as_str(), "")
+            (status.as_str(), "it is over")
         }
         Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start"),
         Ended::Never(why) => ("broken", why.as_str()),
         Ended::Later(why) => ("interrupted", why.as_str()),
     };
-    if let Ended::Well(Drive::Ended(_)) = ended {
-        tracing::info!(job, status = how, "job ended");
-    } else if let Ended::Well(_) = ended {
+    if matches!(ended, Ended::Well(_)) {
         tracing::info!(job, status = how, why, "job left its driver");
     } else {
         engine.metrics.broken.add();

@@ -102,13 +102,8 @@ impl IntoResponse for Problem {
             body.insert("instance".to_owned(), Value::from(path.as_str()));
         }
         if !self.errors.is_empty() {
-            let errors = self.errors.iter().cloned().map(|mut finding| {
-                if let Some(Value::String(message)) = finding.get_mut("message") {
-                    *message = clipped(message);
-                }
-                finding
-            });
-            body.insert("errors".to_owned(), errors.collect());
+            let errors: Vec<Value> = self.errors.iter().map(shown).collect();
+            body.insert("errors".to_owned(), Value::Array(errors));
         }
         let mut answer = (self.status, Value::Object(body).to_string()).into_response();
         let headers = answer.headers_mut();
@@ -122,6 +117,15 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A finding with its message clipped.
+fn shown(finding: &Value) -> Value {
+    let mut finding = finding.clone();
+    if let Some(Value::String(message)) = finding.get_mut("message") {
+        *message = clipped(message);
+    }
+    finding
+}
+
 /// Text with its middle left out where it is too long: a value of a megabyte is not sent back.
 fn clipped(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
@@ -131,4 +135,16 @@ fn clipped(text: &str) -> String {
     let head = text.floor_char_boundary(half);
     let tail = text.ceil_char_boundary(text.len() - half);
     format!("{} … {}", &text[..head], &text[tail..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_TEXT, clipped};
+
+    #[test]
+    fn long_text_keeps_its_beginning_and_its_end() {
+        let text = clipped(&format!("no phase `{}`; give another", "é".repeat(1 << 20)));
+        assert!(text.len() < LONGEST_TEXT + 20, "{}", text.len());
+        assert!(text.starts_with("no phase `é") && text.ends_with("give another"));
+    }
 }
