@@ -4,10 +4,13 @@
 mod again;
 mod cli;
 mod content;
+mod crash;
 mod delivery;
+mod frr;
 mod harness;
 mod http;
 mod jobs;
 mod lifecycle;
+mod process;
 mod secrets;
 mod streams;

@@ -14,13 +14,12 @@ fn url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join("se.db").display())
 }
 
+/// Names the folder to write to, in the process that is killed.
+const WRITER: &str = "SE_STORE_WRITER";
+
 /// Appends to several jobs at once and says so after each answer, until it is killed.
-#[tokio::test]
-#[ignore = "it is the process that `what_was_answered_survives_a_kill` starts and kills"]
-async fn writer_that_is_killed() {
-    let mut folder = String::new();
-    std::io::stdin().read_line(&mut folder).unwrap();
-    let bench = Bench::open(&url(Path::new(folder.trim()))).await;
+async fn write_until_killed(folder: &Path) {
+    let bench = Bench::open(&url(folder)).await;
     let endless = (0..JOBS).map(async |n| {
         let id = n.to_string();
         let log = bench.submit(job(&id)).await;
@@ -37,8 +36,12 @@ async fn writer_that_is_killed() {
     futures_util::future::join_all(endless).await;
 }
 
+/// Runs in two processes: itself, and the one that it starts and kills.
 #[tokio::test]
 async fn what_was_answered_survives_a_kill() {
+    if let Some(folder) = std::env::var_os(WRITER) {
+        return write_until_killed(Path::new(&folder)).await;
+    }
     for answers in [1, 17, 150] {
         let folder = tempfile::tempdir().unwrap();
         let answered = kill_after(answers, folder.path());
@@ -67,17 +70,14 @@ async fn holds(bench: &Bench, id: &str, last: u64) {
 fn kill_after(answers: usize, folder: &Path) -> [u64; JOBS] {
     let mut writer = Command::new(std::env::current_exe().unwrap())
         .args([
-            "--ignored",
             "--exact",
             "--nocapture",
-            "crash::writer_that_is_killed",
+            "crash::what_was_answered_survives_a_kill",
         ])
-        .stdin(Stdio::piped())
+        .env(WRITER, folder)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdin = writer.stdin.take().unwrap();
-    writeln!(stdin, "{}", folder.display()).unwrap();
     let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
     let mut last = [0; JOBS];
     let mut heard = 0;
