@@ -365,3 +365,15 @@ impl Report {
         html::render(&sheet::Sheet::of(self, spec, sheet::Depth::Proof))
     }
 }
+
+/// The reports of a job as one value: a single report as it is, several as `{"reports": […]}`.
+#[must_use]
+pub fn as_json(reports: &[Report]) -> Value {
+    match reports {
+        [only] => only.to_json(),
+        all => {
+            let all: Vec<Value> = all.iter().map(Report::to_json).collect();
+            serde_json::json!({ "reports": all })
+        }
+    }
+}

@@ -62,13 +62,17 @@ pub(crate) async fn of_job(
     // Listening begins before reading, so that nothing falls between the two.
     let news = engine.store.committed();
     let accepted = engine.store.accepted(&id).await?;
+    let job = engine.store.job(&id).await?;
+    // A reader that claims to have seen more than there is has seen everything.
+    let after = after.min(job.last_seq);
+    let ended = job.summary.status.is_final() && after == job.last_seq;
     let follow = FollowJob {
         engine,
         accepted,
         after,
         news,
         read: VecDeque::new(),
-        ended: false,
+        ended,
     };
     Ok(unfold(follow, async |mut follow| {
         let item = follow.next().await?;

@@ -10,7 +10,7 @@ use futures_util::{StreamExt as _, pin_mut};
 use indicatif::{ProgressBar, ProgressStyle};
 use se_runtime::JobStatus;
 use se_runtime::report::{self, Report};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Ended, Failure, LogOptions, check, print, runtime};
 use crate::clock::World;
@@ -203,10 +203,7 @@ async fn finish(engine: &Engine, id: &str, options: &Options) -> Ended {
             .and_then(|it| it.to_str())
             .unwrap_or_default();
         let text = match extension {
-            "json" => format!(
-                "{:#}\n",
-                json!(reports.iter().map(Report::to_json).collect::<Vec<_>>())
-            ),
+            "json" => format!("{:#}\n", report::as_json(&reports)),
             "html" => joined(&reports, |it| it.to_html(report::spec(&plan, it))),
             "md" => joined(&reports, |it| it.to_markdown(report::spec(&plan, it))),
             _ => joined(&reports, Report::to_text),

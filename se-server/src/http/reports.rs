@@ -8,7 +8,6 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use se_runtime::Plan;
 use se_runtime::report::{self, Report};
-use serde_json::{Value, json};
 
 use super::dto;
 use super::problem::Problem;
@@ -58,7 +57,7 @@ pub(super) async fn report(
         .and_then(|it| it.to_str().ok())
         .unwrap_or_default();
     Ok(match wanted(accept) {
-        Form::Json => Json(as_json(&reports)).into_response(),
+        Form::Json => Json(report::as_json(&reports)).into_response(),
         Form::Html => text("text/html; charset=utf-8", &plan, &reports, Report::to_html),
         Form::Markdown => text(
             "text/markdown; charset=utf-8",
@@ -70,14 +69,6 @@ pub(super) async fn report(
             report.to_text()
         }),
     })
-}
-
-/// One report as it is, several in a list.
-pub(crate) fn as_json(reports: &[Report]) -> Value {
-    match reports {
-        [only] => only.to_json(),
-        all => json!({"reports": all.iter().map(Report::to_json).collect::<Vec<_>>()}),
-    }
 }
 
 fn text(

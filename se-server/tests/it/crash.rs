@@ -46,14 +46,14 @@ impl Stage {
     /// The ids of a job's events that the receiver got, repeats dropped, once the last is there.
     async fn received(&self, job: &str) -> Vec<String> {
         let all = async {
-            for count in 1.. {
+            let mut ids = Vec::new();
+            let mut count = 0;
+            while ids.is_empty() {
+                count += 1;
                 self.sink.wait_for(count).await;
-                let ids = ids_if_ended(&self.sink.events(), job);
-                if !ids.is_empty() {
-                    return ids;
-                }
+                ids = ids_if_ended(&self.sink.events(), job);
             }
-            unreachable!("the count has no end")
+            ids
         };
         tokio::time::timeout(PATIENCE, all)
             .await
@@ -66,6 +66,11 @@ impl Stage {
     }
 }
 
+/// Receivers are told of progress less often than streams are.
+fn is_progress(event: &Value) -> bool {
+    event["type"] == "io.lcm.se.job.progress"
+}
+
 /// The ids of a job's events in order of arrival, each once; none before the last has come.
 fn ids_if_ended(events: &[Value], job: &str) -> Vec<String> {
     let source = format!("/scenario-engine/jobs/{job}");
@@ -75,7 +80,7 @@ fn ids_if_ended(events: &[Value], job: &str) -> Vec<String> {
         let kind = event["type"].as_str().unwrap();
         ended |= kind.ends_with("job.completed") || kind.ends_with("job.faulted");
         let id = event["id"].as_str().unwrap().to_owned();
-        if !ids.contains(&id) {
+        if !is_progress(event) && !ids.contains(&id) {
             ids.push(id);
         }
     }
@@ -85,8 +90,8 @@ fn ids_if_ended(events: &[Value], job: &str) -> Vec<String> {
 /// The ids in the order of the job's own stream.
 fn told(stream: &str) -> Vec<String> {
     let data = stream.lines().filter_map(|it| it.strip_prefix("data:"));
-    let events = data.map(|it| serde_json::from_str::<Value>(it.trim()).unwrap());
-    events
+    data.map(|it| serde_json::from_str::<Value>(it.trim()).unwrap())
+        .filter(|it| !is_progress(it))
         .map(|it| it["id"].as_str().unwrap().to_owned())
         .collect()
 }

@@ -55,6 +55,19 @@ async fn a_stream_replays_goes_on_and_ends_with_the_job() {
 }
 
 #[tokio::test]
+async fn a_reader_that_has_seen_everything_gets_an_end_and_not_a_wait() {
+    let service = Service::ready(|_| {}).await;
+    let id = service.submit("judge", json!({"session_id": "s"})).await;
+    let last = field(&service.followed(&id).await, "id").len() + 5;
+    for seen in [last, 1_000_000] {
+        let request = Request::get(format!("/api/v1/jobs/{id}/stream"));
+        let request = request.header("Last-Event-ID", seen.to_string());
+        let rest = text(service.raw(request.body(Body::empty()).unwrap()).await).await;
+        assert_eq!(field(&rest, "id"), [""; 0], "{rest}");
+    }
+}
+
+#[tokio::test]
 async fn the_stream_of_all_jobs_is_filtered_and_goes_on() {
     let service = Service::ready(|_| {}).await;
     let other = service
