@@ -328,10 +328,12 @@ impl Config {
     }
 }
 
-/// Whether events can be sent there.
+/// Whether it is an address to speak HTTP to, without a user or password in it.
 pub(crate) fn is_http(url: &str) -> bool {
-    reqwest::Url::parse(url)
-        .is_ok_and(|it| matches!(it.scheme(), "http" | "https") && it.host().is_some())
+    reqwest::Url::parse(url).is_ok_and(|it| {
+        let open = it.username().is_empty() && it.password().is_none();
+        matches!(it.scheme(), "http" | "https") && it.host().is_some() && open
+    })
 }
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {

@@ -50,10 +50,12 @@ fn object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     let value: Value = serde_json::from_slice(bytes).map_err(|error| {
         // serde_json says where, never what: a body may hold secrets.
         let (line, column) = (error.line(), error.column());
-        let what = if error.is_eof() {
-            "it ends too early"
-        } else {
-            "it is malformed"
+        let reason = error.to_string();
+        let what = match () {
+            () if error.is_eof() => "it ends too early",
+            () if reason.starts_with("recursion limit") => "it nests deeper than 127 levels",
+            () if reason.starts_with("number out of range") => "a number is out of range",
+            () => "it is malformed",
         };
         Error::Malformed(format!(
             "the body is no JSON: {what} at line {line}, column {column}"

@@ -97,7 +97,8 @@ impl JobRequest {
         {
             fields.wrong(
                 "/callback_url",
-                "is no address; give one that begins with http:// or https://",
+                "is no address, or holds a user or password; give one that begins with http:// or \
+                 https:// and has neither",
             );
         }
         let sequential = match fields.text(body, "", "execution").as_deref() {

@@ -40,6 +40,12 @@ pub(super) fn read(fields: &mut Fields, body: &Map<String, Value>) -> Map<String
     ] {
         fields.text(&worker, "/worker", key);
     }
+    if text(&worker, "cml_url").is_some_and(|it| !config::is_http(it)) {
+        fields.wrong(
+            "/worker/cml_url",
+            "is no address of a controller; give one that begins with https://, without a user or password",
+        );
+    }
     fields.texts(&worker, "/worker", "capabilities");
     let tls = fields.object(&worker, "/worker", "tls");
     fields.known(&tls, "/worker/tls", &["verify", "ca_file", "fingerprint"]);

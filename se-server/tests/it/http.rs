@@ -260,8 +260,8 @@ async fn mistakes_in_a_submission_are_told_all_at_once_by_their_place() {
     let body = json!({
         "definition_id": 7,
         "phse": "judge",
-        "worker": {"cml_pasword": "x", "tls": {"verify": "no"}, "capabilities": "big"},
-        "callback_url": "ftp://x",
+        "worker": {"cml_pasword": "x", "cml_url": "ftp://x", "tls": {"verify": "no"}, "capabilities": "big"},
+        "callback_url": "http://user:hunter2@x/events",
         "execution": "fast",
     });
     let (status, problem) = service.post("/api/v1/jobs", body).await;
@@ -276,6 +276,7 @@ async fn mistakes_in_a_submission_are_told_all_at_once_by_their_place() {
         "/phase",
         "/definition_id",
         "/worker/cml_pasword",
+        "/worker/cml_url",
         "/worker/tls/verify",
         "/worker/capabilities",
         "/callback_url",
@@ -283,6 +284,7 @@ async fn mistakes_in_a_submission_are_told_all_at_once_by_their_place() {
     ] {
         assert!(pointers.contains(&expected), "{expected}: {pointers:?}");
     }
+    assert!(!problem.to_string().contains("hunter2"), "{problem}");
 }
 
 #[tokio::test]
