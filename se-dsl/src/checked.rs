@@ -198,25 +198,10 @@ impl Job {
         let short = uses.name.rsplit('.').next().unwrap_or(uses.name);
         let id =
             StepId::parse(short).expect("names of the catalogue fit the grammar of step names");
-        let mut reads = Reads::new();
-        for template in with.values().chain(&target) {
-            reads.extend(&template.reads());
-        }
+        let pointer = format!("/jobs/{}/steps/0", uses.name);
         let step = Step {
-            id,
-            uses,
-            target,
-            with,
-            capture: Vec::new(),
-            when: None,
-            on_error: OnError::Fail,
-            timeout: None,
-            stage: uses.stage,
-            needs: None,
-            rubric: None,
-            reads,
-            span,
-            pointer: format!("/jobs/{}/steps/0", uses.name),
+            pointer,
+            ..Step::of_primitive(uses, id, target, with, span)
         };
         Self {
             name: uses.name.to_owned(),
@@ -329,6 +314,38 @@ pub struct Step {
     pub span: Span,
     /// JSON Pointer of the step in the package: `/jobs/grade/steps/3`.
     pub pointer: String,
+}
+
+impl Step {
+    /// A step that nobody wrote: it uses a primitive, and all else is as where nothing is said.
+    pub(crate) fn of_primitive(
+        uses: &'static Primitive,
+        id: StepId,
+        target: Option<Template>,
+        with: IndexMap<String, Template>,
+        span: Span,
+    ) -> Self {
+        let mut reads = Reads::new();
+        for template in with.values().chain(&target) {
+            reads.extend(&template.reads());
+        }
+        Self {
+            id,
+            uses,
+            target,
+            with,
+            capture: Vec::new(),
+            when: None,
+            on_error: OnError::Fail,
+            timeout: None,
+            stage: uses.stage,
+            needs: None,
+            rubric: None,
+            reads,
+            span,
+            pointer: String::new(),
+        }
+    }
 }
 
 /// `capture: {<output>: <path>}`: writes `vars.<step>.<path>` and `vars.<path>`.

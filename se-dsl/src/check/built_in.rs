@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::catalog::{self, Action, Primitive, Target};
 use crate::checked::{Connector, Execution, Job, OnError, PodType, ProcessType, Step, StepId};
-use crate::expr::{Reads, Template};
+use crate::expr::Template;
 use crate::source::Span;
 
 /// Inputs that the scopes may know, and the expression that asks them; null means "not known".
@@ -144,26 +144,8 @@ fn step(
     with: IndexMap<String, Template>,
     span: Span,
 ) -> Step {
-    let mut reads = Reads::new();
-    for template in with.values() {
-        reads.extend(&template.reads());
-    }
-    Step {
-        id: StepId::parse(id).expect("built-in steps have names of lower-case letters"),
-        uses,
-        target,
-        with,
-        capture: Vec::new(),
-        when: None,
-        on_error: OnError::Fail,
-        timeout: None,
-        stage: uses.stage,
-        needs: None,
-        rubric: None,
-        reads,
-        span,
-        pointer: String::new(),
-    }
+    let id = StepId::parse(id).expect("built-in steps have names of lower-case letters");
+    Step::of_primitive(uses, id, target, with, span)
 }
 
 /// `name`, or `name_2` and so on if that is taken.
