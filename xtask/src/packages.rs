@@ -1,8 +1,8 @@
-//! The programs that tests run against, from Debian's packages.
+//! The programs that tests run against: from Debian's packages, and an S3 server from PyPI.
 
 use std::path::Path;
 
-use crate::command::{Failure, command, run, say, works};
+use crate::command::{Failure, command, root, run, say, works};
 
 /// A program that tests need, and the package it is in.
 struct Program {
@@ -55,8 +55,35 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// Installs what is missing, as root on a Debian machine; else says what to install.
+/// The S3 server, and the release that the tests were written against.
+const MOTO: &str = "moto[server]==5.2.5";
+
+/// Installs what is missing.
 pub(crate) fn install() -> Result<(), Failure> {
+    install_debian()?;
+    install_moto()
+}
+
+/// An S3 server in a virtual environment of the repository's own.
+fn install_moto() -> Result<(), Failure> {
+    let server = root().join("target/moto/bin/moto_server");
+    if server.exists() {
+        return Ok(());
+    }
+    say("installing an S3 server for the tests into target/moto");
+    run(command("python3", &["-m", "venv", "target/moto"]))?;
+    let pip = root()
+        .join("target/moto/bin/pip")
+        .to_string_lossy()
+        .into_owned();
+    run(command(
+        &pip,
+        &["install", "--quiet", "--disable-pip-version-check", MOTO],
+    ))
+}
+
+/// As root on a Debian machine; else says what to install.
+fn install_debian() -> Result<(), Failure> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
@@ -101,6 +128,10 @@ fn missing() -> Vec<&'static str> {
             say(&format!("missing: {path} ({purpose})"));
             packages.push(package);
         }
+    }
+    if !works("python3", &["-c", "import ensurepip, venv"]) {
+        say("missing: python3 with venv (an S3 server, the controller's own client)");
+        packages.push("python3-venv");
     }
     packages
 }
