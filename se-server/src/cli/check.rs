@@ -92,13 +92,14 @@ pub(super) fn validate(options: &Validate) -> Ended {
                 continue;
             }
         };
-        let outcome = se_dsl::check(
-            &package.sources,
-            Options {
-                strict: options.strict,
-            },
-        );
-        let found = &outcome.diagnostics;
+        let strict = Options {
+            strict: options.strict,
+        };
+        // A single document is no package: what only a package can tell is not asked of it.
+        let found = &match package.content_hash {
+            Some(_) => se_dsl::check(&package.sources, strict).diagnostics,
+            None => se_dsl::check_documents(&package.sources, strict),
+        };
         errors += found.count(Severity::Error);
         let render = |format| diagnostic::render(found, &package.sources, format, colour());
         match options.format {

@@ -34,7 +34,10 @@ fn commands_answer_with_their_exit_codes() {
         "apiVersion: pav1\nkind: JobDefinition\nspec: {stepz: []}\n",
     );
     zip(folder.path(), "bad.zip", &bad);
+    let connectors = "apiVersion: pav1\nkind: ConnectorModel\nspec: { connectors: [] }\n";
+    std::fs::write(folder.path().join("connectors.yaml"), connectors).unwrap();
     for (line, code, stdout, stderr) in [
+        ("validate connectors.yaml", 0, "0 errors", ""),
         ("validate good.zip", 0, "0 errors", ""),
         ("validate bad.zip", 1, "PAv1/jobs/wait.yaml", ""),
         ("validate none.zip", 2, "", "nothing at none.zip"),
