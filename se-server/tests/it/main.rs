@@ -14,3 +14,4 @@ mod lifecycle;
 mod process;
 mod secrets;
 mod streams;
+mod trouble;
