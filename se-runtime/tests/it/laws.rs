@@ -65,14 +65,23 @@ fn a_step() -> impl Strategy<Value = Step> {
         })
 }
 
-/// The steps as text. A step reads a capture of an earlier step, by its own name there.
+/// A capture under the name of its step, or under the alias, which several may share.
+fn name_of(step: usize, alias: u8, pick: u8) -> String {
+    if pick % 2 == 0 {
+        format!("s{step}.n{alias}")
+    } else {
+        format!("n{alias}")
+    }
+}
+
+/// The steps as text. A step reads a capture of an earlier step.
 fn text(steps: &[Step]) -> String {
     let mut text = "  steps:\n".to_owned();
     for (at, step) in steps.iter().enumerate() {
         let earlier = |pick: u8| {
             let from = usize::from(pick).checked_rem(at)?;
             let source = steps.get(from)?;
-            (!matches!(source.kind, Kind::Pause)).then(|| format!("s{from}.n{}", source.alias))
+            (!matches!(source.kind, Kind::Pause)).then(|| name_of(from, source.alias, pick))
         };
         let read = step.reads.and_then(earlier);
         let source = read.map_or_else(|| "nothing".to_owned(), |it| format!("${{ vars.{it} }}"));
@@ -167,7 +176,7 @@ fn outcome(run: &Run) -> (Value, Vec<&'static str>) {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 96, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 128, failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn parallel_equals_sequential(steps in collection::vec(a_step(), 1..12), salt in any::<u8>()) {
