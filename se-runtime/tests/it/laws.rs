@@ -67,7 +67,7 @@ fn a_step() -> impl Strategy<Value = Step> {
 
 /// A capture under the name of its step, or under the alias, which several may share.
 fn name_of(step: usize, alias: u8, pick: u8) -> String {
-    if pick % 2 == 0 {
+    if pick.is_multiple_of(2) {
         format!("s{step}.n{alias}")
     } else {
         format!("n{alias}")
