@@ -3,7 +3,7 @@
 //! One job is one future. It spawns nothing, waits on nothing but its ports, and dropping it stops the
 //! job where it is; the log says how to go on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -358,16 +358,13 @@ impl<'a> Driver<'a> {
 /// The latest progress that attempts report; older ones are replaced.
 #[derive(Default)]
 struct News {
-    latest: Mutex<VecDeque<String>>,
+    latest: Mutex<Option<String>>,
     waker: AtomicWaker,
 }
 
 impl News {
     fn put(&self, message: String) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.clear();
-        latest.push_back(message);
-        drop(latest);
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
         self.waker.wake();
     }
 
@@ -375,7 +372,7 @@ impl News {
         self.latest
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+            .take()
     }
 
     /// Ends when there is something to take, and not before `due`.
@@ -386,7 +383,7 @@ impl News {
         std::future::poll_fn(|context| {
             self.waker.register(context.waker());
             let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            if latest.is_empty() {
+            if latest.is_none() {
                 std::task::Poll::Pending
             } else {
                 std::task::Poll::Ready(())
