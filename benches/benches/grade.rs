@@ -13,6 +13,7 @@ use std::time::Duration;
 use se_adapters::connect::Connectors;
 use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, Registry, Trust, Worker};
 use se_benches::{Wall, accepted, run_on};
+use se_dsl::catalog::Action;
 use se_dsl::{Checked, Options};
 use se_runtime::{Clock as _, Event, Plan, Record, Secret};
 use se_testkit::sim::{Pod, PodOptions as SimOptions, Profile};
@@ -60,7 +61,7 @@ async fn grade(folder: &Path, checked: &Arc<Checked>, sequential: bool) -> Vec<R
         .await
         .expect("a pod starts on free ports");
     let facts = pod.facts();
-    let mut env = checked.pod_facts.clone();
+    let mut env = checked.content.pod_facts.clone();
     merge(&mut env, &facts["runtime_env"]);
     merge(&mut env, &json!({"worker_ip": "127.0.0.1"}));
     let actions = actions(folder, checked, &facts);
@@ -103,6 +104,7 @@ fn actions(folder: &Path, checked: &Checked, facts: &Value) -> PodActions {
         .select(checked.manifest.pod_type, worker.adapter.as_deref(), &[])
         .expect("the simulator is of the example's kind");
     let topology = checked
+        .content
         .topology
         .as_ref()
         .expect("the example has a topology");
@@ -124,13 +126,14 @@ fn actions(folder: &Path, checked: &Checked, facts: &Value) -> PodActions {
 fn collects(checked: &Checked, records: &[Record]) -> (f64, f64) {
     let is_collect = |step: &str| {
         let steps = checked
+            .content
             .jobs
             .get("grade")
             .map(|job| &job.steps)
             .into_iter()
             .flatten();
         steps
-            .filter(|it| it.uses.name == "collect")
+            .filter(|it| it.uses.action() == Some(Action::Collect))
             .any(|it| it.id.as_str() == step)
     };
     let mine = |record: &&Record| record.event.step().is_some_and(is_collect);

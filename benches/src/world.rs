@@ -71,6 +71,7 @@ pub fn accepted(runtime_env: Value, sequential: bool) -> Record {
             content: json!({}),
             runtime_env,
             vars: Map::new(),
+            ..FrozenScopes::default()
         },
         engine_version: "0".to_owned(),
         origin: None,

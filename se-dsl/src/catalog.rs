@@ -11,6 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::checked::PodType;
+
 /// One primitive at one version.
 #[derive(Debug)]
 pub struct Primitive {
@@ -86,6 +88,19 @@ pub enum Effect {
     Barrier,
 }
 
+impl Effect {
+    /// What two steps do, taken together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Barrier, _) | (_, Self::Barrier) => Self::Barrier,
+            (Self::Write, _) | (_, Self::Write) => Self::Write,
+            (Self::Read, _) | (_, Self::Read) => Self::Read,
+            (Self::Pure, Self::Pure) => Self::Pure,
+        }
+    }
+}
+
 /// The part of a job a step belongs to.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
@@ -124,6 +139,18 @@ pub enum Needs {
     Labs,
 }
 
+impl Needs {
+    /// Whether pods of a type can ever give it, whichever adapter drives them.
+    #[must_use]
+    pub fn fits(self, pod_type: PodType) -> bool {
+        match (self, pod_type) {
+            (Self::Nothing | Self::Devices, _)
+            | (Self::Labs, PodType::CmlOnAws | PodType::Proxmox | PodType::Vmware) => true,
+            (Self::Labs, PodType::RocRadkit | PodType::None) => false,
+        }
+    }
+}
+
 /// One input or output.
 #[derive(Debug)]
 pub struct Field {
@@ -144,10 +171,14 @@ pub enum Kind {
     Any,
     /// Text.
     String,
-    /// A whole number, not negative.
+    /// A whole number.
     Integer,
-    /// A number, not negative.
+    /// A whole number, not negative.
+    Count,
+    /// A number.
     Number,
+    /// A number, not negative.
+    Amount,
     /// True or false.
     Boolean,
     /// A list of text.
@@ -236,8 +267,10 @@ impl Kind {
         let mut schema = match self {
             Self::Any => json!({}),
             Self::String => json!({"type": "string"}),
-            Self::Integer => json!({"type": "integer", "minimum": 0}),
-            Self::Number => json!({"type": "number", "minimum": 0}),
+            Self::Integer => json!({"type": "integer"}),
+            Self::Count => json!({"type": "integer", "minimum": 0}),
+            Self::Number => json!({"type": "number"}),
+            Self::Amount => json!({"type": "number", "minimum": 0}),
             Self::Boolean => json!({"type": "boolean"}),
             Self::Strings => json!({"type": "array", "items": {"type": "string"}}),
             Self::Array => json!({"type": "array"}),
@@ -254,8 +287,10 @@ impl Kind {
         match self {
             Self::Any => true,
             Self::String => value.is_string(),
-            Self::Integer => value.is_u64(),
-            Self::Number => value.as_f64().is_some_and(|n| n >= 0.0),
+            Self::Integer => value.is_u64() || value.is_i64(),
+            Self::Count => value.is_u64(),
+            Self::Number => value.is_number(),
+            Self::Amount => value.as_f64().is_some_and(|n| n >= 0.0),
             Self::Boolean => value.is_boolean(),
             Self::Strings => value
                 .as_array()
@@ -273,7 +308,9 @@ impl Kind {
             Self::Any => "anything".to_owned(),
             Self::String => "text".to_owned(),
             Self::Integer => "a whole number".to_owned(),
+            Self::Count => "a whole number, zero or more".to_owned(),
             Self::Number => "a number".to_owned(),
+            Self::Amount => "a number, zero or more".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Strings => "a list of texts".to_owned(),
             Self::Array => "a list".to_owned(),

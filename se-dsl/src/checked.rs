@@ -2,22 +2,30 @@
 //!
 //! Values of these types are made by [`crate::check`] only; that is what the types promise.
 
+mod composite;
+mod connector;
 mod grading;
+mod step;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::{Primitive, Stage};
-use crate::expr::{Reads, Template};
+use crate::catalog::Primitive;
+use crate::expr::Template;
 use crate::source::Span;
 
+pub use composite::{Composite, Parameter};
+pub use connector::{Connector, ConnectorClass, Transport};
 pub use grading::{CheckMode, Points, ReportClass, ReportSpec, Rubric, RubricCheck, RubricItem};
+pub use step::{Capture, CapturePath, ForEach, OnError, Segment, Step, StepId, Uses};
+
+/// The variable that carries graded items from `grade_item@v1` to `score_report@v1`.
+pub const GRADED: &str = "graded_items";
 
 /// A whole package.
 #[derive(Clone, Debug)]
@@ -27,7 +35,19 @@ pub struct Checked {
     pub manifest: Manifest,
     /// The phases of a session, in document order.
     pub phases: Vec<Phase>,
-    /// The package's own job definitions by name, as written, without what a phase adds.
+    /// What lies in the package itself.
+    pub content: Content,
+    /// The parts of a session that has several, in the order they are taken.
+    pub parts: Vec<Part>,
+    /// The part of `session` that mosaic_meta.json gives (form, track, exam, …).
+    pub session: Value,
+}
+
+/// What a package, or one part of it, holds.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Content {
+    /// Job definitions by name, as written, without what a phase adds.
     pub jobs: BTreeMap<String, Arc<Job>>,
     /// How devices are reached, in document order.
     pub connectors: Vec<Arc<Connector>>,
@@ -40,10 +60,40 @@ pub struct Checked {
     /// What ports.json, the topology's node tags and devices.json say:
     /// `{"devices": {..}, "device_groups": {..}, "control_node": {..}}`; the base of `runtime_env`.
     pub pod_facts: Value,
-    /// Handle (file stem under `PAv1/files/`) → path in the package.
+    /// Handle (file stem under `files/`) → path in the package.
     pub files: BTreeMap<String, String>,
-    /// The part of `session` that mosaic_meta.json gives (form, track, exam, …).
-    pub session: Value,
+}
+
+impl Content {
+    /// The connector of that name.
+    #[must_use]
+    pub fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
+        self.connectors
+            .iter()
+            .find(|connector| connector.name == name)
+    }
+}
+
+/// One part of a session: content with a pod of its own.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Part {
+    /// `metadata.name` of its part.yaml.
+    pub name: String,
+    /// What kind of pod it needs.
+    pub pod_type: PodType,
+    /// Every signal that was looked at to find that, and what it said, in order.
+    pub pod_type_signals: Vec<String>,
+    /// What kind of host the pod runs on.
+    pub host_type: Option<String>,
+    /// The full names of the forms that it is for, with `*` for any text.
+    pub form_pattern: String,
+    /// The inventory that lists its devices, where it has no pod of its own.
+    pub inventory: Option<String>,
+    /// Whether its evidence is what the candidate handed in: given with the job, collected by nobody.
+    pub from_submission: bool,
+    /// What it holds.
+    pub content: Content,
 }
 
 impl Checked {
@@ -53,12 +103,30 @@ impl Checked {
         self.phases.iter().find(|phase| phase.name == name)
     }
 
-    /// The connector of that name.
+    /// What lies in a part, or in the package itself.
+    ///
+    /// # Panics
+    /// If the part is one of another package.
     #[must_use]
-    pub fn connector(&self, name: &str) -> Option<&Arc<Connector>> {
-        self.connectors
-            .iter()
-            .find(|connector| connector.name == name)
+    pub fn content(&self, part: Option<usize>) -> &Content {
+        part.map_or(&self.content, |at| &self.part(at).content)
+    }
+
+    /// The part at that place.
+    ///
+    /// # Panics
+    /// If the package has no such part.
+    #[must_use]
+    pub fn part(&self, at: usize) -> &Part {
+        self.parts
+            .get(at)
+            .expect("a part is asked for by its own package's jobs")
+    }
+
+    /// The kind of pod that a part, or the package itself, needs.
+    #[must_use]
+    pub fn pod_type(&self, part: Option<usize>) -> PodType {
+        part.map_or(self.manifest.pod_type, |at| self.part(at).pod_type)
     }
 }
 
@@ -108,7 +176,7 @@ impl PodType {
 
     /// The name as packages and requests write it.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::CmlOnAws => "cml_on_aws",
             Self::RocRadkit => "roc_radkit",
@@ -170,6 +238,10 @@ pub struct Job {
     pub name: String,
     /// Version, as `v1`.
     pub version: String,
+    /// Which part of the session it belongs to; none where the package has one part, or the job is about all.
+    pub part: Option<usize>,
+    /// Whether it works on what earlier phases of the session captured.
+    pub takes_over: bool,
     /// What the job is for.
     pub process_type: Option<ProcessType>,
     /// Whether the ordering rules apply.
@@ -206,6 +278,8 @@ impl Job {
         Self {
             name: uses.name.to_owned(),
             version: uses.version.to_owned(),
+            part: None,
+            takes_over: false,
             process_type: None,
             execution: Execution::default(),
             steps: vec![step],
@@ -252,176 +326,4 @@ pub enum Execution {
     Dag,
     /// One after the other, in document order.
     Sequential,
-}
-
-/// A step's name: `^[a-z][a-z0-9_]*$`, unique in its job.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepId(String);
-
-impl StepId {
-    /// Takes a name that fits the grammar.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut chars = text.chars();
-        let first = chars.next()?;
-        let rest = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-        (first.is_ascii_lowercase() && chars.all(rest)).then(|| Self(text.to_owned()))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// One use of a primitive.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Step {
-    /// Its name.
-    pub id: StepId,
-    /// What it does.
-    pub uses: &'static Primitive,
-    /// Which connector it works on: a name, or an expression that gives one.
-    pub target: Option<Template>,
-    /// The primitive's inputs.
-    pub with: IndexMap<String, Template>,
-    /// What of its output becomes a variable.
-    pub capture: Vec<Capture>,
-    /// Run only if this is neither `false` nor `null`.
-    pub when: Option<Template>,
-    /// What a failure means.
-    pub on_error: OnError,
-    /// The longest one attempt may take.
-    pub timeout: Option<Duration>,
-    /// Which stage of the job it belongs to.
-    pub stage: Stage,
-    /// Explicit predecessors in place of the ordering by effect.
-    pub needs: Option<Vec<StepId>>,
-    /// The rubric of an `evaluate.regex@v1` with `ruleset`.
-    pub rubric: Option<Arc<Rubric>>,
-    /// What it reads: `with`, `when`, `target` and every rubric source.
-    pub reads: Reads,
-    /// Where it is declared.
-    pub span: Span,
-    /// JSON Pointer of the step in the package: `/jobs/grade/steps/3`.
-    pub pointer: String,
-}
-
-impl Step {
-    /// A step that nobody wrote: it uses a primitive, and all else is as where nothing is said.
-    pub(crate) fn of_primitive(
-        uses: &'static Primitive,
-        id: StepId,
-        target: Option<Template>,
-        with: IndexMap<String, Template>,
-        span: Span,
-    ) -> Self {
-        let mut reads = Reads::new();
-        for template in with.values().chain(&target) {
-            reads.extend(&template.reads());
-        }
-        Self {
-            id,
-            uses,
-            target,
-            with,
-            capture: Vec::new(),
-            when: None,
-            on_error: OnError::Fail,
-            timeout: None,
-            stage: uses.stage,
-            needs: None,
-            rubric: None,
-            reads,
-            span,
-            pointer: String::new(),
-        }
-    }
-}
-
-/// `capture: {<output>: <path>}`: writes `vars.<step>.<path>` and `vars.<path>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capture {
-    /// A declared output of the primitive.
-    pub output: String,
-    /// Dotted path below `vars`, split at the dots; never empty.
-    pub path: Vec<String>,
-}
-
-/// What a failed attempt means.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// The job fails.
-    #[default]
-    Fail,
-    /// The step keeps its error, its captures stay null, the job goes on.
-    Continue,
-    /// Tried again, `retries` times, then the job fails.
-    Retry {
-        /// Attempts after the first.
-        retries: u32,
-        /// Wait before the first of them; doubles each time, with jitter, up to 5 minutes.
-        backoff: Duration,
-    },
-}
-
-/// How a device is reached.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Connector {
-    /// Its name, which steps target.
-    pub name: String,
-    /// What talks back.
-    pub class: ConnectorClass,
-    /// How bytes get there.
-    pub transport: Transport,
-    /// The device it belongs to: its own name where the pod has such a device, else the one its expressions read.
-    pub device: String,
-    /// Port on the host (telnet; SSH without PAT).
-    pub port: Option<Template>,
-    /// Port of a port address translation in front of the device.
-    pub via_port: Option<Template>,
-    /// How long connecting, logging in and each prompt may take.
-    pub timeout: Option<Duration>,
-    /// The device's prompt without its `>` or `#`; default: what the device shows.
-    pub prompt: Option<Template>,
-    /// Login name.
-    pub username: Option<Template>,
-    /// Login password.
-    pub password: Option<Template>,
-    /// Password of `enable`.
-    pub enable_password: Option<Template>,
-    /// Where it is declared.
-    pub span: Span,
-}
-
-/// What kind of command line answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectorClass {
-    /// A Cisco-like command line: prompts `>` and `#`, enable, paging.
-    CiscoCommon,
-    /// A POSIX shell.
-    Unix,
-    /// The pod's control node.
-    Control,
-}
-
-/// How a connector's bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transport {
-    /// Telnet, or a raw TCP console.
-    Telnet,
-    /// SSH.
-    Ssh,
 }

@@ -1,19 +1,21 @@
 //! From a [`Node`] to values: every mistake is reported where it stands, and reading goes on.
 
 mod fields;
+pub(crate) mod shape;
 mod template;
 mod value;
 
 pub(crate) use fields::Fields;
-pub(crate) use template::template;
+pub(crate) use template::{Loop, template, template_in};
 pub(crate) use value::{
-    count, list, name, number, scalar_text, seconds, text, texts, to_json, word,
+    boolean, count, list, mapping, name, name_of, number, scalar_text, seconds, text, texts,
+    to_json, unique, word,
 };
 
 use std::cell::RefCell;
 
 use crate::Options;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity, keep_quotes};
 use crate::source::Sources;
 
 /// Takes diagnostics while a package is read.
@@ -33,7 +35,10 @@ impl<'s> Sink<'s> {
         }
     }
 
-    pub(crate) fn push(&self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&self, mut diagnostic: Diagnostic) {
+        for edit in &mut diagnostic.edits {
+            keep_quotes(edit, self.sources);
+        }
         self.found.borrow_mut().push(diagnostic);
     }
 
@@ -57,6 +62,6 @@ impl<'s> Sink<'s> {
     }
 
     pub(crate) fn into_diagnostics(self) -> Diagnostics {
-        self.found.into_inner().finish()
+        self.found.into_inner().finish(self.sources)
     }
 }

@@ -5,10 +5,15 @@ use serde::Serialize;
 use crate::source::{Sources, Span};
 
 pub(crate) mod codes;
+mod edit;
+mod located;
 mod render;
 
 pub use codes::{Code, explain};
-pub use render::{Format, render};
+pub use edit::{Edit, apply};
+pub(crate) use edit::{keep_quotes, rename, rename_in_paths};
+pub use located::{Located, LocatedEdit, LocatedRelated, Place};
+pub use render::{Format, Look, render, render_as};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -37,7 +42,7 @@ pub struct Diagnostic {
     pub help: String,
     /// Other places that matter: the first of two definitions, say.
     pub related: Vec<Related>,
-    /// Replacements that certainly mend it.
+    /// Replacements that certainly mend it; all of them together, or none.
     pub edits: Vec<Edit>,
 }
 
@@ -48,38 +53,6 @@ pub struct Related {
     pub span: Span,
     /// What is there.
     pub message: String,
-}
-
-/// Replaces the text of a span.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// What to replace.
-    pub span: Span,
-    /// What to put there.
-    pub text: String,
-}
-
-/// A [`Diagnostic`] with its place in lines and columns: what JSON, HTTP and SARIF show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Located {
-    /// Which mistake it is.
-    pub code: &'static str,
-    /// How bad it is.
-    pub severity: Severity,
-    /// One sentence.
-    pub message: String,
-    /// The next action.
-    pub help: String,
-    /// Path in the package.
-    pub file: String,
-    /// Line of the first character, from 1.
-    pub line: u32,
-    /// Column of the first character, from 1, in characters.
-    pub column: u32,
-    /// Line after the last character.
-    pub end_line: u32,
-    /// Column after the last character.
-    pub end_column: u32,
 }
 
 /// Findings in a stable order: by file, place, then code; each once.
@@ -111,11 +84,17 @@ impl Diagnostics {
     }
 
     /// Puts them in order and drops repetitions. Called once, by [`crate::check`].
-    pub(crate) fn finish(mut self) -> Self {
-        let key = |it: &Diagnostic| (it.span, it.severity, it.code);
+    pub(crate) fn finish(mut self, sources: &Sources) -> Self {
+        let key = |it: &Diagnostic| (it.span.start, it.span.end, it.severity, it.code);
+        self.all.sort_by(|a, b| {
+            let path = |it: &Diagnostic| sources.path(it.span.file);
+            let by_path = path(a).cmp(path(b));
+            by_path
+                .then_with(|| key(a).cmp(&key(b)))
+                .then_with(|| a.message.cmp(&b.message))
+        });
         self.all
-            .sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| a.message.cmp(&b.message)));
-        self.all.dedup();
+            .dedup_by(|b, a| a.span == b.span && a.code == b.code && a.message == b.message);
         self
     }
 
@@ -177,33 +156,37 @@ impl Diagnostic {
         self.related.push(Related { span, message });
         self
     }
-
-    /// With lines and columns.
-    #[must_use]
-    pub fn located(&self, sources: &Sources) -> Located {
-        let at = sources.position(self.span);
-        Located {
-            code: self.code.as_str(),
-            severity: self.severity,
-            message: self.message.clone(),
-            help: self.help.clone(),
-            file: sources.path(self.span.file).to_owned(),
-            line: at.line,
-            column: at.column,
-            end_line: at.end_line,
-            end_column: at.end_column,
-        }
-    }
 }
 
-/// The name among `known` that `name` is probably a slip of.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name among `known` that `name` is probably a slip of: few letters differ, or it is how only one
+/// of them begins.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    const SHORTEST: usize = 4;
     let lower = name.to_lowercase();
-    known
-        .map(|it| (strsim::damerau_levenshtein(&lower, &it.to_lowercase()), it))
-        .filter(|(distance, it)| *distance <= 1 + name.chars().count().min(it.chars().count()) / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, it)| it)
+    let length = name.chars().count();
+    let distance = |it: &str| {
+        let other = it.chars().count();
+        let most = 1 + length.min(other) / 4;
+        // Counting takes time and memory by the product of both lengths: not for what cannot be near.
+        let found = (length.abs_diff(other) <= most)
+            .then(|| strsim::damerau_levenshtein(&lower, &it.to_lowercase()))?;
+        (found <= most).then_some(found)
+    };
+    let near = known
+        .clone()
+        .filter_map(|it| Some((distance(it)?, it)))
+        .min_by_key(|(distance, _)| *distance);
+    if let Some((_, near)) = near {
+        return Some(near);
+    }
+    let mut longer = known.filter(|it| length >= SHORTEST && it.to_lowercase().starts_with(&lower));
+    match (longer.next(), longer.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
 }
 
 /// Names for a help line: the first dozen.

@@ -175,6 +175,12 @@ impl Pattern {
         flags: Flags,
         linear: &regex::Error,
     ) -> Result<fancy_regex::Regex, PatternError> {
+        if cost::parts(source) > cost::MOST_PARTS {
+            return Err(PatternError::Invalid(format!(
+                "has more than {} look-arounds and back-references",
+                cost::MOST_PARTS
+            )));
+        }
         fancy_regex::RegexBuilder::new(source)
             .multi_line(flags.multiline)
             .dot_matches_new_line(flags.dotall)
@@ -215,6 +221,15 @@ impl Pattern {
         }
     }
 
+    /// Whether it matches whatever the text is, even none at all.
+    #[must_use]
+    pub fn matches_anything(&self) -> bool {
+        // Texts that no pattern names; what asks for line ends or starts finds none on the last.
+        let texts = ["", "\u{E000}", "\u{E000}\u{E001}\n\u{E000}"];
+        let mut found = texts.into_iter().map(|text| self.find(text));
+        found.all(|it| it.is_ok_and(|it| it.is_some()))
+    }
+
     /// The pattern as written.
     #[must_use]
     pub fn source(&self) -> &str {
@@ -237,6 +252,27 @@ impl fmt::Debug for Pattern {
 #[cfg(test)]
 mod tests {
     use super::{Flags, Pattern, PatternError};
+
+    #[test]
+    fn patterns_that_match_any_text_are_told() {
+        for (source, expected) in [
+            (".*", true),
+            ("^.*$", true),
+            ("a*", true),
+            ("(LAB80)?", true),
+            ("LAB80|", true),
+            ("(?!x)", true),
+            ("\\s*", true),
+            ("^$", false),
+            ("^\\s*$", false),
+            (".+", false),
+            ("LAB80", false),
+            ("^80\\s+LAB80", false),
+        ] {
+            let pattern = Pattern::compile(source, Flags::default()).unwrap();
+            assert_eq!(pattern.matches_anything(), expected, "{source}");
+        }
+    }
 
     #[test]
     fn texts_too_long_for_a_costly_pattern_are_refused_unmatched() {

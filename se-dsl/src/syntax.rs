@@ -9,6 +9,7 @@ mod unquoted;
 use indexmap::IndexMap;
 
 use crate::decode::Sink;
+use crate::diagnostic::Diagnostic;
 use crate::diagnostic::codes::yaml;
 use crate::source::{FileId, Span};
 
@@ -16,6 +17,12 @@ pub(crate) use place::Text;
 
 /// Levels of nesting a document may have.
 pub(crate) const MAX_DEPTH: usize = 100;
+/// Values that a document may hold.
+pub(crate) const MAX_NODES: usize = 200_000;
+/// Bytes of text that count as one more value where an alias repeats it.
+const ALIASED_BYTES: usize = 256;
+/// Times that a document is read again because an expression was taken for one without quotes.
+const MAX_READS: usize = 8;
 /// Nodes that all aliases of a document may stand for together.
 pub(crate) const MAX_ALIAS_NODES: usize = 1_000;
 
@@ -95,18 +102,19 @@ impl Kind {
 
 /// Reads a document. What is wrong with it goes to the sink; `None` if nothing can be read.
 pub(crate) fn read(sink: &Sink<'_>, file: FileId) -> Option<Node> {
-    if let Some(span) = sink.sources.invalid_utf8(file) {
-        sink.push(yaml::not_utf8(span));
+    if let Some(found) = not_text(sink, file) {
+        sink.push(found);
         return None;
     }
     let text = sink.sources.text(file);
-    if let Some(at) = text.find('\0') {
-        sink.push(yaml::not_utf8(Span::new(file, at, at + 1)));
-        return None;
-    }
     let mut masks = unquoted::find(text);
     let mark = sink.mark();
+    let mut reads = 0;
     loop {
+        reads += 1;
+        if reads == MAX_READS {
+            masks.clear();
+        }
         let masked = unquoted::apply(text, &masks);
         match events::build(sink, file, &masked, &masks) {
             events::Outcome::Done(node) => return node,
@@ -115,5 +123,21 @@ pub(crate) fn read(sink: &Sink<'_>, file: FileId) -> Option<Node> {
                 sink.forget(mark);
             }
         }
+    }
+}
+
+/// What is wrong with the bytes of a file that hold no text.
+fn not_text(sink: &Sink<'_>, file: FileId) -> Option<Diagnostic> {
+    let text = sink.sources.text(file);
+    let invalid = sink.sources.invalid_utf8(file);
+    let nul = text.find('\0').map(|at| Span::new(file, at, at + 1));
+    // Every second byte of UTF-16 is NUL where the text is plain, and its mark is no UTF-8.
+    let is_utf16 = matches!(text.as_bytes(), [_, 0, _, 0, ..] | [0, _, 0, _, ..])
+        || (text.starts_with("\u{FFFD}\u{FFFD}") && nul.is_some());
+    match (invalid, nul) {
+        (None, None) => None,
+        (Some(span), _) | (None, Some(span)) if is_utf16 => Some(yaml::utf16(span)),
+        (None, Some(span)) => Some(yaml::nul(span)),
+        (Some(span), _) => Some(yaml::not_utf8(span)),
     }
 }

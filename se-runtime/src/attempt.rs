@@ -1,28 +1,169 @@
 //! What an attempt of a step needs to know before it begins: `when`, `with` and `target`, evaluated.
 
-use se_dsl::checked::Step;
+use se_dsl::catalog::{Primitive, Target};
+use se_dsl::checked::{Composite, ForEach, Segment, Step, Uses};
 use se_dsl::expr::{ExprError, Limits, Scopes, Template};
 use serde_json::Value;
 
 use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
-use crate::machine::holds;
+use crate::machine::{Context, holds};
+use crate::plan::StepIndex;
 use crate::port::Endpoints;
+use crate::state::{Kind, MAX_ELEMENTS, State, name_of};
+
+/// What an attempt begins with.
+pub(crate) struct Beginning {
+    /// The evaluated `with`; of a loop, its list under `in`.
+    pub(crate) inputs: Map,
+    /// The connector it works on.
+    pub(crate) target: Option<String>,
+}
+
+/// Evaluates all that an attempt needs; `None` if the step is to be skipped.
+pub(crate) fn begin(
+    context: Context<'_>,
+    state: &State,
+    index: StepIndex,
+    first: bool,
+) -> Result<Option<Beginning>, Fault> {
+    let node = state.node(index);
+    let step = node.step();
+    let scopes = state.scopes_of(index);
+    if first && asks(state, index) && !wanted(step, &scopes)? {
+        return Ok(None);
+    }
+    if let (Kind::Loop, Some(binds)) = (state.kind(index), &step.for_each) {
+        let list = elements(binds, &scopes)?;
+        names_fit(state, index, &list)?;
+        let inputs = [("in".to_owned(), Value::Array(list))];
+        let is_empty = inputs[0].1.as_array().is_none_or(Vec::is_empty);
+        return Ok((!is_empty).then(|| Beginning {
+            inputs: inputs.into_iter().collect(),
+            target: None,
+        }));
+    }
+    let inputs = match &step.uses {
+        Uses::Primitive(it) => inputs(it, step, &scopes)?,
+        Uses::Composite(it) => parameters(it, step, &scopes)?,
+    };
+    let endpoints = context.endpoints_of(node);
+    let inherited = state.inherited_target(index);
+    let target = target(step, &scopes, &endpoints)?;
+    let target = match (target, step.uses.target()) {
+        (None, Target::Required) => inherited.map(str::to_owned),
+        (target, _) => target,
+    };
+    Ok(Some(Beginning { inputs, target }))
+}
+
+/// Whether this run asks `when`: where it reads the element, each element does; else the loop, once.
+fn asks(state: &State, index: StepIndex) -> bool {
+    let step = state.node(index).step();
+    let (Some(when), Some(binds)) = (&step.when, &step.for_each) else {
+        return true;
+    };
+    let index_var = binds.index_var();
+    let reads = when.reads();
+    let by_element = reads.vars().any(|path| {
+        path.first()
+            .is_none_or(|first| *first == binds.var || *first == index_var)
+    });
+    by_element != (state.kind(index) == Kind::Loop)
+}
+
+/// The list of a loop.
+fn elements(binds: &ForEach, scopes: &Scopes) -> Result<Vec<Value>, Fault> {
+    let list = eval(&binds.list, "for_each.in", scopes)?;
+    let Value::Array(list) = list else {
+        let detail = format!(
+            "`for_each.in: {}` must give a list, and gave {}",
+            source(&binds.list),
+            brief(&list)
+        );
+        return Err(Fault::new(FaultKind::Validation, detail));
+    };
+    if list.len() > MAX_ELEMENTS {
+        let detail = format!(
+            "`for_each.in: {}` gave {} elements, and a loop takes {MAX_ELEMENTS} at most",
+            source(&binds.list),
+            list.len()
+        );
+        return Err(Fault::new(FaultKind::Validation, detail));
+    }
+    Ok(list)
+}
+
+/// Whether no element's captures would overwrite what something else is called.
+fn names_fit(state: &State, index: StepIndex, list: &[Value]) -> Result<(), Fault> {
+    let step = state.node(index).step();
+    let mut captures = step.capture.iter();
+    if !captures.any(|it| it.path.segments().first() == Some(&Segment::Element)) {
+        return Ok(());
+    }
+    let mut names = list.iter().map(name_of);
+    let Some(taken) = names.find(|it| state.block(index).is_reserved(it)) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "an element of the loop is called `{taken}`, and so is a step or variable of this job: its \
+         captures would be mixed up with that; rename the step or variable"
+    );
+    Err(Fault::new(FaultKind::Validation, detail))
+}
 
 /// Whether the step's `when` holds.
-pub(crate) fn wanted(step: &Step, scopes: &Scopes) -> Result<bool, Fault> {
+fn wanted(step: &Step, scopes: &Scopes) -> Result<bool, Fault> {
     match &step.when {
         None => Ok(true),
         Some(when) => Ok(holds(&eval(when, "when", scopes)?)),
     }
 }
 
+/// The parameters of a composite: what is given, and defaults for what is not.
+fn parameters(composite: &Composite, step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
+    let mut inputs = Map::new();
+    for parameter in &composite.parameters {
+        let name = &parameter.name;
+        let given = match step.with.get(name) {
+            Some(template) => eval(template, &format!("with.{name}"), scopes)?,
+            None => Value::Null,
+        };
+        let value = match (&parameter.default, given) {
+            (Some(default), Value::Null) => default.clone(),
+            (_, given) => given,
+        };
+        let missing = value.is_null() && !parameter.required;
+        if !missing && !parameter.kind.accepts(&value) {
+            let detail = format!(
+                "parameter `{name}` of {} must be {}, and is {}",
+                composite.id(),
+                parameter.kind.describe(),
+                brief(&value),
+            );
+            return Err(Fault::new(FaultKind::Validation, detail));
+        }
+        if !missing && !parameter.choices.is_empty() && !parameter.choices.contains(&value) {
+            let choices: Vec<String> = parameter.choices.iter().map(brief).collect();
+            let detail = format!(
+                "parameter `{name}` of {} must be one of {}, and is {}",
+                composite.id(),
+                choices.join(", "),
+                brief(&value),
+            );
+            return Err(Fault::new(FaultKind::Validation, detail));
+        }
+        inputs.insert(name.clone(), value);
+    }
+    Ok(inputs)
+}
+
 /// The evaluated `with`, fit for the primitive. An optional input that is null is left out.
-pub(crate) fn inputs(step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
+fn inputs(primitive: &Primitive, step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
     let mut inputs = Map::new();
     for (name, template) in &step.with {
         let value = eval(template, &format!("with.{name}"), scopes)?;
-        let Some(field) = step.uses.input(name) else {
+        let Some(field) = primitive.input(name) else {
             continue;
         };
         // Where anything is welcome, null is a value: a text that is not there.
@@ -32,7 +173,7 @@ pub(crate) fn inputs(step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
         if !field.kind.accepts(&value) {
             let detail = format!(
                 "input `{name}` of {} must be {}, and `{}` gave {}",
-                step.uses.id(),
+                primitive.id(),
                 field.kind.describe(),
                 source(template),
                 brief(&value),
@@ -45,11 +186,7 @@ pub(crate) fn inputs(step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
 }
 
 /// The connector that `target` names, if it can be used.
-pub(crate) fn target(
-    step: &Step,
-    scopes: &Scopes,
-    endpoints: &Endpoints,
-) -> Result<Option<String>, Fault> {
+fn target(step: &Step, scopes: &Scopes, endpoints: &Endpoints) -> Result<Option<String>, Fault> {
     let Some(template) = &step.target else {
         return Ok(None);
     };

@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 use se_dsl::expr::Root;
 use serde_json::Value;
 
-use crate::event::{Batch, Event, JobStatus, Record};
+use crate::event::{Batch, Event, JobStatus, Map, Record};
 use crate::fault::{Fault, FaultKind};
 use crate::machine::{self, Context, Effects, Mode};
 use crate::plan::{Plan, StepIndex};
@@ -40,6 +40,9 @@ pub struct Ports<'a> {
     /// Time.
     pub clock: &'a dyn Clock,
 }
+
+/// Where facts are kept that were learned about the pods of parts, by the names of the parts.
+pub const PARTS: &str = "parts";
 
 /// What a driver may be told while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +90,7 @@ pub async fn drive(
     ports: Ports<'_>,
     control: mpsc::UnboundedReceiver<Control>,
 ) -> Result<Drive, DriveError> {
-    let endpoints = Arc::new(Endpoints::evaluate(plan.package(), state.scopes()));
+    let endpoints = endpoints(plan, &state);
     let news = News::default();
     let mut driver = Driver {
         plan,
@@ -104,12 +107,23 @@ pub async fn drive(
     driver.run(control).await
 }
 
+/// The connectors of the package, then those of each part.
+fn endpoints(plan: &Plan, state: &State) -> Vec<Arc<Endpoints>> {
+    let package = plan.package();
+    let parts = (0..package.parts.len()).map(Some);
+    let of = |part| {
+        let content = package.content(part);
+        Arc::new(Endpoints::evaluate(content, state.scopes_of_part(part)))
+    };
+    std::iter::once(None).chain(parts).map(of).collect()
+}
+
 struct Driver<'a> {
     plan: &'a Plan,
     state: State,
     vault: &'a Vault,
     ports: Ports<'a>,
-    endpoints: Arc<Endpoints>,
+    endpoints: Vec<Arc<Endpoints>>,
     mode: Mode,
     running: FuturesUnordered<Attempt<'a>>,
     handles: BTreeMap<StepIndex, AbortHandle>,
@@ -135,7 +149,7 @@ impl<'a> Driver<'a> {
         mut control: mpsc::UnboundedReceiver<Control>,
     ) -> Result<Drive, DriveError> {
         let at = self.ports.clock.now();
-        let mut events = machine::interrupted(self.plan, &self.state, at);
+        let mut events = machine::interrupted(&self.state, at);
         let again: Vec<StepIndex> = self.state.calling().iter().copied().collect();
         let mut first = Some(again);
         loop {
@@ -213,29 +227,30 @@ impl<'a> Driver<'a> {
 
     /// One attempt: bounded in time, and a panic in an adapter is its fault, not the job's end.
     fn attempt(&self, index: StepIndex) -> BoxFuture<'a, Outcome> {
-        let node = self.plan.node(index);
+        let node = self.state.node(index);
         let step = self.state.step(index);
-        let timeout = node
-            .step()
-            .timeout
-            .unwrap_or_else(|| node.step().uses.timeout());
-        let target = step
-            .target
-            .as_deref()
-            .map(|name| self.endpoints.get(name))
-            .transpose();
-        let target = match target {
+        let Some(primitive) = node.step().uses.primitive() else {
+            let why = Fault::new(FaultKind::Validation, "only primitives are attempted");
+            return async { Err(why) }.boxed();
+        };
+        let timeout = node.step().timeout.unwrap_or_else(|| primitive.timeout());
+        let part = node.job().part;
+        let endpoints = self.endpoints.get(part.map_or(0, |it| it + 1));
+        let endpoints = endpoints.cloned().unwrap_or_default();
+        let target = step.target.as_deref().map(|name| endpoints.get(name));
+        let target = match target.transpose() {
             Ok(target) => target,
             Err(fault) => return async { Err(fault) }.boxed(),
         };
         let call = Call {
-            step: node.key.clone(),
+            step: self.state.key(index).to_owned(),
             attempt: step.attempt,
-            primitive: node.step().uses,
+            part,
+            primitive,
             inputs: step.inputs.clone(),
             target,
-            endpoints: Arc::clone(&self.endpoints),
-            runtime_env: Arc::new(self.runtime_env()),
+            endpoints,
+            runtime_env: Arc::new(self.runtime_env(part)),
             timeout,
         };
         let ports = self.ports;
@@ -243,9 +258,8 @@ impl<'a> Driver<'a> {
         let limit = ports
             .clock
             .sleep_until(ports.clock.now().after(timeout + GRACE));
-        let key = node.key.as_str();
         async move {
-            let voice = Voice { news: voice, step: key };
+            let voice = Voice { news: voice, step: call.step.clone() };
             let work = AssertUnwindSafe(ports.actions.call(call, &voice)).catch_unwind();
             match select(work, limit).await {
                 Either::Left((Ok(outcome), _)) => outcome,
@@ -263,17 +277,31 @@ impl<'a> Driver<'a> {
     }
 
     /// `runtime_env` with what the job has learned.
-    fn runtime_env(&self) -> Value {
-        let mut env = self.state.scopes().get(Root::RuntimeEnv);
-        if let Value::Object(env) = &mut env {
-            env.extend(
-                self.state
-                    .learned()
-                    .iter()
-                    .map(|(key, it)| (key.clone(), it.clone())),
-            );
+    fn runtime_env(&self, part: Option<usize>) -> Value {
+        let mut env = self.state.scopes_of_part(part).get(Root::RuntimeEnv);
+        let learned = self.state.learned();
+        let learned = match part {
+            None => Some(learned),
+            Some(at) => learned
+                .get(PARTS)
+                .and_then(|it| it.get(&self.plan.package().part(at).name))
+                .and_then(Value::as_object),
+        };
+        if let (Value::Object(env), Some(learned)) = (&mut env, learned) {
+            env.extend(learned.iter().map(|(key, it)| (key.clone(), it.clone())));
         }
         env
+    }
+
+    /// What an attempt learned about a pod; of a part's pod, under the name of the part.
+    fn learned(&self, index: StepIndex, learned: Map) -> Map {
+        let part = self.state.node(index).job().part;
+        let Some(part) = part.filter(|_| !learned.is_empty()) else {
+            return learned;
+        };
+        let name = self.plan.package().part(part).name.clone();
+        let of_part = Map::from_iter([(name, Value::Object(learned))]);
+        Map::from_iter([(PARTS.to_owned(), Value::Object(of_part))])
     }
 
     async fn wait(&mut self, control: &mut mpsc::UnboundedReceiver<Control>) -> Arrival {
@@ -342,14 +370,14 @@ impl<'a> Driver<'a> {
     fn outcome(&self, index: StepIndex, outcome: Outcome) -> Event {
         match outcome {
             Ok(Done { output, learned }) => Event::StepCompleted {
-                step: self.plan.node(index).key.clone(),
+                step: self.state.key(index).to_owned(),
                 attempt: self.state.step(index).attempt,
                 output,
-                learned,
+                learned: self.learned(index, learned),
             },
             Err(why) => {
                 let at = self.ports.clock.now();
-                machine::fault(self.plan, &self.state, index, &why, at)
+                machine::fault(&self.state, index, &why, at)
             }
         }
     }
@@ -396,7 +424,7 @@ impl News {
 /// One attempt's way to tell how far it is.
 struct Voice<'a> {
     news: &'a News,
-    step: &'a str,
+    step: String,
 }
 
 impl Progress for Voice<'_> {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use se_dsl::Checked;
-use se_dsl::checked::{Connector, Transport};
+use se_dsl::checked::{Connector, Content, Transport};
 use se_dsl::expr::{Root, Scopes, Template};
 use serde_json::Value;
 
@@ -16,11 +15,11 @@ use crate::secret::Secret;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Endpoints {
-    /// Evaluates every connector of a package. One that cannot be evaluated keeps the reason: only the
+    /// Evaluates every connector of a package or part. One that cannot be evaluated keeps the reason: only the
     /// steps that use it fail.
     #[must_use]
-    pub fn evaluate(package: &Checked, scopes: &Scopes) -> Self {
-        let by_name = package
+    pub fn evaluate(content: &Content, scopes: &Scopes) -> Self {
+        let by_name = content
             .connectors
             .iter()
             .map(|it| (it.name.clone(), endpoint(it, scopes).map(Arc::new)))

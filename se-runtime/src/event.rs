@@ -1,5 +1,7 @@
 //! What happened to a job: facts, in the past tense, append-only. A job is the list of its events.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -215,6 +217,21 @@ pub struct FrozenScopes {
     /// Variables that are there before any step has run.
     #[serde(default)]
     pub vars: Map,
+    /// What is otherwise in a part of the session, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, PartScopes>,
+}
+
+/// What the expressions of one part see in place of what all see.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartScopes {
+    /// The part's content.
+    pub content: Value,
+    /// The facts of its pod.
+    pub runtime_env: Value,
+    /// Variables that are there before any step has run.
+    #[serde(default)]
+    pub vars: Map,
 }
 
 /// Events to be added to a log in one go, sealed, with what a list of jobs shows afterwards.
@@ -382,6 +399,11 @@ impl Accepted {
             *value = map_texts(value, text);
         }
         map_object(&mut scopes.vars, text);
+        for part in scopes.parts.values_mut() {
+            part.content = map_texts(&part.content, text);
+            part.runtime_env = map_texts(&part.runtime_env, text);
+            map_object(&mut part.vars, text);
+        }
         if let Some(metadata) = &mut self.metadata {
             *metadata = map_texts(metadata, text);
         }

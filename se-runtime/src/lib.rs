@@ -20,10 +20,10 @@ pub mod secret;
 mod state;
 mod time;
 
-pub use drive::{Control, Drive, DriveError, Ports, drive};
+pub use drive::{Control, Drive, DriveError, PARTS, Ports, drive};
 pub use event::{Accepted, Batch, Event, JobStatus, Record, Summary};
 pub use fault::{Fault, FaultKind, StepError};
-pub use plan::{Edge, Node, Plan, PlanError, StepIndex, Why};
+pub use plan::{Block, Edge, Node, Plan, PlanError, StepIndex, Why};
 pub use port::{Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome};
 pub use secret::{Secret, Vault};
 pub use state::{FoldError, State, StepState, StepStatus};

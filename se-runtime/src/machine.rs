@@ -4,20 +4,21 @@
 //! started and stopped in the world once those events are stored. There is no other place that decides.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use se_dsl::catalog::{Action, Effect};
+use se_dsl::catalog::Effect;
 use serde_json::Value;
 
-use crate::attempt;
+use crate::attempt::{self, Beginning};
 use crate::event::{AfterFault, End, Event, Record};
 use crate::fault::{Fault, FaultKind, StepError};
-use crate::plan::{Plan, StepIndex};
+use crate::plan::{Node, Plan, StepIndex};
 use crate::port::Endpoints;
 use crate::primitive;
 use crate::retry;
 use crate::secret::Vault;
-use crate::state::{FoldError, State, StepStatus};
+use crate::state::{FoldError, Kind, State, StepStatus};
 use crate::time::Timestamp;
 
 /// A progress event is shown at most this often.
@@ -28,10 +29,18 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Context<'a> {
     /// The job's plan.
     pub plan: &'a Plan,
-    /// Its connectors, evaluated.
-    pub endpoints: &'a Endpoints,
+    /// Its connectors, evaluated: those of the package, then those of each part.
+    pub endpoints: &'a [Arc<Endpoints>],
     /// Its secrets: what is quoted of evidence holds them as a whole or not at all.
     pub vault: &'a Vault,
+}
+
+impl Context<'_> {
+    /// The connectors that a step may name.
+    pub(crate) fn endpoints_of(&self, node: &Node) -> Arc<Endpoints> {
+        let at = node.job().part.map_or(0, |part| part + 1);
+        self.endpoints.get(at).cloned().unwrap_or_default()
+    }
 }
 
 /// What follows from an event.
@@ -106,16 +115,15 @@ fn take_in(
 /// The events that take back attempts which a crash cut off and which may not be made twice.
 /// Repeatable ones are left as they are: they are made again.
 #[must_use]
-pub fn interrupted(plan: &Plan, state: &State, at: Timestamp) -> Vec<Event> {
+pub fn interrupted(state: &State, at: Timestamp) -> Vec<Event> {
     state
         .calling()
         .iter()
-        .filter(|index| !plan.node(**index).step().uses.repeatable)
+        .filter(|index| !state.node(**index).step().uses.repeatable())
         .map(|index| {
             let detail = "the engine stopped while this step ran, and what it does may not be done \
                           twice; look at the device, then retry the job";
             fault(
-                plan,
                 state,
                 *index,
                 &Fault::new(FaultKind::Interrupted, detail),
@@ -136,13 +144,16 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
     }
     if let Some(reason) = state.cancel_reason() {
         let reason = reason.to_owned();
-        let stop = state.active().next().map(|it| cancelled(plan, it));
+        let stop = state.tips().next().map(|it| cancelled(state, it));
         return stop.or_else(|| {
             Some(Event::JobCancelled {
                 reason,
                 end: end(plan, state),
             })
         });
+    }
+    if let Some(event) = state.settling().find_map(|it| settle(state, it, at)) {
+        return Some(event);
     }
     if let Some(failed) = state.failed() {
         return after_failure(plan, state, failed);
@@ -171,13 +182,8 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
 
 /// Nothing new starts; looks are stopped, changes come to their end.
 fn after_failure(plan: &Plan, state: &State, failed: StepIndex) -> Option<Event> {
-    let may_stop = |index: &StepIndex| {
-        let effect = plan.node(*index).step().uses.effect;
-        let waits = matches!(state.step(*index).status, StepStatus::Waiting { .. });
-        waits || effect != Effect::Write
-    };
-    if let Some(index) = state.active().find(may_stop) {
-        return Some(cancelled(plan, index));
+    if let Some(stop) = stop_within(state, None) {
+        return Some(stop);
     }
     if state.active().next().is_some() {
         return None;
@@ -189,9 +195,49 @@ fn after_failure(plan: &Plan, state: &State, failed: StepIndex) -> Option<Event>
     })
 }
 
-fn cancelled(plan: &Plan, index: StepIndex) -> Event {
+/// The next run to be stopped because one beside it has failed: anything but a change that is being made.
+fn stop_within(state: &State, group: Option<StepIndex>) -> Option<Event> {
+    let may_stop = |index: &StepIndex| {
+        let effect = state.node(*index).step().uses.effect();
+        let waits = matches!(state.step(*index).status, StepStatus::Waiting { .. });
+        waits || !state.is_leaf(*index) || effect != Effect::Write
+    };
+    let mut tips = state.tips().filter(|it| state.is_within(*it, group));
+    tips.find(may_stop).map(|it| cancelled(state, it))
+}
+
+/// What a loop or composite comes to, once its runs have ended or one has failed.
+fn settle(state: &State, group: StepIndex, at: Timestamp) -> Option<Event> {
+    let Some(failed) = state.failed_within(group) else {
+        return Some(Event::StepCompleted {
+            step: state.key(group).to_owned(),
+            attempt: state.step(group).attempt,
+            output: state.exports(group),
+            learned: crate::event::Map::new(),
+        });
+    };
+    if !state.is_through(group) {
+        if let Some(stop) = stop_within(state, Some(group)) {
+            return Some(stop);
+        }
+        if state.active().any(|it| state.is_within(it, Some(group))) {
+            return None;
+        }
+    }
+    let inside = state.step(failed).error.clone()?;
+    let attempt = state.step(group).attempt;
+    // A failure keeps the place where it happened; what is around it says what it was part of.
+    let error = StepError {
+        detail: format!("{}: {}", state.key(failed), inside.detail),
+        attempt,
+        ..inside
+    };
+    Some(faulted(state, group, error, at))
+}
+
+fn cancelled(state: &State, index: StepIndex) -> Event {
     Event::StepCancelled {
-        step: plan.node(index).key.clone(),
+        step: state.key(index).to_owned(),
     }
 }
 
@@ -209,69 +255,68 @@ fn timer_over(
     at: Timestamp,
     mode: Mode,
 ) -> Option<Event> {
-    let node = context.plan.node(index);
-    let step = state.step(index);
-    if node.step().uses.action == Action::Pause && matches!(step.status, StepStatus::Running { .. })
-    {
-        return Some(Event::StepCompleted {
-            step: node.key.clone(),
-            attempt: step.attempt,
-            output: crate::event::Map::new(),
-            learned: crate::event::Map::new(),
+    if matches!(state.step(index).status, StepStatus::Running { .. }) {
+        return Some(match state.kind(index) {
+            Kind::Composite => time_out(state, index, at),
+            Kind::Primitive | Kind::Loop => Event::StepCompleted {
+                step: state.key(index).to_owned(),
+                attempt: state.step(index).attempt,
+                output: crate::event::Map::new(),
+                learned: crate::event::Map::new(),
+            },
         });
     }
     (mode == Mode::Run).then(|| begin(context, state, index, at))
 }
 
-/// Begins the next attempt of a step, skips it, or says why it cannot begin.
-fn begin(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
-    let node = context.plan.node(index);
-    let step = node.step();
-    if state.step(index).attempt == 0 {
-        match attempt::wanted(step, state.scopes()) {
-            Ok(true) => {}
-            Ok(false) => {
-                return Event::StepSkipped {
-                    step: node.key.clone(),
-                };
-            }
-            Err(why) => return fault(context.plan, state, index, &why, at),
-        }
+/// A composite that takes too long: everything in it is stopped, then it has failed.
+fn time_out(state: &State, index: StepIndex, at: Timestamp) -> Event {
+    let inside = state.tips().find(|it| state.is_within(*it, Some(index)));
+    if let Some(run) = inside {
+        return cancelled(state, run);
     }
-    let evaluated = attempt::inputs(step, state.scopes()).and_then(|inputs| {
-        Ok((
-            inputs,
-            attempt::target(step, state.scopes(), context.endpoints)?,
-        ))
-    });
-    match evaluated {
-        Ok((inputs, target)) => Event::StepStarted {
-            step: node.key.clone(),
-            attempt: state.step(index).attempt + 1,
+    let timeout = state.node(index).step().timeout.unwrap_or_default();
+    let detail = format!(
+        "its steps did not end within {} s; give it a longer `timeout`, or look at what takes long",
+        timeout.as_secs_f64()
+    );
+    fault(state, index, &Fault::new(FaultKind::Timeout, detail), at)
+}
+
+/// Begins the next attempt of a run, skips it, or says why it cannot begin.
+fn begin(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
+    let step = state.step(index);
+    // Until it has begun once: a `when` that cannot be told gates every attempt.
+    let first = step.started_at.is_none();
+    match attempt::begin(context, state, index, first) {
+        Ok(Some(Beginning { inputs, target })) => Event::StepStarted {
+            step: state.key(index).to_owned(),
+            attempt: step.attempt + 1,
             inputs,
             target,
         },
-        Err(why) => fault(context.plan, state, index, &why, at),
+        Ok(None) => Event::StepSkipped {
+            step: state.key(index).to_owned(),
+        },
+        Err(why) => fault(state, index, &why, at),
     }
 }
 
 fn compute(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
-    let plan = context.plan;
-    match primitive::run(plan, state, context.vault, index) {
+    match primitive::run(state, context.vault, index) {
         Ok(output) => Event::StepCompleted {
-            step: plan.node(index).key.clone(),
+            step: state.key(index).to_owned(),
             attempt: state.step(index).attempt,
             output,
             learned: crate::event::Map::new(),
         },
-        Err(why) => fault(plan, state, index, &why, at),
+        Err(why) => fault(state, index, &why, at),
     }
 }
 
-/// What the failure of the present attempt of a step means.
+/// What the failure of the present attempt of a run means.
 #[must_use]
-pub fn fault(plan: &Plan, state: &State, index: StepIndex, why: &Fault, at: Timestamp) -> Event {
-    let node = plan.node(index);
+pub fn fault(state: &State, index: StepIndex, why: &Fault, at: Timestamp) -> Event {
     let step = state.step(index);
     let attempt = match step.status {
         StepStatus::Running { .. } => step.attempt,
@@ -283,11 +328,17 @@ pub fn fault(plan: &Plan, state: &State, index: StepIndex, why: &Fault, at: Time
         | StepStatus::Skipped
         | StepStatus::Cancelled => step.attempt + 1,
     };
-    let seed = (state.accepted().job_id.as_str(), node.key.as_str());
-    let then: AfterFault = retry::after_fault(&node.step().on_error, seed, attempt, at);
+    let error = StepError::new(why, &state.node(index).step().pointer, attempt);
+    faulted(state, index, error, at)
+}
+
+fn faulted(state: &State, index: StepIndex, error: StepError, at: Timestamp) -> Event {
+    let key = state.key(index);
+    let seed = (state.accepted().job_id.as_str(), key);
+    let then: AfterFault = retry::after_fault(&state.on_error(index), seed, error.attempt, at);
     Event::StepFaulted {
-        step: node.key.clone(),
-        error: StepError::new(why, &node.step().pointer, attempt),
+        step: key.to_owned(),
+        error,
         then,
     }
 }
@@ -299,11 +350,7 @@ fn progress(plan: &Plan, state: &State, at: Timestamp) -> Option<Event> {
     if percentage == shown || !due {
         return None;
     }
-    let running: Vec<&str> = state
-        .active()
-        .take(3)
-        .map(|index| plan.node(index).key.as_str())
-        .collect();
+    let running: Vec<&str> = state.tips().take(3).map(|it| state.key(it)).collect();
     let mut message = format!("{} of {} steps", state.ended(), plan.len());
     if !running.is_empty() {
         message.push_str("; running ");

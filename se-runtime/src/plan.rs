@@ -1,21 +1,39 @@
 //! A plan: the steps of a job in document order, and what each of them waits for.
 
 mod build;
+mod connectors;
+mod known;
 mod order;
+mod paths;
 mod show;
 mod svg;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use se_dsl::Checked;
-use se_dsl::checked::{Job, Step};
+use se_dsl::checked::{Composite, Execution, Job, Step};
+use se_dsl::expr::Scopes;
+use serde_json::Value;
 
 use crate::event::Accepted;
 
 /// A step of a [`Plan`]: its place in document order, over all jobs of the phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepIndex(pub(crate) usize);
+
+impl StepIndex {
+    /// Of a run's key, the step of the plan that it belongs to: of `bounce[2]` and `prepare/copy` it is
+    /// `bounce` and `prepare`.
+    #[must_use]
+    pub fn outermost(key: &str) -> &str {
+        // Names of parts and jobs before the last dot may hold anything.
+        let id = key.rfind('.').map_or(0, |at| at + 1);
+        let end = key.get(id..).and_then(|it| it.find(['[', '/', '#']));
+        end.and_then(|end| key.get(..id + end)).unwrap_or(key)
+    }
+}
 
 /// The immutable DAG of one job.
 ///
@@ -24,21 +42,45 @@ pub struct StepIndex(pub(crate) usize);
 #[derive(Clone, Debug)]
 pub struct Plan {
     package: Arc<Checked>,
+    block: Arc<Block>,
+    sequential: bool,
+}
+
+/// Steps that are ordered among each other: those of a phase, or those of a composite.
+#[derive(Clone, Debug)]
+pub struct Block {
     nodes: Vec<Node>,
     /// Step key → index.
-    keys: std::collections::BTreeMap<String, StepIndex>,
+    keys: BTreeMap<String, StepIndex>,
     waves: Vec<Vec<StepIndex>>,
+    /// Names below `vars` that stand for something whatever a loop's elements are called: an element
+    /// of such a name is refused.
+    reserved: Arc<BTreeSet<String>>,
 }
 
 /// One step with its neighbours.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The step's id; `<job>.<id>` where a phase runs several jobs and ids clash.
+    /// The step's id; `<part>.<id>` where the session has parts, `<job>.<id>` where a phase runs several jobs
+    /// and ids clash.
     pub key: String,
-    job: Arc<Job>,
+    owner: Owner,
     at: usize,
+    /// The steps of the composite that it calls.
+    body: Option<Arc<Block>>,
+    /// The elements of its loop, where they are known before it runs.
+    elements: Option<Vec<Value>>,
     predecessors: Vec<Edge>,
     successors: Vec<StepIndex>,
+}
+
+/// Whose step a node is.
+#[derive(Clone, Debug)]
+enum Owner {
+    /// A step of this job.
+    Job(Arc<Job>),
+    /// A step of this composite, called by this job.
+    Composite(Arc<Job>, Arc<Composite>),
 }
 
 /// One predecessor and every reason for it.
@@ -143,7 +185,8 @@ impl Plan {
             (Some(phase), None) => build::phase_jobs(&package, phase)?,
             (None, None) => return Err(PlanError::NothingToRun(String::new())),
         };
-        Self::of_jobs(package, jobs, accepted.sequential)
+        let known = known::of(&package, &accepted.scopes);
+        Self::of_jobs(package, jobs, accepted.sequential, &known)
     }
 
     /// The plan of a phase.
@@ -152,7 +195,7 @@ impl Plan {
     /// As [`Self::build`].
     pub fn of_phase(package: Arc<Checked>, phase: &str) -> Result<Self, PlanError> {
         let jobs = build::phase_jobs(&package, phase)?;
-        Self::of_jobs(package, jobs, false)
+        Self::of_jobs(package, jobs, false, &[])
     }
 
     /// The plan of one of the package's own jobs.
@@ -161,38 +204,28 @@ impl Plan {
     /// As [`Self::build`].
     pub fn of_job(package: Arc<Checked>, job: &str) -> Result<Self, PlanError> {
         let name = job.split('@').next().unwrap_or(job);
-        let Some(found) = package.jobs.get(name) else {
-            let known = package.jobs.keys().cloned().collect();
+        let Some(found) = package.content.jobs.get(name) else {
+            let known = package.content.jobs.keys().cloned().collect();
             return Err(PlanError::UnknownJob {
                 wanted: job.to_owned(),
                 known,
             });
         };
         let jobs = vec![Arc::clone(found)];
-        Self::of_jobs(package, jobs, false)
+        Self::of_jobs(package, jobs, false, &[])
     }
 
     fn of_jobs(
         package: Arc<Checked>,
         jobs: Vec<Arc<Job>>,
         sequential: bool,
+        known: &[Scopes],
     ) -> Result<Self, PlanError> {
-        let mut nodes = build::nodes(jobs);
-        let edges = order::edges(&nodes, sequential);
-        for edge in edges {
-            build::connect(&mut nodes, edge);
-        }
-        let waves = build::waves(&nodes)?;
-        let keys = nodes
-            .iter()
-            .enumerate()
-            .map(|(at, node)| (node.key.clone(), StepIndex(at)))
-            .collect();
+        let block = Arc::new(Block::of_jobs(&package, jobs, sequential, known)?);
         Ok(Self {
             package,
-            nodes,
-            keys,
-            waves,
+            block,
+            sequential,
         })
     }
 
@@ -205,15 +238,57 @@ impl Plan {
     /// How many steps it has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.block.nodes.len()
     }
 
     /// Whether it has no steps; a plan that was built has at least one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.block.nodes.is_empty()
     }
 
+    /// Every step in document order; those inside composites are in [`Node::body`].
+    pub fn steps(&self) -> impl Iterator<Item = (StepIndex, &Node)> {
+        self.block.steps()
+    }
+
+    /// One step.
+    ///
+    /// # Panics
+    /// If the index is of another plan.
+    #[must_use]
+    pub fn node(&self, step: StepIndex) -> &Node {
+        self.block.node(step)
+    }
+
+    /// The step of that key.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<StepIndex> {
+        self.block.keys.get(key).copied()
+    }
+
+    /// Steps that could run together if every step took the same time, wave by wave.
+    #[must_use]
+    pub fn waves(&self) -> &[Vec<StepIndex>] {
+        self.block.waves()
+    }
+
+    /// The steps of the phase.
+    #[must_use]
+    pub fn block(&self) -> &Arc<Block> {
+        &self.block
+    }
+
+    /// Whether the elements of this step's loop are taken together.
+    #[must_use]
+    pub fn takes_together(&self, node: &Node) -> bool {
+        let sequential = self.sequential || node.job().execution == Execution::Sequential;
+        let loops = node.step().for_each.as_ref();
+        !sequential && loops.is_some_and(|it| it.concurrent)
+    }
+}
+
+impl Block {
     /// Every step in document order.
     pub fn steps(&self) -> impl Iterator<Item = (StepIndex, &Node)> {
         self.nodes
@@ -225,7 +300,7 @@ impl Plan {
     /// One step.
     ///
     /// # Panics
-    /// If the index is of another plan.
+    /// If the index is of another block.
     #[must_use]
     pub fn node(&self, step: StepIndex) -> &Node {
         self.nodes
@@ -233,16 +308,27 @@ impl Plan {
             .expect("an index is used with the plan it came from")
     }
 
-    /// The step of that key.
+    /// How many steps it has.
     #[must_use]
-    pub fn find(&self, key: &str) -> Option<StepIndex> {
-        self.keys.get(key).copied()
+    pub fn len(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// Steps that could run together if every step took the same time, wave by wave.
+    /// Whether it has no steps; one that was built has at least one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Steps that could run together, wave by wave.
     #[must_use]
     pub fn waves(&self) -> &[Vec<StepIndex>] {
         &self.waves
+    }
+
+    /// Whether no element of a loop may be called so, for it would stand for something else.
+    pub(crate) fn is_reserved(&self, name: &str) -> bool {
+        self.reserved.contains(name)
     }
 }
 
@@ -250,19 +336,30 @@ impl Node {
     /// The step as the content has it.
     ///
     /// # Panics
-    /// Never: nodes are made from the steps of their job.
+    /// Never: nodes are made from the steps of their owner.
     #[must_use]
     pub fn step(&self) -> &Step {
-        self.job
-            .steps
+        let steps = match &self.owner {
+            Owner::Job(job) => &job.steps,
+            Owner::Composite(_, composite) => &composite.steps,
+        };
+        steps
             .get(self.at)
-            .expect("a node is made from a step of its job")
+            .expect("a node is made from a step of its owner")
     }
 
     /// The job it belongs to.
     #[must_use]
     pub fn job(&self) -> &Arc<Job> {
-        &self.job
+        match &self.owner {
+            Owner::Job(job) | Owner::Composite(job, _) => job,
+        }
+    }
+
+    /// The steps of the composite that it calls.
+    #[must_use]
+    pub fn body(&self) -> Option<&Arc<Block>> {
+        self.body.as_ref()
     }
 
     /// What it waits for, in document order.

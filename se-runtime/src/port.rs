@@ -45,6 +45,8 @@ pub struct Call {
     pub step: String,
     /// Which attempt, from 1.
     pub attempt: u32,
+    /// The part of the session whose pod it is about, by its place in the package.
+    pub part: Option<usize>,
     /// What to do.
     pub primitive: &'static Primitive,
     /// The evaluated `with`.

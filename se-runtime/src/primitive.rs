@@ -9,22 +9,17 @@ use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
 use crate::grade::hiding::quote_whole_secrets;
 use crate::grade::{self, Evidence};
-use crate::plan::{Plan, StepIndex};
+use crate::plan::StepIndex;
 use crate::report;
 use crate::secret::Vault;
 use crate::state::{State, StepStatus};
 
 /// Makes the present attempt of a pure step.
-pub(crate) fn run(
-    plan: &Plan,
-    state: &State,
-    vault: &Vault,
-    index: StepIndex,
-) -> Result<Map, Fault> {
-    let step = plan.node(index).step();
-    match (step.uses.action, &step.rubric) {
-        (Action::EvaluateRegex, Some(rubric)) => {
-            let evidence = |path: &[String]| evidence(plan, state, path);
+pub(crate) fn run(state: &State, vault: &Vault, index: StepIndex) -> Result<Map, Fault> {
+    let step = state.node(index).step();
+    match (step.uses.action(), &step.rubric) {
+        (Some(Action::EvaluateRegex), Some(rubric)) => {
+            let evidence = |path: &[String]| evidence(state, index, path);
             let mut items = grade::rubric(rubric, &evidence);
             quote_whole_secrets(&mut items, &evidence, vault);
             let passed = items.iter().all(|item| item.passed);
@@ -41,10 +36,10 @@ pub(crate) fn run(
                 json!({"passed": passed, "issue": issue, "items": items}),
             ))
         }
-        (Action::EvaluateRegex, None) => grade::regex(&state.step(index).inputs),
-        (Action::Report(class), _) => {
+        (Some(Action::EvaluateRegex), None) => grade::regex(&state.step(index).inputs),
+        (Some(Action::Report(class)), _) => {
             report::accept(class, &state.step(index).inputs)?;
-            let key = &plan.node(index).key;
+            let key = state.key(index);
             Ok(object(
                 json!({"report_ref": format!("{}:{key}", state.accepted().job_id)}),
             ))
@@ -56,41 +51,48 @@ pub(crate) fn run(
     }
 }
 
-/// What was collected under a path below `vars`.
-pub(crate) fn evidence(plan: &Plan, state: &State, path: &[String]) -> Evidence {
-    match state.scopes().at(Root::Vars, path) {
-        Value::Null => missing(plan, state, path),
+/// What was collected under a path below the `vars` that a step sees.
+fn evidence(state: &State, judge: StepIndex, path: &[String]) -> Evidence {
+    match state.scopes_beside(judge).at(Root::Vars, path) {
+        Value::Null => missing(state, judge, path),
         Value::String(text) => Evidence::Text(text),
         other => Evidence::Text(other.to_string()),
     }
 }
 
-/// Why nothing was: the step that should have failed, or there is none, or it was skipped.
-fn missing(plan: &Plan, state: &State, path: &[String]) -> Evidence {
-    let captures = |index: StepIndex| {
-        let step = plan.node(index).step();
-        // A capture is read by its alias, or below the name of its step.
+/// Why nothing was: the step that should have failed, or there is none, or it was skipped. The element of
+/// a loop that failed says more than the loop.
+fn missing(state: &State, judge: StepIndex, path: &[String]) -> Evidence {
+    // A capture is read by its alias, or below the name of its step.
+    let reads = |index: StepIndex, fits: &dyn Fn(&Capture, &[String]) -> bool| {
+        let step = state.node(index).step();
         let own = path.split_first();
         let own = own.filter(|(first, _)| *first == step.id.as_str());
-        let reads =
-            |path: &[String], it: &Capture| path.starts_with(&it.path) || it.path.starts_with(path);
         let mut captures = step.capture.iter();
-        captures.any(|it| reads(path, it) || own.is_some_and(|(_, rest)| reads(rest, it)))
+        captures.any(|it| fits(it, path) || own.is_some_and(|(_, rest)| fits(it, rest)))
     };
-    let failed = plan
-        .steps()
-        .filter(|(index, _)| state.step(*index).status == StepStatus::Continued)
-        .find(|(index, _)| captures(*index));
-    match failed {
-        Some((index, node)) => {
-            let error = state.step(index).error.as_ref();
-            let detail = error.map_or_else(String::new, |it| it.detail.clone());
-            Evidence::NotCollected {
-                step: node.key.clone(),
-                detail,
-            }
-        }
-        None => Evidence::Absent,
+    let beside = |index: &StepIndex| state.is_beside(*index, judge);
+    let all: Vec<StepIndex> = state.all().into_iter().filter(beside).collect();
+    let element = all.iter().copied().find(|index| {
+        let at = |it: &Capture| state.captured_at(*index, it);
+        let fits = |it: &Capture, path: &[String]| path.iter().zip(&at(it)).all(|(a, b)| a == b);
+        state.is_element(*index)
+            && state.step(*index).status == StepStatus::Faulted
+            && reads(*index, &fits)
+    });
+    let fits = |it: &Capture, path: &[String]| it.path.may_touch(path);
+    let step = || {
+        let continued = |it: &StepIndex| state.step(*it).status == StepStatus::Continued;
+        let mut continued = all.iter().copied().filter(continued);
+        continued.find(|it| reads(*it, &fits))
+    };
+    let Some(failed) = element.or_else(step) else {
+        return Evidence::Absent;
+    };
+    let error = state.step(failed).error.as_ref();
+    Evidence::NotCollected {
+        step: state.key(failed).to_owned(),
+        detail: error.map_or_else(String::new, |it| it.detail.clone()),
     }
 }
 

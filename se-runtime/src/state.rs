@@ -1,20 +1,21 @@
 //! The state of a job: a fold of its events, live and after a crash alike.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use se_dsl::catalog::{Action, Effect};
-use se_dsl::checked::Capture;
-use se_dsl::expr::{Root, Scopes};
-use serde_json::Value;
-
-use crate::event::{Accepted, AfterFault, Event, JobStatus, Map, Record};
+use crate::event::{Accepted, Event, JobStatus, Map, Record};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
 use crate::time::Timestamp;
 
+mod apply;
+mod frame;
+mod run;
 mod step;
 mod view;
+
+pub(crate) use frame::frozen;
+use run::{Frame, Group, Run};
+pub(crate) use run::{Kind, MAX_ELEMENTS, MAX_RUNS, name_of};
 
 pub use step::{StepState, StepStatus};
 
@@ -22,7 +23,7 @@ pub use step::{StepState, StepStatus};
 ///
 /// # Invariants
 /// Only [`State::apply`] changes it, so equal logs give equal states. The ready set holds exactly the
-/// pending steps all of whose predecessors have ended.
+/// pending runs all of whose predecessors have ended, and that no failure around them keeps from beginning.
 #[derive(Clone, Debug)]
 pub struct State {
     seq: u64,
@@ -33,20 +34,24 @@ pub struct State {
     completed_at: Option<Timestamp>,
     cancel: Option<String>,
     error: Option<StepError>,
-    steps: Vec<StepState>,
-    waiting_for: Vec<usize>,
+    /// The plan's own steps first, then what loops and composites bring about.
+    runs: Vec<Run>,
+    keys: BTreeMap<String, StepIndex>,
+    /// The plan's own steps as a group.
+    root: Group,
+    /// Groups that have come to their end or have failed, and have not said so yet.
+    settling: BTreeSet<StepIndex>,
     ready: BTreeSet<StepIndex>,
     active: BTreeSet<StepIndex>,
-    /// Active steps whose attempt is made inside the engine, at once.
+    /// Active runs whose attempt is made inside the engine, at once.
     computing: BTreeSet<StepIndex>,
-    /// Active steps whose attempt is made in the world.
+    /// Active runs whose attempt is made in the world.
     calling: BTreeSet<StepIndex>,
-    /// Active steps that go on by themselves at a time: pauses, and waits for another attempt.
+    /// Active runs that go on by themselves at a time: pauses, composites with a timeout, and waits for
+    /// another attempt.
     timers: BTreeSet<(Timestamp, StepIndex)>,
-    /// Steps whose failure the job does not survive.
-    failed: BTreeSet<StepIndex>,
-    ended: usize,
-    scopes: Scopes,
+    /// The variables of the package, then those of each part, then those of each call of a composite.
+    frames: Vec<Frame>,
     learned: Map,
     progress: (u8, String),
     progress_at: Option<Timestamp>,
@@ -106,21 +111,19 @@ impl State {
                 reason,
             });
         }
-        let frozen = &accepted.scopes;
-        let mut scopes = Scopes::new();
-        scopes.set(Root::Session, &frozen.session);
-        scopes.set(Root::Content, &frozen.content);
-        scopes.set(Root::RuntimeEnv, &frozen.runtime_env);
-        scopes.set(Root::Vars, &Value::Object(frozen.vars.clone()));
-        let waiting_for: Vec<usize> = plan
-            .steps()
-            .map(|(_, node)| node.predecessors().len())
-            .collect();
+        let runs = run::of_plan(plan);
+        let keys = runs.iter().enumerate();
+        let keys = keys.map(|(at, run)| (run.key.clone(), StepIndex(at)));
         let ready = plan
             .steps()
             .filter(|(_, node)| node.predecessors().is_empty())
             .map(|(step, _)| step)
             .collect();
+        let root = Group {
+            count: runs.len(),
+            stops: true,
+            ..Group::default()
+        };
         Ok(Self {
             seq: 1,
             accepted: Accepted::clone(accepted),
@@ -130,16 +133,16 @@ impl State {
             completed_at: None,
             cancel: None,
             error: None,
-            steps: vec![StepState::default(); plan.len()],
-            waiting_for,
+            keys: keys.collect(),
+            runs,
+            root,
+            settling: BTreeSet::new(),
             ready,
             active: BTreeSet::new(),
             computing: BTreeSet::new(),
             calling: BTreeSet::new(),
             timers: BTreeSet::new(),
-            failed: BTreeSet::new(),
-            ended: 0,
-            scopes,
+            frames: frame::of_job(plan, accepted),
             learned: Map::new(),
             progress: (0, "accepted".to_owned()),
             progress_at: None,
@@ -164,7 +167,7 @@ impl State {
         }
         match record.event.step() {
             Some(key) => {
-                let Some(step) = plan.find(key) else {
+                let Some(step) = self.find(key) else {
                     return Err(refuse(format!("the plan has no step `{key}`")));
                 };
                 self.apply_to_step(plan, step, record).map_err(refuse)?;
@@ -227,176 +230,5 @@ impl State {
         self.completed_at = Some(at);
         self.error = error;
         Ok(())
-    }
-
-    fn apply_to_step(
-        &mut self,
-        plan: &Plan,
-        index: StepIndex,
-        record: &Record,
-    ) -> Result<(), String> {
-        // What a job brings along from another has happened already: its order is that of the other.
-        let ready = self.ready.contains(&index) || self.started_at.is_none();
-        let Some(step) = self.steps.get_mut(index.0) else {
-            return Err("the plan has grown".to_owned());
-        };
-        let refuse = |step: &StepState| Err(format!("the step is {}", step.status.as_str()));
-        let next = match (&record.event, step.status) {
-            (
-                Event::StepStarted {
-                    attempt,
-                    inputs,
-                    target,
-                    ..
-                },
-                status,
-            ) => {
-                let may = matches!(status, StepStatus::Waiting { .. })
-                    || (status == StepStatus::Pending && ready);
-                if !may || *attempt != step.attempt + 1 {
-                    return refuse(step);
-                }
-                step.attempt = *attempt;
-                step.started_at.get_or_insert(record.at);
-                step.inputs.clone_from(inputs);
-                step.target.clone_from(target);
-                step.error = None;
-                StepStatus::Running { since: record.at }
-            }
-            (
-                Event::StepCompleted {
-                    attempt,
-                    output,
-                    learned,
-                    ..
-                },
-                StepStatus::Running { .. },
-            ) if *attempt == step.attempt => {
-                step.output.clone_from(output);
-                self.learned
-                    .extend(learned.iter().map(|(key, it)| (key.clone(), it.clone())));
-                StepStatus::Completed
-            }
-            (Event::StepFaulted { error, then, .. }, status)
-                if !status.is_final() && (status != StepStatus::Pending || ready) =>
-            {
-                step.attempt = error.attempt;
-                step.error = Some(error.clone());
-                match then {
-                    AfterFault::Fail => StepStatus::Faulted,
-                    AfterFault::Continue => StepStatus::Continued,
-                    AfterFault::Retry { at } => StepStatus::Waiting { until: *at },
-                }
-            }
-            (Event::StepSkipped { .. }, StepStatus::Pending) if ready => StepStatus::Skipped,
-            (Event::StepCancelled { .. }, status) if !status.is_final() => StepStatus::Cancelled,
-            _ => return refuse(step),
-        };
-        self.enter(plan, index, next, record.at);
-        Ok(())
-    }
-
-    /// Moves a step to its next status and lets its successors know.
-    fn enter(&mut self, plan: &Plan, index: StepIndex, next: StepStatus, at: Timestamp) {
-        self.leave(index);
-        if let Some(step) = self.steps.get_mut(index.0) {
-            step.status = next;
-        }
-        if !next.is_final() {
-            self.activate(plan, index, next);
-            return;
-        }
-        if let Some(step) = self.steps.get_mut(index.0) {
-            step.completed_at = Some(at);
-        }
-        self.ended += 1;
-        if next == StepStatus::Faulted {
-            self.failed.insert(index);
-        }
-        self.write_vars(plan, index);
-        if matches!(next, StepStatus::Faulted | StepStatus::Cancelled) {
-            return;
-        }
-        for successor in plan.node(index).successors() {
-            let Some(count) = self.waiting_for.get_mut(successor.0) else {
-                continue;
-            };
-            *count = count.saturating_sub(1);
-            let pending =
-                self.steps.get(successor.0).map(|it| it.status) == Some(StepStatus::Pending);
-            if *count == 0 && pending {
-                self.ready.insert(*successor);
-            }
-        }
-    }
-
-    /// Takes a step out of every set it may be in.
-    fn leave(&mut self, index: StepIndex) {
-        self.ready.remove(&index);
-        self.active.remove(&index);
-        self.computing.remove(&index);
-        self.calling.remove(&index);
-        self.timers.retain(|(_, it)| *it != index);
-    }
-
-    fn activate(&mut self, plan: &Plan, index: StepIndex, next: StepStatus) {
-        self.active.insert(index);
-        let primitive = plan.node(index).step().uses;
-        match next {
-            StepStatus::Waiting { until } => {
-                self.timers.insert((until, index));
-            }
-            StepStatus::Running { since } if primitive.action == Action::Pause => {
-                let seconds = self
-                    .steps
-                    .get(index.0)
-                    .and_then(|it| it.inputs.get("seconds"));
-                let seconds = seconds.and_then(Value::as_f64).unwrap_or_default();
-                let pause = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-                self.timers.insert((since.after(pause), index));
-            }
-            StepStatus::Running { .. } if primitive.effect == Effect::Pure => {
-                self.computing.insert(index);
-            }
-            StepStatus::Running { .. } => {
-                self.calling.insert(index);
-            }
-            StepStatus::Pending
-            | StepStatus::Completed
-            | StepStatus::Continued
-            | StepStatus::Faulted
-            | StepStatus::Skipped
-            | StepStatus::Cancelled => {}
-        }
-    }
-
-    fn write_vars(&mut self, plan: &Plan, index: StepIndex) {
-        let Some(step) = self.steps.get(index.0) else {
-            return;
-        };
-        let id = plan.node(index).step().id.as_str();
-        match step.status {
-            StepStatus::Completed => {
-                for Capture { output, path } in &plan.node(index).step().capture {
-                    let value = step.output.get(output).unwrap_or(&Value::Null);
-                    let own: Vec<String> = std::iter::once(id.to_owned())
-                        .chain(path.iter().cloned())
-                        .collect();
-                    self.scopes.write_var(&own, value);
-                    self.scopes.write_var(path, value);
-                }
-            }
-            StepStatus::Continued => {
-                let error = step.error.as_ref().map_or(Value::Null, StepError::to_json);
-                self.scopes
-                    .write_var(&[id.to_owned(), "error".to_owned()], &error);
-            }
-            StepStatus::Pending
-            | StepStatus::Running { .. }
-            | StepStatus::Waiting { .. }
-            | StepStatus::Faulted
-            | StepStatus::Skipped
-            | StepStatus::Cancelled => {}
-        }
     }
 }

@@ -4,9 +4,10 @@ mod check;
 pub(crate) mod describe;
 mod run;
 mod serve;
+mod validate;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -32,9 +33,9 @@ enum Command {
     Serve(serve::Options),
     /// Checks packages: folders, zips or single documents.
     #[command(
-        after_help = "Example:\n  se-server validate examples/lab-0.1 --format github\n\nExit code: 0 clean, 1 errors found, 2 could not read."
+        after_help = "Example:\n  se-server validate examples/lab-0.1 --format github\n  se-server validate examples/lab-0.1 --fix\n\nExit code: 0 clean, 1 errors found, 2 could not read."
     )]
-    Validate(check::Validate),
+    Validate(validate::Validate),
     /// Shows the DAG of a job or phase: waves, and why each step waits.
     #[command(
         after_help = "Example:\n  se-server plan examples/lab-0.1 --phase grade --format mermaid"
@@ -48,11 +49,11 @@ enum Command {
     /// Checks a package folder and makes a zip of it: the same bytes for the same content.
     #[command(after_help = "Example:\n  se-server pack examples/lab-0.1 -o lab-0.1.zip")]
     Pack(check::Pack),
-    /// Explains a finding.
+    /// Explains a finding, or lists all there are.
     #[command(after_help = "Example:\n  se-server explain SE1203")]
     Explain {
         /// The code, as findings show it.
-        code: String,
+        code: Option<String>,
     },
     /// Writes the JSON Schemas: to a folder, or all in one object.
     #[command(after_help = "Example:\n  se-server schemas --out schemas/")]
@@ -137,13 +138,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command) -> Ended {
     match command {
         Command::Serve(options) => serve::serve(options),
-        Command::Validate(options) => check::validate(&options),
+        Command::Validate(options) => validate::validate(&options),
         Command::Plan(options) => check::plan(&options),
         Command::Run(options) => run::run(options),
         Command::Pack(options) => check::pack(&options),
-        Command::Explain { code } => describe::explain(&code),
+        Command::Explain { code } => describe::explain(code.as_deref()),
         Command::Schemas { out } => describe::write_schemas(out.as_deref()),
-        Command::Catalog => print_json(&describe::catalog()),
+        Command::Catalog => print_json(&describe::catalog(&se_adapters::Registry::standard())),
         Command::Openapi => {
             let text = crate::http::openapi().to_pretty_json();
             print(&text.map_err(|error| Failure::new(2, error))?)
@@ -173,11 +174,6 @@ fn print(text: &str) -> Ended {
 
 fn print_json(value: &serde_json::Value) -> Ended {
     print(&format!("{value:#}"))
-}
-
-/// Whether a person looks at stdout.
-fn colour() -> bool {
-    io::stdout().is_terminal()
 }
 
 /// A runtime for commands that talk to the world.

@@ -2,6 +2,7 @@
 //!
 //! This is the only code that reads the environment.
 
+mod colour;
 mod keys;
 mod load;
 
@@ -15,6 +16,7 @@ use se_runtime::Secret;
 use se_runtime::cloudevent::Profile;
 use serde::{Deserialize, Deserializer};
 
+pub use colour::{Colour, columns};
 pub(crate) use keys::nearest;
 pub use load::{ConfigError, Given, environment, load};
 

@@ -1,5 +1,6 @@
 //! Hands accepted jobs out to tasks, tells running ones to stop, and keeps each apart from the others.
 
+mod pods;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,6 +10,7 @@ mod health;
 mod input;
 mod jobs;
 mod problem;
+mod query;
 mod reports;
 mod scenarios;
 
@@ -108,6 +109,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Every route, ready to be served or called.
 pub fn app(engine: Arc<Engine>) -> Router {
     let (router, description) = routes().split_for_parts();
+    let names = Arc::new(query::Names::of(&description));
     let router = router
         .route("/openapi.json", get(async move || axum::Json(description)))
         .route("/docs", get(docs::page))
@@ -116,6 +118,7 @@ pub fn app(engine: Arc<Engine>) -> Router {
         .route("/api/metrics", get(health::metrics))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(names, query::known))
         .layer(DefaultBodyLimit::disable())
         .layer(CatchPanicLayer::custom(broke_down))
         .layer(middleware::from_fn_with_state(Arc::clone(&engine), around))

@@ -1,6 +1,7 @@
 //! What can be done with jobs, without HTTP.
 
 mod again;
+mod carry;
 mod freeze;
 mod regain;
 mod request;
@@ -57,9 +58,12 @@ pub async fn submit(
         vault,
         plan,
         worker,
+        findings,
     } = prepare(engine, &request).await?;
     if request.dry_run {
-        return Ok(Submission::Plan(view::dry_run(&plan, &accepted, &vault)));
+        let mut shown = view::dry_run(&plan, &accepted, &vault);
+        shown["diagnostics"] = findings;
+        return Ok(Submission::Plan(shown));
     }
     let intake = Intake {
         accepted,
@@ -137,6 +141,8 @@ struct Prepared {
     vault: Vault,
     plan: Plan,
     worker: Option<String>,
+    /// What was found in the content when it was synced.
+    findings: Value,
 }
 
 async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
@@ -144,11 +150,17 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         content::ready(engine, request.definition_id(), request.version()).await?;
     let worker = worker::known(engine, request).await?;
     let wanted = worker::of_facts(&worker)?;
-    let pod_type = package.checked.manifest.pod_type;
-    engine
-        .registry
-        .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
-        .map_err(|error| Error::Conflict(error.to_string()))?;
+    let checked = &package.checked;
+    let parts = (0..checked.parts.len()).map(Some);
+    for part in std::iter::once(None).chain(parts) {
+        let pod_type = checked.pod_type(part);
+        engine
+            .registry
+            .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
+            .map_err(|error| Error::Conflict(error.to_string()))?;
+    }
+    let (id, session) = (&definition.key.definition_id, request.session_id.as_deref());
+    let carried = carry::vars(engine, id, session, checked, request.phase()).await?;
     let learned = match &request.session_id {
         Some(session) => {
             engine
@@ -163,6 +175,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         package: &package,
         worker: &worker,
         learned,
+        carried,
     };
     let Frozen { scopes, vault } = freeze::freeze(request, &pod, &engine.config.secrets)?;
     let accepted = Accepted {
@@ -187,6 +200,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         vault,
         plan,
         worker: worker::key(&worker).map(str::to_owned),
+        findings: definition.warnings,
     })
 }
 

@@ -1,5 +1,6 @@
 use se_runtime::Timestamp;
 use se_runtime::event::Map;
+use serde_json::Value;
 
 use crate::error::{Doing, Error, Result};
 use crate::store::Store;
@@ -53,8 +54,8 @@ pub(crate) async fn learn(
             .await
             .doing("read what the session has learned")?;
     let mut facts = known.map_or_else(|| Ok(Map::new()), |(text,)| parse(session, &text))?;
-    facts.extend(learned);
-    let text = serde_json::Value::Object(facts).to_string();
+    merge(&mut facts, learned);
+    let text = Value::Object(facts).to_string();
     sqlx::query(
         "INSERT OR REPLACE INTO session_facts (session_id, worker, facts, updated_at) \
          VALUES (?, ?, ?, ?)",
@@ -67,6 +68,18 @@ pub(crate) async fn learn(
     .await
     .doing("store what the session has learned")?;
     Ok(())
+}
+
+/// Mappings key by key, anything else as a whole.
+fn merge(known: &mut Map, learned: Map) {
+    for (key, value) in learned {
+        match (known.get_mut(&key), value) {
+            (Some(Value::Object(known)), Value::Object(more)) => merge(known, more),
+            (_, value) => {
+                known.insert(key, value);
+            }
+        }
+    }
 }
 
 fn parse(session: &str, text: &str) -> Result<Map> {

@@ -116,6 +116,7 @@ mod tests {
         Call {
             step: step.to_owned(),
             attempt: 1,
+            part: None,
             primitive: se_dsl::catalog::find("collect", "v1").unwrap(),
             inputs: serde_json::Map::new(),
             target: None,

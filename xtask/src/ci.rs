@@ -25,7 +25,16 @@ pub(crate) fn run_all() -> Result<(), Failure> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     run(docs)?;
     deny()?;
+    bounds()?;
     test::run_tests(&test::Options::default())
+}
+
+/// What an expression may take, measured on a release build of se-dsl alone.
+fn bounds() -> Result<(), Failure> {
+    run(command(
+        "cargo",
+        &["test", "--release", "-p", "se-dsl", "--test", "bounds"],
+    ))
 }
 
 /// Licences, banned crates and sources. Advisories need a database that is fetched: not here.

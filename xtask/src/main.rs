@@ -3,6 +3,7 @@
 mod ci;
 mod command;
 mod demo;
+mod fuzz;
 mod packages;
 mod test;
 mod tidy;
@@ -27,6 +28,9 @@ enum Task {
     /// Runs every test; installs the Debian packages they need when it may.
     #[command(after_help = "Example: cargo xtask test -- -p se-dsl")]
     Test(test::Options),
+    /// Any bytes against what reads them; installs cargo-fuzz into target/tools if it is missing.
+    #[command(after_help = "Example: cargo xtask fuzz --minutes 10 expression")]
+    Fuzz(fuzz::Options),
     /// Everything a change must pass: fmt, clippy, docs, deny, tidy, tests with nothing skipped.
     Ci,
     /// The rules that clippy cannot see.
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run_tests(&options),
+        Task::Fuzz(options) => fuzz::run_targets(&options),
         Task::Ci => ci::run_all(),
         Task::Tidy => tidy::run(),
     };

@@ -1,4 +1,5 @@
-//! The programs that tests run against: from Debian's packages, and an S3 server from PyPI.
+//! The programs that tests run against: from Debian's packages, an S3 server from PyPI, and from npm
+//! a SARIF validator and the language server of editors.
 
 use std::path::Path;
 
@@ -49,6 +50,16 @@ const PROGRAMS: &[Program] = &[
         purpose: "SSH keys",
     },
     Program {
+        path: "/usr/bin/node",
+        package: "nodejs",
+        purpose: "the SARIF validator, the language server",
+    },
+    Program {
+        path: "/usr/bin/npm",
+        package: "npm",
+        purpose: "the SARIF validator, the language server",
+    },
+    Program {
         path: "/usr/bin/cc",
         package: "gcc",
         purpose: "building C parts of crates",
@@ -58,10 +69,47 @@ const PROGRAMS: &[Program] = &[
 /// The S3 server, and the release that the tests were written against.
 const MOTO: &str = "moto[server]==5.2.5";
 
+/// Microsoft's SARIF test kit: it brings the schema of SARIF 2.1.0 and a JSON Schema validator.
+const SARIF: &str = "@microsoft/jest-sarif@1.0.0-beta.0";
+
+/// The language server that editors use for YAML. Later releases want a newer Node.js than Debian has.
+const LANGUAGE_SERVER: &str = "yaml-language-server@1.25.0";
+
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), Failure> {
     install_debian()?;
-    install_moto()
+    install_moto()?;
+    install_sarif()?;
+    install_language_server()
+}
+
+/// A SARIF validator in a folder of the repository's own.
+fn install_sarif() -> Result<(), Failure> {
+    let schema = "target/sarif/node_modules/@microsoft/jest-sarif/lib/schemas";
+    if root().join(schema).exists() {
+        return Ok(());
+    }
+    say("installing a SARIF validator for the tests into target/sarif");
+    install_npm("target/sarif", SARIF)
+}
+
+/// A language server that is asked for findings and completions by our schemas.
+fn install_language_server() -> Result<(), Failure> {
+    let server = "target/tools/yaml/node_modules/yaml-language-server";
+    if root().join(server).exists() {
+        return Ok(());
+    }
+    say("installing a YAML language server for the tests into target/tools/yaml");
+    install_npm("target/tools/yaml", LANGUAGE_SERVER)
+}
+
+/// A package of npm, without running anything that it brings.
+fn install_npm(folder: &str, package: &str) -> Result<(), Failure> {
+    let options = ["--no-audit", "--no-fund", "--ignore-scripts", "--silent"];
+    let mut arguments = vec!["install", "--prefix", folder];
+    arguments.extend(options);
+    arguments.push(package);
+    run(command("npm", &arguments))
 }
 
 /// An S3 server in a virtual environment of the repository's own.

@@ -70,6 +70,7 @@ pub(crate) fn call(primitive: &str, endpoint: &Endpoint, inputs: Value) -> Call 
     Call {
         step: "step".to_owned(),
         attempt: 1,
+        part: None,
         primitive: catalog::find(primitive, "v1").unwrap(),
         inputs,
         target: Some(Arc::new(endpoint.clone())),

@@ -90,6 +90,7 @@ impl Step<'_> {
         Call {
             step: "step".to_owned(),
             attempt: 1,
+            part: None,
             primitive: catalog::find(self.uses, "v1").unwrap(),
             inputs,
             target: None,

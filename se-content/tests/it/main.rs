@@ -1,6 +1,8 @@
 //! Packages from the outside: hostile zips, ingest, folders, and where they are fetched from.
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod fetch;
 #[cfg(test)]
 mod hostile;

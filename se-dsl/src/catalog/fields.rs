@@ -43,7 +43,7 @@ pub(super) const BOUNCE_INPUTS: &[Field] = &[
     required("interface", Kind::String, "Name of the interface."),
     optional(
         "serial_port",
-        Kind::Integer,
+        Kind::Count,
         "Console port; default: the connector's.",
     ),
 ];
@@ -80,7 +80,7 @@ pub(super) const START_OUTPUTS: &[Field] = &[
     required("lab_id", Kind::String, "The lab."),
     required("title", Kind::String, "Its title."),
     required("lab_state", Kind::String, "State at the end."),
-    required("poll_count", Kind::Integer, "How often it was looked at."),
+    required("poll_count", Kind::Count, "How often it was looked at."),
     required("converged", Kind::Boolean, "Whether every node is up."),
     NODES,
 ];
@@ -121,7 +121,7 @@ pub(super) const COPY_INPUTS: &[Field] = &[
     required("dest", Kind::String, "Path on the device."),
     optional(
         "via_port",
-        Kind::Integer,
+        Kind::Count,
         "Port of the address translation in front of the device.",
     ),
     optional("mode", Kind::String, "Octal permissions, as 0644."),
@@ -129,7 +129,7 @@ pub(super) const COPY_INPUTS: &[Field] = &[
 
 pub(super) const COPY_OUTPUTS: &[Field] = &[
     required("ok", Kind::Boolean, "Whether it was done."),
-    required("bytes", Kind::Integer, "Size of the file."),
+    required("bytes", Kind::Count, "Size of the file."),
     required(
         "sha256",
         Kind::String,
@@ -199,7 +199,7 @@ pub(super) const EXEC_OUTPUTS: &[Field] = &[
     required("stdout", Kind::String, "What the device printed."),
     optional(
         "exit_code",
-        Kind::Integer,
+        Kind::Count,
         "Exit status, where the device has one.",
     ),
     required("ok", Kind::Boolean, "Whether it was done."),
@@ -220,7 +220,7 @@ pub(super) const CONVERGENCE_OUTPUTS: &[Field] = &[
     NODES,
 ];
 
-pub(super) const PAUSE_INPUTS: &[Field] = &[required("seconds", Kind::Number, "How long.")];
+pub(super) const PAUSE_INPUTS: &[Field] = &[required("seconds", Kind::Amount, "How long.")];
 
 pub(super) const REPORT_ARCHIVE_INPUTS: &[Field] = &[REPORT_CLASS];
 

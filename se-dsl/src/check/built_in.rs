@@ -1,71 +1,113 @@
 //! Jobs and steps that no document writes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::catalog::{self, Action, Primitive, Target};
-use crate::checked::{Connector, Execution, Job, OnError, PodType, ProcessType, Step, StepId};
+use super::place::Place;
+use crate::catalog::{self, Action, Needs, Primitive, Target};
+use crate::checked::{
+    Capture, CapturePath, Execution, GRADED, Job, OnError, ProcessType, Step, StepId,
+};
 use crate::expr::Template;
 use crate::source::Span;
 
-/// Inputs that the scopes may know, and the expression that asks them; null means "not known".
-const FROM_SCOPES: &[(&str, &str)] = &[("lab_id", "${ runtime_env.lab_id }")];
+/// The variable below which a part's job finds what the candidate handed in.
+pub(super) const SUBMISSION: &str = "submission";
 
-/// What a primitive lacks to be a job by itself; empty if nothing.
-pub(super) fn missing(primitive: &Primitive) -> String {
-    let is_known = |name: &str| FROM_SCOPES.iter().any(|(known, _)| *known == name);
-    let mut missing: Vec<String> = primitive
-        .inputs
-        .iter()
-        .filter(|field| field.required && !is_known(field.name))
-        .map(|field| format!("`{}`", field.name))
-        .collect();
-    if primitive.target == Target::Required {
-        missing.push("a target".to_owned());
-    }
-    if primitive.action == Action::EvaluateRegex {
-        missing.push("a rule".to_owned());
-    }
-    missing.join(" and ")
+/// Jobs that the engine brings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuiltIn {
+    ReadinessCheck,
+    CollectEvidence,
+    GradeItem,
+    ScoreReport,
 }
 
-/// A job of one step.
-pub(super) fn of_primitive(primitive: &'static Primitive, span: Span) -> Result<Job, String> {
-    let missing = missing(primitive);
-    if missing.is_empty() {
-        Ok(Job::of_primitive(
+impl BuiltIn {
+    pub(super) const ALL: [Self; 4] = [
+        Self::ReadinessCheck,
+        Self::CollectEvidence,
+        Self::GradeItem,
+        Self::ScoreReport,
+    ];
+
+    /// Its name, without version.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ReadinessCheck => "readiness_check",
+            Self::CollectEvidence => "collect_evidence",
+            Self::GradeItem => "grade_item",
+            Self::ScoreReport => "score_report",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+/// Inputs that only the pod's facts tell; null means "not known".
+const OF_THE_POD: &[&str] = &["lab_id"];
+
+/// What a primitive lacks to be a job by itself, for no scope can give it; empty if nothing.
+pub(super) fn missing(primitive: &Primitive) -> &'static str {
+    if primitive.target == Target::Required {
+        "a target"
+    } else if primitive.action == Action::EvaluateRegex {
+        "a rule"
+    } else {
+        ""
+    }
+}
+
+/// The inputs that a job of one step asks the scopes for and cannot do without.
+pub(super) fn asked(primitive: &Primitive) -> Vec<&'static str> {
+    let required = primitive.inputs.iter().filter(|field| field.required);
+    required
+        .map(|field| field.name)
+        .filter(|name| !OF_THE_POD.contains(name))
+        .collect()
+}
+
+/// A job of one step, whose inputs are taken by name from the scopes.
+pub(super) fn of_primitive(primitive: &'static Primitive, span: Span) -> Result<Job, &'static str> {
+    match missing(primitive) {
+        "" => Ok(Job::of_primitive(
             primitive,
             None,
             from_scopes(primitive),
             span,
-        ))
-    } else {
-        Err(missing)
+        )),
+        missing => Err(missing),
     }
 }
 
+/// Variables of the request first, then what is known of the pod and the session.
 fn from_scopes(primitive: &Primitive) -> IndexMap<String, Template> {
-    FROM_SCOPES
+    let of_pod = OF_THE_POD
         .iter()
-        .filter(|(name, _)| primitive.input(name).is_some())
+        .filter(|name| primitive.input(name).is_some())
+        .map(|name| (*name, format!("${{ runtime_env.{name} }}")));
+    let by_name = asked(primitive).into_iter().map(|name| {
+        let expression = format!("${{ vars.{name} // runtime_env.{name} // session.{name} }}");
+        (name, expression)
+    });
+    of_pod
+        .chain(by_name)
         .map(|(name, expression)| {
-            let template = Template::parse(expression).expect("our own expressions compile");
-            ((*name).to_owned(), template)
+            let template = Template::parse(&expression).expect("our own expressions compile");
+            (name.to_owned(), template)
         })
         .collect()
 }
 
-/// `readiness_check@v1`: whether the lab has converged and each connector gives its prompt.
-pub(super) fn readiness(pod_type: PodType, connectors: &[Arc<Connector>], span: Span) -> Job {
+/// `readiness_check@v1`: whether the lab has converged and each connector gives its prompt. `None` if the
+/// connectors cannot be read.
+pub(super) fn readiness(place: &Place<'_, '_>, span: Span) -> Option<Job> {
     let mut steps = Vec::new();
-    let has_labs = match pod_type {
-        PodType::CmlOnAws | PodType::Proxmox | PodType::Vmware => true,
-        PodType::RocRadkit | PodType::None => false,
-    };
-    if has_labs {
+    if Needs::Labs.fits(place.pod_type?) {
         let primitive = builtin("lab_check_convergence");
         steps.push(step(
             primitive,
@@ -77,7 +119,7 @@ pub(super) fn readiness(pod_type: PodType, connectors: &[Arc<Connector>], span: 
     }
     let collect = builtin("collect");
     let mut taken = BTreeSet::new();
-    for connector in connectors {
+    for connector in &place.connectors {
         let id = unused(&format!("prompt_{}", slug(&connector.name)), |id| {
             taken.contains(id)
         });
@@ -92,20 +134,59 @@ pub(super) fn readiness(pod_type: PodType, connectors: &[Arc<Connector>], span: 
         ));
         taken.insert(id);
     }
+    let mut job = job(BuiltIn::ReadinessCheck, place.part, steps, span);
+    job.process_type = Some(ProcessType::Initialization);
+    for step in &mut job.steps {
+        step.on_error = OnError::Continue;
+    }
+    add_report(&mut job);
+    Some(job)
+}
+
+/// `grade_item@v1`: every item of the rubric that the phase names, over what the session collected.
+pub(super) fn grade_item(part: Option<usize>, span: Span) -> Job {
+    let primitive = builtin("evaluate.regex");
+    let step = step(primitive, "grade", None, IndexMap::new(), span);
+    let capture = Capture {
+        output: "items".to_owned(),
+        path: CapturePath::parse(GRADED, None).expect("our own names fit the grammar"),
+    };
+    let step = Step {
+        capture: vec![capture],
+        ..step
+    };
+    let mut job = job(BuiltIn::GradeItem, part, vec![step], span);
+    job.process_type = Some(ProcessType::Grading);
+    job
+}
+
+/// `score_report@v1`: the report over all that the session's grading jobs judged.
+pub(super) fn score_report(part: Option<usize>, span: Span) -> Job {
+    let primitive = builtin("report.score");
+    let items = Template::parse(&format!("${{ vars.{GRADED} }}"));
+    let items = items.expect("our own expressions compile");
+    let with = IndexMap::from([("items".to_owned(), items)]);
+    let step = step(primitive, "report", None, with, span);
+    let mut job = job(BuiltIn::ScoreReport, part, vec![step], span);
+    job.process_type = Some(ProcessType::Grading);
+    job
+}
+
+fn job(which: BuiltIn, part: Option<usize>, steps: Vec<Step>, span: Span) -> Job {
     let mut job = Job {
-        name: "readiness_check".to_owned(),
+        name: which.name().to_owned(),
         version: "v1".to_owned(),
-        process_type: Some(ProcessType::Initialization),
+        part,
+        takes_over: matches!(which, BuiltIn::GradeItem | BuiltIn::ScoreReport),
+        process_type: None,
         execution: Execution::Dag,
         steps,
         report: None,
         span,
     };
     for (at, step) in job.steps.iter_mut().enumerate() {
-        step.on_error = OnError::Continue;
         step.pointer = format!("/jobs/{}/steps/{at}", job.name);
     }
-    add_report(&mut job);
     job
 }
 
@@ -114,7 +195,7 @@ pub(super) fn add_report(job: &mut Job) {
     let Some(process_type) = job.process_type else {
         return;
     };
-    let reports = |step: &Step| matches!(step.uses.action, Action::Report(_));
+    let reports = |step: &Step| matches!(step.uses.action(), Some(Action::Report(_)));
     if job.steps.iter().any(reports) {
         return;
     }
@@ -133,7 +214,7 @@ pub(super) fn add_report(job: &mut Job) {
     job.steps.push(step);
 }
 
-fn builtin(name: &str) -> &'static Primitive {
+pub(super) fn builtin(name: &str) -> &'static Primitive {
     catalog::find(name, "v1").expect("built-in jobs use primitives of the catalogue")
 }
 
@@ -149,7 +230,7 @@ fn step(
 }
 
 /// `name`, or `name_2` and so on if that is taken.
-fn unused(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
+pub(super) fn unused(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     if !is_taken(name) {
         return name.to_owned();
     }
@@ -159,7 +240,7 @@ fn unused(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// Any name as part of a step's name.
-fn slug(name: &str) -> String {
+pub(super) fn slug(name: &str) -> String {
     name.chars()
         .map(|c| {
             if c.is_ascii_alphanumeric() {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::Package;
 use super::job::DraftedStep;
-use super::step::place;
+use super::lower::free_vars;
+use super::place::Place;
+use super::spelled::places;
+use super::written::Writes;
 use crate::catalog::Effect;
-use crate::checked::OnError;
+use crate::checked::{CapturePath, Segment, Uses};
 use crate::diagnostic::codes::flow;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::Input;
-use crate::expr::{Reads, Template};
 use crate::source::Span;
 
 /// What to do where a variable may be null.
@@ -20,16 +22,46 @@ enum WhenNull {
     Fine,
 }
 
-/// A path that some step writes.
-struct Written {
-    path: Vec<String>,
+/// An input of a step that reads variables.
+struct Reader<'d> {
+    input: &'d Input,
     step: usize,
-    span: Span,
-    /// Whether the step has a `when`.
-    maybe: bool,
+    when_null: WhenNull,
 }
 
-impl Package<'_, '_> {
+impl Reader<'_> {
+    /// What is wrong with reading a path here.
+    fn finding(&self, path: &[String], written: &Writes) -> Option<Diagnostic> {
+        let name = path.join(".");
+        let all = places(&self.input.node, &format!("vars.{name}"));
+        let at = all[0];
+        let writers = written.touching(path);
+        let earlier = writers.partition_point(|it| it.step < self.step);
+        let all_maybe = writers[..earlier].iter().all(|it| it.maybe);
+        match (writers.first(), earlier) {
+            (None, _) => {
+                let known = written.names(self.step);
+                let found = flow::unknown_variable(&all, &name, &known);
+                let near = nearest(&name, known.iter().map(String::as_str));
+                let near = near.and_then(|near| written.captured_as(self.step, near));
+                Some(match near {
+                    Some(near) => found.related(near, "captured here"),
+                    None => found,
+                })
+            }
+            (Some(own), 0) if own.step == self.step => {
+                Some(flow::own_variable(at, &name, own.span))
+            }
+            (Some(later), 0) => Some(flow::later_variable(at, &name, later.span)),
+            (Some(maybe), _) if all_maybe && self.when_null == WhenNull::Tell => {
+                Some(flow::maybe_variable(at, &name, maybe.span))
+            }
+            (Some(_), _) => None,
+        }
+    }
+}
+
+impl Place<'_, '_> {
     pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
         let written = Writes::of(steps);
         self.shadowed(steps);
@@ -42,33 +74,21 @@ impl Package<'_, '_> {
             let inputs = step.doc.with.iter().chain(&step.doc.target);
             let inputs = inputs.map(|input| (input, WhenNull::Tell));
             let when = step.doc.when.iter().map(|when| (when, WhenNull::Fine));
-            for (input, when_null) in inputs.chain(when) {
-                self.reads(input, at, &written, when_null);
+            let list = step.doc.for_each.iter();
+            let list = list.map(|each| (&each.list, WhenNull::Tell));
+            for (input, when_null) in inputs.chain(when).chain(list) {
+                let reader = Reader {
+                    input,
+                    step: at,
+                    when_null,
+                };
+                let reads = input.template.as_ref();
+                let reads = reads.map(|it| free_vars(step.doc, it)).unwrap_or_default();
+                let found = reads.iter().filter(|path| !path.is_empty());
+                found
+                    .filter_map(|path| reader.finding(path, &written))
+                    .for_each(|it| self.sink.push(it));
             }
-        }
-    }
-
-    fn reads(&self, input: &Input, step: usize, written: &Writes, when_null: WhenNull) {
-        let reads = input.template.as_ref().map(Template::reads);
-        for path in reads
-            .iter()
-            .flat_map(Reads::vars)
-            .filter(|path| !path.is_empty())
-        {
-            let name = path.join(".");
-            let at = place(&input.node, &format!("vars.{name}"));
-            let writers = written.touching(path);
-            let earlier = writers.partition_point(|it| it.step < step);
-            let all_maybe = writers[..earlier].iter().all(|it| it.maybe);
-            let found = match (writers.first(), earlier) {
-                (None, _) => flow::unknown_variable(at, &name, &written.names(step)),
-                (Some(later), 0) => flow::later_variable(at, &name, later.span),
-                (Some(maybe), _) if all_maybe && when_null == WhenNull::Tell => {
-                    flow::maybe_variable(at, &name, maybe.span)
-                }
-                (Some(_), _) => continue,
-            };
-            self.sink.push(found);
         }
     }
 
@@ -79,16 +99,34 @@ impl Package<'_, '_> {
             .filter_map(|step| step.doc.id.as_ref())
             .map(|(id, span)| (id.as_str(), *span))
             .collect();
-        let mut first: BTreeMap<&[String], Span> = BTreeMap::new();
+        let mut first: BTreeMap<&CapturePath, Span> = BTreeMap::new();
         for (capture, span) in steps.iter().flat_map(|step| &step.captures) {
-            let path = capture.path.as_slice();
-            let other = first.get(path).or_else(|| ids.get(path[0].as_str()));
-            if let Some(other) = other {
-                let name = path.join(".");
+            let path = &capture.path;
+            let head = match &path.segments()[0] {
+                Segment::Name(name) => ids.get(name.as_str()),
+                Segment::Element => None,
+            };
+            if let Some(other) = first.get(path).or(head) {
+                let name = path.to_string();
                 self.sink
                     .push(flow::shadowed_variable(*span, &name, *other));
             }
             first.entry(path).or_insert(*span);
+        }
+        for each in steps.iter().filter_map(|step| step.doc.for_each.as_ref()) {
+            let name = &each.var.value;
+            let is_head = |path: &CapturePath| {
+                let head = &path.segments()[0];
+                matches!(head, Segment::Name(head) if head == name)
+            };
+            let captured = first.iter().find(|(path, _)| is_head(path));
+            let other = captured
+                .map(|(_, span)| span)
+                .or_else(|| ids.get(name.as_str()));
+            if let Some(other) = other {
+                self.sink
+                    .push(flow::shadowed_variable(each.var.span, name, *other));
+            }
         }
     }
 
@@ -97,18 +135,18 @@ impl Package<'_, '_> {
             .iter()
             .map(|step| step.doc.id.as_ref().map_or("", |(id, _)| id.as_str()))
             .collect();
-        let needs = || {
-            steps
-                .iter()
-                .flat_map(|step| step.doc.needs.iter().flatten())
-        };
         let mut all_known = true;
-        for need in needs().filter(|need| !ids.contains(&need.value.as_str())) {
-            all_known = false;
-            self.sink.push(flow::unknown_need(need, &ids));
+        for (at, step) in steps.iter().enumerate() {
+            let needs = step.doc.needs.iter().flatten();
+            for need in needs.filter(|need| !ids.contains(&need.value.as_str())) {
+                all_known = false;
+                let mut others = ids.clone();
+                others.remove(at);
+                self.sink.push(flow::unknown_need(need, &others));
+            }
         }
         // Without `needs` every edge points back in the document.
-        if all_known && needs().next().is_some() {
+        if all_known && steps.iter().any(|step| step.doc.needs.is_some()) {
             self.cycle(steps, &ids);
         }
     }
@@ -131,73 +169,9 @@ impl Package<'_, '_> {
     }
 }
 
-/// Everything that steps write, in document order, by the first name of its path.
-struct Writes {
-    by_name: BTreeMap<String, Vec<Written>>,
-}
-
-impl Writes {
-    fn of(steps: &[DraftedStep<'_>]) -> Self {
-        let mut writes = Self {
-            by_name: BTreeMap::new(),
-        };
-        for (at, step) in steps.iter().enumerate() {
-            writes.add_step(at, step);
-        }
-        writes
-    }
-
-    fn add_step(&mut self, at: usize, step: &DraftedStep<'_>) {
-        let maybe = step.doc.when.is_some();
-        let id = step.doc.id.as_ref();
-        for (capture, span) in &step.captures {
-            let entry = |path| Written {
-                path,
-                step: at,
-                span: *span,
-                maybe,
-            };
-            self.add(entry(capture.path.clone()));
-            if let Some((id, _)) = id {
-                let mut path = vec![id.to_string()];
-                path.extend(capture.path.iter().cloned());
-                self.add(entry(path));
-            }
-        }
-        if let (Some((id, span)), OnError::Continue) = (id, &step.doc.on_error) {
-            // There is an error only if it failed: reading null is what its reader expects.
-            self.add(Written {
-                path: vec![id.to_string(), "error".to_owned()],
-                step: at,
-                span: *span,
-                maybe: false,
-            });
-        }
-    }
-
-    fn add(&mut self, written: Written) {
-        let name = written.path[0].clone();
-        self.by_name.entry(name).or_default().push(written);
-    }
-
-    /// What changes the value at a path: whatever lies above or below it.
-    fn touching(&self, path: &[String]) -> Vec<&Written> {
-        let touches = |it: &&Written| it.path.iter().zip(path).all(|(a, b)| a == b);
-        let all = self.by_name.get(&path[0]).into_iter().flatten();
-        all.filter(touches).collect()
-    }
-
-    /// Names that a step may read.
-    fn names(&self, step: usize) -> Vec<String> {
-        let all = self.by_name.values().flatten();
-        let earlier = all.filter(|it| it.step < step);
-        earlier.map(|it| it.path.join(".")).collect()
-    }
-}
-
 /// The steps that a step surely waits for: its `needs`, or by effect.
 fn predecessors(steps: &[DraftedStep<'_>], ids: &[&str], at: usize) -> Vec<usize> {
-    let effect = |at: usize| steps[at].primitive.map_or(Effect::Pure, |it| it.effect);
+    let effect = |at: usize| steps[at].uses.as_ref().map_or(Effect::Pure, Uses::effect);
     if let Some(needs) = &steps[at].doc.needs {
         let index = |name: &str| ids.iter().position(|id| *id == name);
         return needs.iter().filter_map(|need| index(&need.value)).collect();

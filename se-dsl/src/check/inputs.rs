@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::Package;
+use super::place::Place;
 use crate::catalog::{self, Action, Primitive};
+use crate::checked::Uses;
 use crate::diagnostic::codes::names;
 use crate::diagnostic::nearest;
 use crate::document::{Input, StepDoc, flags, regex};
@@ -16,10 +17,18 @@ pub(super) fn known_ids() -> Vec<String> {
     catalog::all().iter().map(Primitive::id).collect()
 }
 
-impl Package<'_, '_> {
-    pub(super) fn inputs(&self, doc: &StepDoc, primitive: &Primitive, head: Span) {
+impl Place<'_, '_> {
+    pub(super) fn inputs(&self, doc: &StepDoc, primitive: &'static Primitive, head: Span) {
+        let given: Vec<&str> = doc.with.iter().map(|input| input.key.as_str()).collect();
         for input in &doc.with {
-            self.input(input, primitive);
+            match primitive.input(&input.key) {
+                Some(field) => self.value(input, field.name, field.kind),
+                None => {
+                    let key = Spanned::new(input.key.clone(), input.key_span);
+                    let uses = Uses::Primitive(primitive);
+                    self.sink.push(names::unknown_input(&key, &uses, &given));
+                }
+            }
         }
         for field in primitive.inputs.iter().filter(|field| field.required) {
             let given = doc.with.iter().find(|input| input.key == field.name);
@@ -29,7 +38,7 @@ impl Package<'_, '_> {
             });
             if !slip && given.is_none_or(|input| input.node.kind == Kind::Null) {
                 self.sink
-                    .push(names::missing_input(head, primitive, field.name));
+                    .push(names::missing_input(head, &primitive.id(), field.name));
             }
         }
         match primitive.action {
@@ -56,24 +65,23 @@ impl Package<'_, '_> {
         }
     }
 
-    fn input(&self, input: &Input, primitive: &Primitive) {
-        let Some(field) = primitive.input(&input.key) else {
-            self.sink
-                .push(names::unknown_input(input.key_span, &input.key, primitive));
-            return;
-        };
+    /// Whether a value without expressions is what it must be.
+    pub(super) fn value(&self, input: &Input, name: &str, kind: catalog::Kind) {
         let literal = input.template.as_ref().and_then(|it| it.literal());
         let Some(value) = literal.filter(|value| !value.is_null()) else {
             return;
         };
-        if !field.kind.accepts(&value) {
-            let found = match &value {
-                Value::String(text) => format!("`{text}`"),
-                _ => input.node.kind.describe().to_owned(),
-            };
-            self.sink
-                .push(names::wrong_input(input.node.span, field, &found));
+        if kind.accepts(&value) {
+            return;
         }
+        let at = input.node.span;
+        self.sink.push(match (&value, kind) {
+            (Value::String(word), catalog::Kind::OneOf(words)) => {
+                names::wrong_word(at, name, word, words)
+            }
+            (Value::String(text), _) => names::wrong_input(at, name, kind, &format!("`{text}`")),
+            _ => names::wrong_input(at, name, kind, input.node.kind.describe()),
+        });
     }
 
     /// One of `command` and `script`.
@@ -81,7 +89,7 @@ impl Package<'_, '_> {
         match (get(doc, "command"), get(doc, "script")) {
             (None, None) => self
                 .sink
-                .push(names::missing_input(head, primitive, "command")),
+                .push(names::missing_input(head, &primitive.id(), "command")),
             (Some(_), Some(script)) => {
                 let found = names::exclusive_inputs(script.key_span, "command", "script");
                 self.sink.push(found);
@@ -110,7 +118,7 @@ impl Package<'_, '_> {
 
     /// Literal labels are labels of the topology.
     fn nodes(&self, doc: &StepDoc) {
-        let Some(topology) = &self.documents.topology else {
+        let Some(topology) = &self.tree.topology else {
             return;
         };
         let known: Vec<&str> = topology.nodes.iter().map(String::as_str).collect();

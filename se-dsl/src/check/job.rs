@@ -1,15 +1,16 @@
-//! A job definition as written, without what a phase adds.
+//! A list of steps as written: of a job, without what a phase adds, or of a composite.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Package;
 use super::inputs::get;
+use super::lint::{self, Evidence};
+use super::lower;
+use super::place::Place;
 use crate::catalog::{Action, Primitive};
-use crate::checked::{Capture, Job, Rubric, Step};
-use crate::diagnostic::codes::{grading, names};
-use crate::document::{CaptureDoc, JobDoc, RubricDoc, StepDoc};
-use crate::expr::{Reads, Root};
+use crate::checked::{Capture, CapturePath, Job, Rubric, Step, Uses};
+use crate::diagnostic::codes::{composites, grading, names};
+use crate::document::{CaptureDoc, CompositeDoc, JobDoc, ParameterDoc, RubricDoc, StepDoc};
 use crate::source::{Span, Spanned};
 
 /// A checked job definition.
@@ -20,23 +21,44 @@ pub(super) struct Drafted {
     /// Steps that take the phase's rubric: index and place.
     pub(super) open_rules: Vec<(usize, Span)>,
     /// Every path that its steps capture; `None` if a step may capture more than could be read.
-    pub(super) captured: Option<Vec<Vec<String>>>,
+    pub(super) captured: Option<Vec<CapturePath>>,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// A step with what is known of it, whether or not all of it is right.
 pub(super) struct DraftedStep<'d> {
     pub(super) doc: &'d StepDoc,
-    pub(super) primitive: Option<&'static Primitive>,
+    pub(super) uses: Option<Uses>,
     pub(super) captures: Vec<(Capture, Span)>,
     pub(super) rubric: Option<Arc<Rubric>>,
 }
 
-impl Package<'_, '_> {
+/// Whose steps they are.
+#[derive(Clone, Copy)]
+pub(super) enum Within<'d> {
+    Job,
+    Composite(&'d CompositeDoc),
+}
+
+impl<'d> Within<'d> {
+    /// What expressions may read of `parameters`.
+    fn parameters(self) -> Option<&'d [ParameterDoc]> {
+        match self {
+            Self::Job => None,
+            Self::Composite(doc) => Some(&doc.parameters),
+        }
+    }
+}
+
+impl DraftedStep<'_> {
+    pub(super) fn action(&self) -> Option<Action> {
+        self.uses.as_ref().and_then(Uses::action)
+    }
+}
+
+impl Place<'_, '_> {
     pub(super) fn draft(&self, doc: &JobDoc) -> Drafted {
-        let steps: Vec<DraftedStep<'_>> =
-            doc.steps.iter().map(|step| self.draft_step(step)).collect();
-        self.duplicate_ids(&steps);
-        self.flow(&steps);
+        let steps = self.draft_steps(&doc.steps, Within::Job);
         let open_rules: Vec<(usize, Span)> = steps
             .iter()
             .enumerate()
@@ -51,15 +73,19 @@ impl Package<'_, '_> {
                 self.sources(rubric, &doc.name, head, captured.as_deref());
             }
         }
+        let evidence = lint::evidence(&steps);
+        let pointer = format!("{}/jobs/{}", self.pointer(), doc.name);
         let lowered: Option<Vec<Step>> = steps
             .into_iter()
             .enumerate()
-            .map(|(at, step)| lower(step, &doc.name, at))
+            .map(|(at, step)| lower::step(step, &pointer, at))
             .collect();
         Drafted {
             job: lowered.map(|steps| Job {
                 name: doc.name.clone(),
                 version: doc.version.clone(),
+                part: self.part,
+                takes_over: false,
                 process_type: doc.process_type,
                 execution: doc.execution,
                 steps,
@@ -69,32 +95,71 @@ impl Package<'_, '_> {
             version: doc.version.clone(),
             open_rules,
             captured,
+            evidence,
         }
     }
 
-    fn draft_step<'d>(&self, doc: &'d StepDoc) -> DraftedStep<'d> {
-        let primitive = doc.uses.as_ref().and_then(|uses| self.uses(uses));
+    pub(super) fn draft_steps<'d>(
+        &self,
+        docs: &'d [StepDoc],
+        within: Within<'_>,
+    ) -> Vec<DraftedStep<'d>> {
+        let steps: Vec<DraftedStep<'_>> = docs
+            .iter()
+            .map(|step| self.draft_step(step, within))
+            .collect();
+        self.duplicate_ids(&steps);
+        self.flow(&steps);
+        self.lint_steps(&steps, within);
+        steps
+    }
+
+    fn draft_step<'d>(&self, doc: &'d StepDoc, within: Within<'_>) -> DraftedStep<'d> {
+        let uses = doc.uses.as_ref().and_then(|uses| self.uses(uses));
         let mut captures = Vec::new();
-        if let (Some(primitive), Some(head)) = (primitive, doc.head) {
+        if let (Some(uses), Some(head)) = (&uses, doc.head) {
             let at = doc.uses.as_ref().map_or(head, |uses| uses.span);
-            self.target(doc, primitive, at);
-            self.inputs(doc, primitive, at);
-            captures = self.captures(doc, primitive);
+            let may_inherit = matches!(within, Within::Composite(_));
+            self.target(doc, uses, at, may_inherit);
+            match uses {
+                Uses::Primitive(primitive) => self.inputs(doc, primitive, at),
+                Uses::Composite(composite) => self.arguments(doc, uses, composite, at),
+            }
+            self.loops(doc, uses);
+            captures = self.captures(doc, uses);
         } else {
             // What it captures is still captured, as far as other steps are concerned.
-            captures.extend(doc.capture.iter().map(as_written));
+            let var = doc.for_each.as_ref().map(|it| it.var.value.as_str());
+            let as_written = |pair| as_written(pair, var);
+            captures.extend(doc.capture.iter().filter_map(as_written));
         }
-        for input in doc.with.iter().chain(&doc.when).chain(&doc.target) {
+        let list = doc.for_each.as_ref().map(|it| &it.list);
+        for input in doc
+            .with
+            .iter()
+            .chain(&doc.when)
+            .chain(&doc.target)
+            .chain(list)
+        {
             if let Some(template) = &input.template {
                 self.facts(&input.node, template);
             }
         }
+        self.reads_parameters(doc, within.parameters());
+        let primitive = uses.as_ref().and_then(Uses::primitive);
         let rubric = self.named_ruleset(doc, primitive);
         DraftedStep {
             doc,
-            primitive,
+            uses,
             captures,
             rubric,
+        }
+    }
+
+    /// A report tells of the whole job: it is made once.
+    fn loops(&self, doc: &StepDoc, uses: &Uses) {
+        if let (Some(each), Some(Action::Report(_))) = (&doc.for_each, uses.action()) {
+            self.sink.push(composites::report_inside(each.span));
         }
     }
 
@@ -123,7 +188,8 @@ impl Package<'_, '_> {
         let template = input.template.as_ref()?;
         let Some(literal) = template.literal() else {
             let field = primitive?.input("ruleset")?;
-            let found = names::wrong_input(input.node.span, field, "an expression");
+            let at = input.node.span;
+            let found = names::wrong_input(at, field.name, field.kind, "an expression");
             self.sink.push(found);
             return None;
         };
@@ -133,13 +199,13 @@ impl Package<'_, '_> {
 
     fn ruleset(&self, doc: &StepDoc) -> Option<&RubricDoc> {
         let literal = get(doc, "ruleset")?.template.as_ref()?.literal()?;
-        self.documents.rubrics.get(literal.as_str()?)?.as_ref()
+        self.tree.rubrics.get(literal.as_str()?)?.as_ref()
     }
 
     /// A rubric by name; an unknown one is reported.
     pub(super) fn rubric(&self, name: &Spanned<String>) -> Option<&RubricDoc> {
-        let Some(doc) = self.documents.rubrics.get(&name.value) else {
-            let known: Vec<&str> = self.documents.rubrics.keys().map(String::as_str).collect();
+        let Some(doc) = self.tree.rubrics.get(&name.value) else {
+            let known: Vec<&str> = self.tree.rubrics.keys().map(String::as_str).collect();
             self.sink.push(names::unknown_rubric(name, &known));
             return None;
         };
@@ -152,104 +218,50 @@ impl Package<'_, '_> {
         rubric: &RubricDoc,
         job: &str,
         step: Span,
-        captured: Option<&[Vec<String>]>,
+        captured: Option<&[CapturePath]>,
     ) {
         let Some(captured) = captured else {
             return;
         };
-        for source in &rubric.sources {
-            let is_captured = captured
-                .iter()
-                .any(|path| path.iter().zip(&source.value).all(|(a, b)| a == b));
-            if !is_captured {
-                let known: Vec<String> = captured.iter().map(|path| path.join(".")).collect();
-                let found = grading::uncaptured_source(source, job, step, &known);
-                self.sink.push(found);
-            }
+        let is_captured = |source: &[String]| captured.iter().any(|it| it.may_touch(source));
+        for source in rubric.sources.iter().filter(|it| !is_captured(&it.value)) {
+            let found = match source.value.as_slice() {
+                [first, rest @ ..] if first == "vars" && !rest.is_empty() && is_captured(rest) => {
+                    grading::source_below_vars(source)
+                }
+                _ => {
+                    let known: Vec<String> = captured.iter().map(CapturePath::to_string).collect();
+                    grading::uncaptured_source(source, job, step, &known)
+                }
+            };
+            self.sink.push(found);
         }
     }
 }
 
-fn as_written(pair: &CaptureDoc) -> (Capture, Span) {
-    let path = pair.value.value.split('.').map(str::to_owned).collect();
+fn as_written(pair: &CaptureDoc, var: Option<&str>) -> Option<(Capture, Span)> {
+    let path = CapturePath::parse(&pair.value.value, var)?;
     let output = pair.key.value.clone();
-    (Capture { output, path }, pair.value.span)
+    Some((Capture { output, path }, pair.value.span))
 }
 
 /// Whether a step judges by the rubric that the phase names.
 fn takes_rubric(step: &DraftedStep<'_>) -> bool {
-    let evaluates = step
-        .primitive
-        .is_some_and(|it| it.action == Action::EvaluateRegex);
+    let evaluates = step.action() == Some(Action::EvaluateRegex);
     let complete = get(step.doc, "source").is_some() && get(step.doc, "regex").is_some();
     evaluates && get(step.doc, "ruleset").is_none() && !complete
 }
 
 /// Every path below `vars` that the steps write: `path` and `step.path`.
-fn captured(steps: &[DraftedStep<'_>]) -> Vec<Vec<String>> {
+fn captured(steps: &[DraftedStep<'_>]) -> Vec<CapturePath> {
     let mut paths = Vec::new();
     for step in steps {
         for (capture, _) in &step.captures {
             paths.push(capture.path.clone());
             if let Some((id, _)) = &step.doc.id {
-                let mut path = vec![id.to_string()];
-                path.extend(capture.path.iter().cloned());
-                paths.push(path);
+                paths.push(capture.path.below(id.as_str()));
             }
         }
     }
     paths
-}
-
-/// The step as the engine runs it; `None` if something it needs is missing.
-fn lower(step: DraftedStep<'_>, job: &str, at: usize) -> Option<Step> {
-    let doc = step.doc;
-    let mut reads = Reads::new();
-    for input in doc.with.iter().chain(&doc.when).chain(&doc.target) {
-        reads.extend(&input.template.as_ref()?.reads());
-    }
-    if let Some(rubric) = &step.rubric {
-        read_sources(&mut reads, rubric);
-    }
-    let template = |input: &crate::document::Input| input.template.clone();
-    let with = doc
-        .with
-        .iter()
-        .map(|input| Some((input.key.clone(), template(input)?)));
-    let needs = doc.needs.as_ref().map(|needs| {
-        let ids = needs
-            .iter()
-            .map(|need| crate::checked::StepId::parse(&need.value));
-        ids.collect::<Option<Vec<_>>>()
-    });
-    let uses = step.primitive?;
-    Some(Step {
-        id: doc.id.clone()?.0,
-        uses,
-        target: doc.target.as_ref().and_then(template),
-        with: with.collect::<Option<_>>()?,
-        capture: step
-            .captures
-            .into_iter()
-            .map(|(capture, _)| capture)
-            .collect(),
-        when: doc.when.as_ref().and_then(template),
-        on_error: doc.on_error.clone(),
-        timeout: doc.timeout,
-        stage: doc.stage.unwrap_or(uses.stage),
-        needs: match needs {
-            Some(needs) => Some(needs?),
-            None => None,
-        },
-        rubric: step.rubric,
-        reads,
-        span: doc.span?,
-        pointer: format!("/jobs/{job}/steps/{at}"),
-    })
-}
-
-pub(super) fn read_sources(reads: &mut Reads, rubric: &Rubric) {
-    for check in rubric.items.iter().flat_map(|item| &item.checks) {
-        reads.add(Root::Vars, check.source.clone());
-    }
 }

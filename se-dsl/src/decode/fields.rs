@@ -3,65 +3,65 @@
 use std::cell::RefCell;
 
 use super::Sink;
-use crate::diagnostic::codes::document;
-use crate::diagnostic::nearest;
+use super::shape::Shape;
+use crate::diagnostic::codes::{document, names};
+use crate::diagnostic::{Diagnostic, Edit, nearest};
 use crate::source::Span;
 use crate::syntax::{Kind, Mapping, Node};
 
-/// A mapping being read: gives fields by name, and in the end reports every key nobody asked for.
+/// A mapping being read by its shape: gives fields by name, and in the end reports what is missing
+/// and every key that the shape does not have.
 pub(crate) struct Fields<'n, 'k, 's> {
     sink: &'k Sink<'s>,
-    /// What the mapping is, for messages: `a step`.
-    what: &'static str,
+    shape: &'static Shape,
     span: Span,
     map: &'n Mapping,
+    /// What was asked for; kept in builds that test whether that is the whole shape.
     asked: RefCell<Vec<&'static str>>,
-    missing: RefCell<Vec<&'static str>>,
 }
 
 impl<'n, 'k, 's> Fields<'n, 'k, 's> {
     /// `None`, with a diagnostic, if the node is no mapping.
-    pub(crate) fn open(sink: &'k Sink<'s>, node: &'n Node, what: &'static str) -> Option<Self> {
+    pub(crate) fn open(sink: &'k Sink<'s>, node: &'n Node, shape: &'static Shape) -> Option<Self> {
         let Kind::Map(map) = &node.kind else {
-            let found = node.kind.describe();
-            sink.push(document::wrong_type(node.span, what, "a mapping", found));
+            if node.kind != Kind::Refused {
+                let found = node.kind.describe();
+                let found = document::wrong_type(node.span, shape.what, "a mapping", found);
+                sink.push(found);
+            }
             return None;
         };
         Some(Self {
             sink,
-            what,
+            shape,
             span: node.span,
             map,
             asked: RefCell::default(),
-            missing: RefCell::default(),
         })
     }
 
-    /// A field that may be missing; `null` counts as missing.
-    pub(crate) fn optional(&self, key: &'static str) -> Option<&'n Node> {
-        self.asked.borrow_mut().push(key);
-        let node = &self.map.get(key)?.value;
-        (node.kind != Kind::Null).then_some(node)
+    /// A field; `null` counts as missing. Whether it must be there is for the shape to say, and for
+    /// [`Fields::close`] to report.
+    pub(crate) fn get(&self, key: &'static str) -> Option<&'n Node> {
+        debug_assert!(
+            self.shape.key(key).is_some(),
+            "{} has no key `{key}` in its shape",
+            self.shape.what
+        );
+        if cfg!(debug_assertions) {
+            self.asked.borrow_mut().push(key);
+        }
+        self.value(key)
     }
 
-    /// A field that must be there; `close` says so if it is not.
-    pub(crate) fn required(&self, key: &'static str) -> Option<&'n Node> {
-        let node = self.optional(key);
-        if node.is_none() {
-            self.missing.borrow_mut().push(key);
-        }
-        node
+    fn value(&self, key: &str) -> Option<&'n Node> {
+        let node = &self.map.get(key)?.value;
+        (node.kind != Kind::Null).then_some(node)
     }
 
     /// Where a key stands.
     pub(crate) fn key_span(&self, key: &str) -> Span {
         self.map.get(key).map_or(self.span, |entry| entry.key_span)
-    }
-
-    /// Whether a key is there, whatever its value.
-    pub(crate) fn has(&self, key: &'static str) -> bool {
-        self.asked.borrow_mut().push(key);
-        self.map.get(key).is_some()
     }
 
     /// The first key: enough to underline where something is missing in a mapping of many lines.
@@ -70,27 +70,68 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
         first.map_or(self.span, |(_, entry)| entry.key_span)
     }
 
-    /// Reports what is missing and unknown keys, and says whether there were none. A slip in a key
-    /// that must be there is one mistake, not two.
+    /// Reports what is missing and unknown keys, and says whether there were no unknown ones. A slip
+    /// in a key that must be there is one mistake, not two.
     pub(crate) fn close(self) -> bool {
-        let head = self.head();
-        let asked = self.asked.into_inner();
-        let mut missing = self.missing.into_inner();
+        self.assert_all_asked();
+        let mut missing = self.missing();
         let mut all_known = true;
+        let known: Vec<&str> = self.shape.names().collect();
         for (key, entry) in self.map.iter() {
-            if asked.contains(&key) {
+            if self.shape.is_open || known.contains(&key) {
                 continue;
             }
             all_known = false;
-            let near = nearest(key, asked.iter().copied());
-            missing.retain(|it| near != Some(it));
-            let found = document::unknown_key(entry.key_span, self.what, key, &asked);
-            self.sink.push(found);
+            let near = nearest(key, known.iter().copied());
+            if near.is_some_and(|near| self.shape.one_of.contains(&near)) {
+                missing.retain(|it| !self.shape.one_of.contains(it));
+            }
+            missing.retain(|it| near != Some(*it));
+            let found = document::unknown_key(entry.key_span, self.shape.what, key, &known);
+            // A key that stands there already cannot be what this one is changed to.
+            let is_free = |edit: &Edit| self.map.get(&edit.text).is_none();
+            let edits = found
+                .edits
+                .iter()
+                .filter(|it| is_free(it))
+                .cloned()
+                .collect();
+            self.sink.push(Diagnostic { edits, ..found });
         }
+        let head = self.head();
         for key in missing {
             let at = self.map.get(key).map_or(head, |entry| entry.key_span);
-            self.sink.push(document::missing_field(at, self.what, key));
+            let found = document::missing_field(at, self.shape.what, key);
+            self.sink.push(found);
         }
         all_known
+    }
+
+    /// Keys that must be there and are not. Of keys that exclude each other the first stands for all.
+    fn missing(&self) -> Vec<&'static str> {
+        let is_missing = |key: &&'static str| self.value(key).is_none();
+        let must = self.shape.keys.iter().filter(|key| key.required);
+        let mut missing: Vec<_> = must.map(|key| key.name).filter(is_missing).collect();
+        let mut given = self.shape.one_of.iter().filter(|key| !is_missing(key));
+        match (given.next(), given.next()) {
+            (None, _) => missing.extend(self.shape.one_of.first()),
+            (Some(first), Some(second)) => {
+                let found = names::exclusive_inputs(self.key_span(second), first, second);
+                self.sink.push(found);
+            }
+            (Some(_), None) => {}
+        }
+        missing
+    }
+
+    /// A key that the shape has and nobody reads would be accepted and ignored.
+    fn assert_all_asked(&self) {
+        if cfg!(debug_assertions) {
+            let asked = self.asked.borrow();
+            for key in self.shape.names() {
+                let what = self.shape.what;
+                debug_assert!(asked.contains(&key), "nobody reads `{key}` of {what}");
+            }
+        }
     }
 }

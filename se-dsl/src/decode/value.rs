@@ -1,13 +1,14 @@
 //! Values of one type.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Sink;
-use crate::diagnostic::codes::document;
-use crate::source::Spanned;
-use crate::syntax::{Kind, Node, Text};
+use crate::diagnostic::codes::{document, names};
+use crate::source::{Span, Spanned};
+use crate::syntax::{Kind, Mapping, Node, Text};
 
 fn wrong<T>(sink: &Sink<'_>, node: &Node, what: &str, expected: &str) -> Option<T> {
     if node.kind != Kind::Refused {
@@ -112,6 +113,66 @@ pub(crate) fn texts(sink: &Sink<'_>, node: &Node, what: &str) -> Option<Vec<Span
             .filter_map(|item| name(sink, item, what))
             .collect(),
     )
+}
+
+/// Reports every name that stood before.
+pub(crate) fn unique<'d>(
+    sink: &Sink<'_>,
+    what: &str,
+    all: impl Iterator<Item = &'d Spanned<String>>,
+) {
+    let mut first: BTreeMap<&str, Span> = BTreeMap::new();
+    for name in all {
+        match first.get(name.value.as_str()) {
+            Some(first) => sink.push(names::duplicate(what, name, *first)),
+            None => drop(first.insert(&name.value, name.span)),
+        }
+    }
+}
+
+/// True or false.
+pub(crate) fn boolean(sink: &Sink<'_>, node: &Node, what: &str) -> Option<bool> {
+    match node.kind {
+        Kind::Bool(value) => Some(value),
+        Kind::Refused
+        | Kind::Null
+        | Kind::Int(_)
+        | Kind::Float(_)
+        | Kind::Str(_)
+        | Kind::Seq(_)
+        | Kind::Map(_) => wrong(sink, node, what, "true or false"),
+    }
+}
+
+/// A mapping from free names.
+pub(crate) fn mapping<'n>(sink: &Sink<'_>, node: &'n Node, what: &str) -> Option<&'n Mapping> {
+    match &node.kind {
+        Kind::Map(map) => Some(map),
+        Kind::Refused
+        | Kind::Null
+        | Kind::Bool(_)
+        | Kind::Int(_)
+        | Kind::Float(_)
+        | Kind::Str(_)
+        | Kind::Seq(_) => wrong(sink, node, what, "a mapping"),
+    }
+}
+
+/// Text of a grammar, with its place.
+pub(crate) fn name_of(
+    sink: &Sink<'_>,
+    node: &Node,
+    what: &str,
+    fits: fn(&str) -> bool,
+    grammar: &str,
+) -> Option<Spanned<String>> {
+    let name = name(sink, node, what)?;
+    if !fits(&name.value) {
+        let found = document::bad_name(name.span, what, &name.value, grammar);
+        sink.push(found);
+        return None;
+    }
+    Some(name)
 }
 
 /// One of some words.

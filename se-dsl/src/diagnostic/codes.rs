@@ -1,10 +1,13 @@
 //! The codes there are. Diagnostics are made by the named constructors in the files below.
 
+pub(crate) mod composites;
 pub(crate) mod document;
 pub(crate) mod expression;
 pub(crate) mod flow;
 pub(crate) mod grading;
+pub(crate) mod lints;
 pub(crate) mod names;
+pub(crate) mod parts;
 pub(crate) mod style;
 pub(crate) mod yaml;
 
@@ -42,6 +45,7 @@ codes! {
     EMPTY = "SE1010",
     SEVERAL_DOCUMENTS = "SE1011",
     KEY = "SE1012",
+    TOO_MANY = "SE1013",
 
     WRONG_TYPE = "SE1101",
     MISSING_FIELD = "SE1102",
@@ -59,6 +63,13 @@ codes! {
     NOTHING_IN_IT = "SE1114",
     BAD_NAME = "SE1115",
     NOT_READ = "SE1116",
+    NO_SESSION = "SE1117",
+    NO_PARTS = "SE1118",
+    NO_PART_DEFINITION = "SE1119",
+    UNKNOWN_PART = "SE1120",
+    UNUSED_PART = "SE1121",
+    TWO_FILES = "SE1122",
+    ADAPTER_VERSION = "SE1123",
 
     UNKNOWN_JOB = "SE1201",
     UNKNOWN_PRIMITIVE = "SE1202",
@@ -80,6 +91,18 @@ codes! {
     NO_JOB_BY_ITSELF = "SE1218",
     UNKNOWN_DEVICE = "SE1219",
     EXCLUSIVE_INPUTS = "SE1220",
+    UNBOUND_ELEMENT = "SE1221",
+    SAME_HANDLE = "SE1222",
+    NAMES_NOTHING = "SE1223",
+    SAME_PORT = "SE1224",
+    NOT_ON_POD = "SE1225",
+    UNKNOWN_COMPOSITE = "SE1230",
+    COMPOSITE_CYCLE = "SE1231",
+    COMPOSITE_DEPTH = "SE1232",
+    UNKNOWN_EXPORT = "SE1233",
+    UNKNOWN_PARAMETER = "SE1234",
+    UNKNOWN_SCENARIO = "SE1235",
+    REPORT_INSIDE = "SE1236",
 
     UNKNOWN_VARIABLE = "SE1301",
     MAYBE_VARIABLE = "SE1302",
@@ -88,9 +111,15 @@ codes! {
     UNKNOWN_NEED = "SE1305",
     NEEDS_CYCLE = "SE1306",
     PROCESS_TYPES_DIFFER = "SE1307",
+    NEVER_RUNS = "SE1308",
+    UNUSED_CAPTURE = "SE1309",
+    AFTER_REPORT = "SE1310",
+    TIMEOUT = "SE1311",
+    NO_EFFECT = "SE1312",
 
     EXPRESSION = "SE1401",
     EXPRESSION_NAME = "SE1402",
+    ALWAYS_NULL = "SE1403",
 
     REGEX = "SE1501",
     FLAG = "SE1502",
@@ -99,6 +128,11 @@ codes! {
     UNKNOWN_REPORT_FIELD = "SE1505",
     REPORT_CLASS = "SE1506",
     NO_RULESET = "SE1507",
+    MATCHES_ANYTHING = "SE1508",
+    NO_POINTS = "SE1509",
+    DUPLICATE_CHECK = "SE1510",
+    MAYBE_SOURCE = "SE1511",
+    EMPTY_GROUP = "SE1512",
 
     LITERAL_SECRET = "SE1601",
     LITERAL_PORT = "SE1602",
@@ -109,6 +143,14 @@ impl Code {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// What it is about, in a few words: the title of its page.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        let page = explain(self.0).unwrap_or_default();
+        let title = page.lines().next().unwrap_or_default();
+        title.split_once(": ").map_or(title, |(_, title)| title)
     }
 }
 

@@ -6,7 +6,7 @@ mod sarif;
 mod text;
 
 use super::Diagnostics;
-use crate::source::Sources;
+use crate::source::{FileId, Sources};
 
 /// How to write diagnostics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,13 +38,50 @@ impl Format {
     }
 }
 
+/// How findings look, in all formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look<'a> {
+    /// The format.
+    pub format: Format,
+    /// Whether text has colours.
+    pub colour: bool,
+    /// Columns of the terminal; text lines of sources are cut there. 0 stands for 140.
+    pub width: usize,
+    /// The folder that the package lies in, put before paths by all formats but JSON: so editors,
+    /// terminals and GitHub find the file. Empty leaves paths as they are in the package.
+    pub folder: &'a str,
+}
+
+impl Look<'_> {
+    /// A file's path as it is shown.
+    fn path(&self, sources: &Sources, file: FileId) -> String {
+        let path = sources.path(file);
+        match self.folder.trim_end_matches('/') {
+            "" if self.folder.is_empty() => path.to_owned(),
+            "." => path.to_owned(),
+            folder => format!("{folder}/{path}"),
+        }
+    }
+}
+
 /// Writes diagnostics. `colour` concerns text alone.
 #[must_use]
 pub fn render(found: &Diagnostics, sources: &Sources, format: Format, colour: bool) -> String {
-    match format {
-        Format::Text => text::render(found, sources, colour),
+    let look = Look {
+        format,
+        colour,
+        ..Look::default()
+    };
+    render_as(found, sources, &look)
+}
+
+/// Writes diagnostics.
+#[must_use]
+pub fn render_as(found: &Diagnostics, sources: &Sources, look: &Look<'_>) -> String {
+    match look.format {
+        Format::Text => text::render(found, sources, look),
         Format::Json => json::render(found, sources),
-        Format::Sarif => sarif::render(found, sources),
-        Format::Github => github::render(found, sources),
+        Format::Sarif => sarif::render(found, sources, look),
+        Format::Github => github::render(found, sources, look),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::envelope;
+use super::envelope::{self, DocumentKind, NAMED};
 use crate::checked::{Connector, ConnectorClass, Transport};
-use crate::decode::{Fields, Sink, list, name, seconds, template, word};
-use crate::diagnostic::codes::{document, names, style};
+use crate::decode::shape::{Shape, Value, optional, required, words};
+use crate::decode::{Fields, Sink, list, name, seconds, template, unique, word};
+use crate::diagnostic::codes::{document, style};
 use crate::expr::{Root, Template};
 use crate::source::Spanned;
 use crate::syntax::Node;
@@ -19,49 +20,101 @@ pub(crate) struct ConnectorDoc {
     pub(crate) values: Vec<(Node, Template)>,
 }
 
-const CLASSES: &[(&str, ConnectorClass)] = &[
+const CLASSES: [(&str, ConnectorClass); 3] = [
     ("cisco_common", ConnectorClass::CiscoCommon),
     ("unix", ConnectorClass::Unix),
     ("control", ConnectorClass::Control),
 ];
 
-const TRANSPORTS: &[(&str, Transport)] = &[("telnet", Transport::Telnet), ("ssh", Transport::Ssh)];
+const TRANSPORTS: [(&str, Transport); 2] = [("telnet", Transport::Telnet), ("ssh", Transport::Ssh)];
+
+pub(super) static KIND: DocumentKind = DocumentKind {
+    kind: "ConnectorModel",
+    doc: "How devices are reached. PAv1/connectors.yaml.",
+    metadata: &NAMED,
+    spec: &SPEC,
+};
+
+static SPEC: Shape = Shape::new(
+    "the connectors' spec",
+    "How devices are reached.",
+    &[required(
+        "connectors",
+        Value::List(&Value::Shape(&CONNECTOR)),
+        "The connectors; steps name them as their target.",
+    )],
+);
+
+const PORT: Value = Value::Rendered(&Value::Count(1, 65_535));
+const TEXT: Value = Value::Input(&Value::Text);
+
+static CONNECTOR: Shape = Shape::new(
+    "a connector",
+    "A way to reach a device. Facts of the pod come from runtime_env by an expression.",
+    &[
+        required("name", Value::Text, "The name that steps target, unique."),
+        required(
+            "class",
+            Value::Words(&words(&CLASSES)),
+            "How one speaks with the device.",
+        ),
+        required(
+            "transport",
+            Value::Words(&words(&TRANSPORTS)),
+            "How one gets to it.",
+        ),
+        optional(
+            "timeout",
+            Value::Seconds,
+            "The longest a command may take, in seconds.",
+        ),
+        optional("port", PORT, "The port; default: the device's serial port."),
+        optional(
+            "via_port",
+            PORT,
+            "The port of the address translation in front of it.",
+        ),
+        optional("prompt", TEXT, "The device's prompt."),
+        optional("username", TEXT, "The name to log in with."),
+        optional("password", TEXT, "The password to log in with."),
+        optional(
+            "enable_password",
+            TEXT,
+            "The password of the privileged mode.",
+        ),
+    ],
+);
 
 pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> Option<Vec<ConnectorDoc>> {
-    let envelope = envelope::open(sink, node, &["ConnectorModel"])?;
-    let fields = Fields::open(sink, envelope.spec, "the connectors' spec")?;
-    let connectors = fields.required("connectors");
+    let envelope = envelope::open(sink, node, &[&KIND])?;
+    let fields = Fields::open(sink, envelope.spec, &SPEC)?;
+    let connectors = fields.get("connectors");
     fields.close();
     let items = list(sink, connectors?, "connectors")?;
     let all: Vec<ConnectorDoc> = items
         .iter()
         .filter_map(|item| connector(sink, item))
         .collect();
-    for (at, doc) in all.iter().enumerate() {
-        let first = all[..at].iter().find(|it| it.name.value == doc.name.value);
-        if let Some(first) = first {
-            sink.push(names::duplicate("connector", &doc.name, first.name.span));
-        }
-    }
+    unique(sink, "connector", all.iter().map(|doc| &doc.name));
     Some(all)
 }
 
 fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
-    let fields = Fields::open(sink, node, "a connector")?;
+    let fields = Fields::open(sink, node, &CONNECTOR)?;
     let name = fields
-        .required("name")
+        .get("name")
         .and_then(|node| name(sink, node, "a connector's name"));
     let class = fields
-        .required("class")
-        .and_then(|node| word(sink, node, "class", CLASSES));
-    let transport = fields.required("transport");
-    let transport = transport.and_then(|node| word(sink, node, "transport", TRANSPORTS));
+        .get("class")
+        .and_then(|node| word(sink, node, "class", &CLASSES));
+    let transport = fields.get("transport");
+    let transport = transport.and_then(|node| word(sink, node, "transport", &TRANSPORTS));
     let timeout = fields
-        .optional("timeout")
+        .get("timeout")
         .and_then(|node| seconds(sink, node, "timeout"));
     let mut values = Vec::new();
     let mut value = |key: &'static str| {
-        let node = fields.optional(key)?;
+        let node = fields.get(key)?;
         let template = value(sink, key, node)?;
         values.push((node.clone(), template.clone()));
         Some(template)

@@ -2,13 +2,50 @@
 
 use serde_json::{Map, Value, json};
 
+use super::ports;
 use super::topology::{TopologyDoc, as_text, get};
-use crate::decode::{Fields, Sink, count, list, name, texts, to_json};
+use crate::decode::shape::{Shape, Value as Holds, optional, required};
+use crate::decode::{Fields, Sink, count, list, mapping, name, texts, to_json};
 use crate::diagnostic::codes::document;
-use crate::syntax::{Kind, Node};
+use crate::syntax::{Kind, Mapping, Node};
 
 /// The name under which ports.json lists the pod's control node.
 const CONTROL_NODE: &str = "control_node";
+
+/// `topology/ports.json`.
+pub(crate) static PORTS: Shape = Shape::new(
+    "ports.json",
+    "The ports of a pod's devices, and its groups of devices. PAv1/topology/ports.json.",
+    &[
+        required(
+            "ports",
+            Holds::List(&Holds::Shape(&DEVICE)),
+            "The devices and their ports; control_node is the pod's own node.",
+        ),
+        optional(
+            "groups",
+            Holds::Map(&Holds::List(&Holds::Text)),
+            "Groups of devices by name: runtime_env.device_groups.",
+        ),
+    ],
+);
+
+static DEVICE: Shape = Shape::new(
+    "a device of ports.json",
+    "A device and its ports.",
+    &[
+        required("device", Holds::Text, "The device's name."),
+        optional("serial", PORT, "The port of its serial console."),
+        optional("vnc", PORT, "The port of its screen."),
+        optional(
+            "pat",
+            Holds::Named("^[0-9]+$", &PORT),
+            "Translated ports: each outer port with the inner one.",
+        ),
+    ],
+);
+
+const PORT: Holds = Holds::Count(1, 65_535);
 
 /// Ports of one device.
 #[derive(Default)]
@@ -27,7 +64,10 @@ pub(super) fn collect(
 ) -> Value {
     let mut facts = Facts::default();
     match ports {
-        Some(node) => facts.read_ports(sink, node),
+        Some(node) => {
+            facts.read_ports(sink, node);
+            ports::check(sink, node, topology);
+        }
         None => topology.iter().for_each(|doc| facts.read_tags(doc)),
     }
     if let Some(node) = devices {
@@ -97,23 +137,21 @@ impl Facts {
 
     /// `{ports: [{device, serial?, vnc?, pat?}], groups?}`.
     fn read_ports(&mut self, sink: &Sink<'_>, node: &Node) {
-        let Some(fields) = Fields::open(sink, node, "ports.json") else {
+        let Some(fields) = Fields::open(sink, node, &PORTS) else {
             return;
         };
         let ports = fields
-            .required("ports")
+            .get("ports")
             .and_then(|node| list(sink, node, "ports"));
-        let groups = fields.optional("groups");
+        let groups = fields.get("groups");
         fields.close();
         for item in ports.unwrap_or_default() {
             if let Some((name, ports)) = device_ports(sink, item) {
                 self.add(&name, &ports);
             }
         }
-        let Some(Kind::Map(groups)) = groups.map(|node| &node.kind) else {
-            return;
-        };
-        for (group, entry) in groups.iter() {
+        let groups = groups.and_then(|node| mapping(sink, node, "groups"));
+        for (group, entry) in groups.into_iter().flat_map(Mapping::iter) {
             let names = texts(sink, &entry.value, "a group of devices").unwrap_or_default();
             let names = names
                 .into_iter()
@@ -154,20 +192,21 @@ impl Facts {
 }
 
 fn device_ports(sink: &Sink<'_>, node: &Node) -> Option<(String, Ports)> {
-    let fields = Fields::open(sink, node, "a device of ports.json")?;
+    let fields = Fields::open(sink, node, &DEVICE)?;
     let device = fields
-        .required("device")
+        .get("device")
         .and_then(|node| name(sink, node, "device"));
     let mut ports = Ports {
         serial: fields
-            .optional("serial")
+            .get("serial")
             .and_then(|node| port(sink, node, "serial")),
-        vnc: fields
-            .optional("vnc")
-            .and_then(|node| port(sink, node, "vnc")),
+        vnc: fields.get("vnc").and_then(|node| port(sink, node, "vnc")),
         pat: Vec::new(),
     };
-    if let Some(Kind::Map(pat)) = fields.optional("pat").map(|node| &node.kind) {
+    let pat = fields
+        .get("pat")
+        .and_then(|node| mapping(sink, node, "pat"));
+    if let Some(pat) = pat {
         for (outer, entry) in pat.iter() {
             let inner = port(sink, &entry.value, "an inner port");
             let outer = outer

@@ -2,36 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use super::envelope;
+use super::envelope::{self, DocumentKind, NAMED};
+use super::pod_type::POD_TYPES;
 use crate::checked::{PodType, ProcessType};
-use crate::decode::{Fields, Sink, list, name, texts, word};
+use crate::decode::shape::{Shape, Value, optional, required, words};
+use crate::decode::{Fields, Sink, list, name, texts, unique, word};
 use crate::diagnostic::Severity;
-use crate::diagnostic::codes::{document, names};
-use crate::source::{Span, Spanned};
+use crate::diagnostic::codes::document;
+use crate::source::{FileId, Span, Spanned};
 use crate::syntax::{self, Kind, Node};
 
 pub(crate) struct LifecycleDoc {
     pub(crate) phases: Vec<PhaseDoc>,
+    /// Whether every phase and every job of one could be read.
+    pub(crate) is_whole: bool,
 }
 
 pub(crate) struct PhaseDoc {
     pub(crate) name: Spanned<String>,
     pub(crate) native_steps: BTreeMap<String, Vec<String>>,
     pub(crate) jobs: Vec<JobRef>,
+    /// Whether every one of them could be read.
+    pub(crate) is_whole: bool,
     pub(crate) span: Span,
 }
 
-/// `{definition: name@version, process_type?, rubric?, report?}`.
+/// `{definition: name@version, process_type?, rubric?, report?, scenario?}`.
 pub(crate) struct JobRef {
     pub(crate) definition: Spanned<String>,
     pub(crate) process_type: Option<ProcessType>,
     pub(crate) rubric: Option<Spanned<String>>,
     pub(crate) report: Option<Spanned<String>>,
+    pub(crate) scenario: Option<Spanned<String>>,
     pub(crate) span: Span,
 }
 
 /// The words for process types.
-pub(super) const PROCESS_TYPES: &[(&str, ProcessType)] = &[
+pub(super) const PROCESS_TYPES: [(&str, ProcessType); 5] = [
     ("Initialization", ProcessType::Initialization),
     ("Grading", ProcessType::Grading),
     ("Change", ProcessType::Change),
@@ -39,9 +46,93 @@ pub(super) const PROCESS_TYPES: &[(&str, ProcessType)] = &[
     ("Archive", ProcessType::Archive),
 ];
 
-pub(super) fn read(sink: &Sink<'_>) -> Option<LifecycleDoc> {
-    let Some(file) = sink.sources.find("PAv1/lifecycle.yaml") else {
-        if let Some(manifest) = sink.sources.find("PAv1/manifest.yaml") {
+pub(super) static KIND: DocumentKind = DocumentKind {
+    kind: "Lifecycle",
+    doc: "The phases of a session and the jobs that each runs. PAv1/lifecycle.yaml.",
+    metadata: &NAMED,
+    spec: &SPEC,
+};
+
+static SPEC: Shape = Shape::new(
+    "the lifecycle's spec",
+    "The phases, of the session or of each of its parts.",
+    &[
+        optional(
+            "session_phases",
+            Value::List(&Value::Text),
+            "Phases of the session around its parts; the caller's.",
+        ),
+        optional(
+            "phases",
+            Value::Items(&Value::Shape(&PHASE)),
+            "The phases of a session, in order.",
+        ),
+        optional(
+            "part_workflow",
+            Value::Items(&Value::Shape(&PHASE)),
+            "The phases that each part of a session goes through, in order.",
+        ),
+    ],
+)
+.one_of(&["phases", "part_workflow"]);
+
+static PHASE: Shape = Shape::new(
+    "a phase",
+    "A phase and the jobs it runs.",
+    &[
+        required("name", Value::Text, "The phase's name, unique."),
+        optional(
+            "native_steps_by_pod_type",
+            Value::ByWord(&POD_TYPES, &Value::List(&Value::Text)),
+            "Steps that the caller runs itself, by pod type; shown in the plan, never run here.",
+        ),
+        optional(
+            "jobs",
+            Value::List(&Value::Shape(&JOB_REF)),
+            "The jobs, in order.",
+        ),
+    ],
+);
+
+static JOB_REF: Shape = Shape::new(
+    "a job of a phase",
+    "A job that a phase runs, and what the phase gives to it.",
+    &[
+        required(
+            "definition",
+            Value::Name("^[^@]+@[^@]+$"),
+            "The job as name@version: of PAv1/jobs, built in, or a primitive.",
+        ),
+        optional(
+            "process_type",
+            Value::Words(&words(&PROCESS_TYPES)),
+            "What the job is for; default: what its definition says.",
+        ),
+        optional(
+            "rubric",
+            Value::Text,
+            "The rubric to judge by: a file's name below grading, without its ending.",
+        ),
+        optional(
+            "report",
+            Value::Text,
+            "What the report shows: a file's name below reports, without its ending.",
+        ),
+        optional(
+            "scenario",
+            Value::Text,
+            "What to collect: a file's name below scenarios, without its ending.",
+        ),
+    ],
+);
+
+pub(super) fn read(
+    sink: &Sink<'_>,
+    file: Option<FileId>,
+    manifest: Option<FileId>,
+) -> Option<LifecycleDoc> {
+    let Some(file) = file else {
+        if let Some(manifest) = manifest {
             sink.push(document::no_lifecycle(Span::file(manifest)));
         }
         return None;
@@ -57,37 +148,28 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> Option<LifecycleDoc> {
         sink.push(document::not_supported(span, what, Severity::Error, help));
         return None;
     }
-    let envelope = envelope::open(sink, node, &["Lifecycle"])?;
-    let fields = Fields::open(sink, envelope.spec, "the lifecycle's spec")?;
-    fields.optional("session_phases");
-    let phases = if fields.has("part_workflow") {
-        fields.optional("part_workflow")
-    } else {
-        fields.required("phases")
-    };
+    let envelope = envelope::open(sink, node, &[&KIND])?;
+    let fields = Fields::open(sink, envelope.spec, &SPEC)?;
+    if let Some(phases) = fields.get("session_phases") {
+        texts(sink, phases, "session_phases");
+    }
+    let of_session = fields.get("phases");
+    let of_parts = fields.get("part_workflow");
     fields.close();
-    let items = list(sink, phases?, "phases")?;
+    let node = of_session.or(of_parts)?;
+    let items = list(sink, node, "phases")?;
     if items.is_empty() {
-        sink.push(document::nothing_in_it(
-            phases?.span,
-            "the lifecycle",
-            "phase",
-        ));
+        let found = document::nothing_in_it(node.span, "the lifecycle", "phase");
+        sink.push(found);
     }
     let phases: Vec<PhaseDoc> = items.iter().filter_map(|item| phase(sink, item)).collect();
-    for (at, phase) in phases.iter().enumerate() {
-        let first = phases[..at]
-            .iter()
-            .find(|it| it.name.value == phase.name.value);
-        if let Some(first) = first {
-            sink.push(names::duplicate("phase", &phase.name, first.name.span));
-        }
-    }
-    Some(LifecycleDoc { phases })
+    unique(sink, "phase", phases.iter().map(|phase| &phase.name));
+    let is_whole = phases.len() == items.len() && phases.iter().all(|phase| phase.is_whole);
+    Some(LifecycleDoc { phases, is_whole })
 }
 
-/// Where a legacy lifecycle shows that it is one.
-fn legacy(node: &Node) -> Option<Span> {
+/// Where a document of the legacy dialect shows that it is one.
+pub(super) fn legacy(node: &Node) -> Option<Span> {
     let Kind::Map(map) = &node.kind else {
         return None;
     };
@@ -96,24 +178,22 @@ fn legacy(node: &Node) -> Option<Span> {
 }
 
 fn phase(sink: &Sink<'_>, node: &Node) -> Option<PhaseDoc> {
-    let fields = Fields::open(sink, node, "a phase")?;
+    let fields = Fields::open(sink, node, &PHASE)?;
     let name = fields
-        .required("name")
+        .get("name")
         .and_then(|node| name(sink, node, "a phase's name"));
-    let native_steps = fields.optional("native_steps_by_pod_type");
-    let jobs = fields
-        .optional("jobs")
-        .and_then(|node| list(sink, node, "jobs"));
+    let native_steps = fields.get("native_steps_by_pod_type");
+    let node_of_jobs = fields.get("jobs");
+    let items = node_of_jobs.map_or(Some(&[][..]), |node| list(sink, node, "jobs"));
     fields.close();
+    let jobs = items.unwrap_or_default().iter();
+    let jobs: Vec<JobRef> = jobs.filter_map(|item| job_ref(sink, item)).collect();
     Some(PhaseDoc {
         native_steps: native_steps
             .map(|node| native(sink, node))
             .unwrap_or_default(),
-        jobs: jobs
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|item| job_ref(sink, item))
-            .collect(),
+        is_whole: items.is_some_and(|items| items.len() == jobs.len()),
+        jobs,
         name: name?,
         span: node.span,
     })
@@ -146,32 +226,27 @@ fn native(sink: &Sink<'_>, node: &Node) -> BTreeMap<String, Vec<String>> {
 }
 
 fn job_ref(sink: &Sink<'_>, node: &Node) -> Option<JobRef> {
-    let fields = Fields::open(sink, node, "a job of a phase")?;
-    let definition = fields.required("definition");
+    let fields = Fields::open(sink, node, &JOB_REF)?;
+    let definition = fields.get("definition");
     let definition = definition.and_then(|node| name(sink, node, "definition"));
-    let process_type = fields.optional("process_type");
+    let process_type = fields.get("process_type");
     let rubric = fields
-        .optional("rubric")
+        .get("rubric")
         .and_then(|node| name(sink, node, "rubric"));
     let report = fields
-        .optional("report")
+        .get("report")
         .and_then(|node| name(sink, node, "report"));
-    if let Some(scenario) = fields.optional("scenario") {
-        let help = "write the scenario's commands as collect@v1 steps of a JobDefinition";
-        let what = "`scenario` of a job";
-        sink.push(document::not_supported(
-            scenario.span,
-            what,
-            Severity::Error,
-            help,
-        ));
-    }
+    let scenario = fields
+        .get("scenario")
+        .and_then(|node| name(sink, node, "scenario"));
     fields.close();
     Some(JobRef {
         definition: definition?,
-        process_type: process_type.and_then(|node| word(sink, node, "process_type", PROCESS_TYPES)),
+        process_type: process_type
+            .and_then(|node| word(sink, node, "process_type", &PROCESS_TYPES)),
         rubric,
         report,
+        scenario,
         span: node.span,
     })
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::envelope;
+use super::envelope::{self, DocumentKind, NAMED};
 use crate::checked::{CheckMode, Points, Rubric, RubricCheck, RubricItem};
-use crate::decode::{Fields, Sink, list, name, number, scalar_text, text, to_json, word};
-use crate::diagnostic::codes::{document, grading, names};
+use crate::decode::shape::{Shape, Value, optional, required, words};
+use crate::decode::{Fields, Sink, list, name, number, scalar_text, text, to_json, unique, word};
+use crate::diagnostic::codes::{document, grading, lints};
 use crate::pattern::{Flags, Pattern};
 use crate::source::{Span, Spanned};
 use crate::syntax::{Kind, Node};
@@ -16,20 +17,106 @@ pub(crate) struct RubricDoc {
     pub(crate) sources: Vec<Spanned<Vec<String>>>,
 }
 
-const MODES: &[(&str, CheckMode)] = &[
+const MODES: [(&str, CheckMode); 2] = [
     ("positive", CheckMode::Positive),
     ("negative", CheckMode::Negative),
 ];
 
+pub(super) static KIND: DocumentKind = DocumentKind {
+    kind: "EvaluationRuleset",
+    doc: "A rubric: what is asked, what it is worth, and how it is judged. PAv1/grading/<name>.yaml.",
+    metadata: &NAMED,
+    spec: &SPEC,
+};
+
+static SPEC: Shape = Shape::new(
+    "the rubric's spec",
+    "What is asked, what it is worth, and how it is judged.",
+    &[
+        optional("domain", Value::Written, "What the rubric is about."),
+        required(
+            "max_points",
+            Value::Points,
+            "What all items together are worth.",
+        ),
+        required(
+            "items",
+            Value::Items(&Value::Shape(&ITEM)),
+            "The items, in order.",
+        ),
+    ],
+);
+
+static ITEM: Shape = Shape::new(
+    "an item",
+    "Something asked: it earns its points when all its checks hold.",
+    &[
+        required(
+            "id",
+            Value::Either(&[Value::Whole, Value::Text]),
+            "The item's number or name, unique in the rubric.",
+        ),
+        required("points", Value::Points, "What it is worth."),
+        required("description", Value::Written, "What is asked."),
+        required(
+            "checks",
+            Value::Items(&Value::Shape(&CHECK)),
+            "What must hold.",
+        ),
+    ],
+);
+
+static CHECK: Shape = Shape::new(
+    "a check",
+    "A regular expression over a captured text.",
+    &[
+        required(
+            "source",
+            Value::Name(PATH),
+            "The captured variable, as sw01.show_vlan.",
+        ),
+        required("regex", Value::Text, "The regular expression."),
+        optional(
+            "flags",
+            Value::List(&Value::Words(FLAGS)),
+            "Flags of the expression; default: [multiline]; [] is none.",
+        ),
+        optional(
+            "mode",
+            Value::Words(&words(&MODES)),
+            "Whether a match is wanted (positive, the default) or must not be there.",
+        ),
+        optional(
+            "on_fail",
+            Value::Written,
+            "What the report says when it does not hold.",
+        ),
+    ],
+);
+
+/// Names with dots between them.
+pub(super) const PATH: &str = "^[^.]+(\\.[^.]+)*$";
+
+const FLAGS: &[&str] = &[
+    "multiline",
+    "dotall",
+    "ignorecase",
+    "global",
+    "m",
+    "s",
+    "i",
+    "g",
+];
+
 pub(super) fn decode(sink: &Sink<'_>, stem: &str, node: &Node) -> Option<RubricDoc> {
-    let envelope = envelope::open(sink, node, &["EvaluationRuleset"])?;
-    let fields = Fields::open(sink, envelope.spec, "the rubric's spec")?;
+    let envelope = envelope::open(sink, node, &[&KIND])?;
+    let fields = Fields::open(sink, envelope.spec, &SPEC)?;
     let domain = fields
-        .optional("domain")
+        .get("domain")
         .and_then(|node| scalar_text(sink, node, "domain"));
-    let max_points = fields.required("max_points");
+    let max_points = fields.get("max_points");
     let stated = max_points.and_then(|node| points(sink, node, "max_points"));
-    let items = fields.required("items");
+    let items = fields.get("items");
     fields.close();
     let nodes = list(sink, items?, "items")?;
     if nodes.is_empty() {
@@ -41,20 +128,17 @@ pub(super) fn decode(sink: &Sink<'_>, stem: &str, node: &Node) -> Option<RubricD
         .map(|node| item(sink, node, &mut sources))
         .collect();
     let items: Vec<RubricItem> = items.into_iter().collect::<Option<_>>()?;
-    for (at, item) in items.iter().enumerate() {
-        if let Some(first) = items[..at].iter().find(|it| it.id == item.id) {
-            let name = Spanned::new(item.id.to_string(), item.span);
-            sink.push(names::duplicate("item", &name, first.span));
-        }
-    }
+    let ids: Vec<Spanned<String>> = items
+        .iter()
+        .map(|item| Spanned::new(item.id.to_string(), item.span))
+        .collect();
+    unique(sink, "item", ids.iter());
     let total: Points = items.iter().map(|item| item.points).sum();
     if stated? != total {
         sink.push(grading::points(max_points?.span, stated?, total));
     }
     let rubric = Rubric {
-        name: envelope
-            .meta(sink, "name")
-            .unwrap_or_else(|| stem.to_owned()),
+        name: envelope.meta("name").unwrap_or_else(|| stem.to_owned()),
         domain,
         max_points: total,
         items,
@@ -71,8 +155,8 @@ fn item(
     node: &Node,
     sources: &mut Vec<Spanned<Vec<String>>>,
 ) -> Option<RubricItem> {
-    let fields = Fields::open(sink, node, "an item")?;
-    let id = fields.required("id").filter(|node| {
+    let fields = Fields::open(sink, node, &ITEM)?;
+    let id = fields.get("id").filter(|node| {
         let fits = matches!(node.kind, Kind::Int(_) | Kind::Str(_));
         if !fits {
             let found = node.kind.describe();
@@ -85,12 +169,16 @@ fn item(
         }
         fits
     });
-    let points = fields
-        .required("points")
-        .and_then(|node| points(sink, node, "points"));
-    let description = fields.required("description");
+    let points = fields.get("points").and_then(|node| {
+        let points = points(sink, node, "points")?;
+        if points == Points::default() {
+            sink.push(lints::no_points(node.span));
+        }
+        Some(points)
+    });
+    let description = fields.get("description");
     let description = description.and_then(|node| scalar_text(sink, node, "description"));
-    let checks = fields.required("checks");
+    let checks = fields.get("checks");
     let head = fields.head();
     fields.close();
     let nodes = list(sink, checks?, "checks")?;
@@ -102,13 +190,27 @@ fn item(
         .iter()
         .map(|node| check(sink, node, sources))
         .collect();
+    let checks: Vec<RubricCheck> = checks.into_iter().collect::<Option<_>>()?;
+    for (at, check) in checks.iter().enumerate() {
+        if let Some(first) = checks[..at].iter().find(|it| is_same(it, check)) {
+            sink.push(lints::duplicate_check(check.span, first.span));
+        }
+    }
     Some(RubricItem {
         id: to_json(id?),
         points: points?,
         description: description?,
-        checks: checks.into_iter().collect::<Option<_>>()?,
+        checks,
         span: node.span,
     })
+}
+
+/// Whether two checks ask for the same, whatever they say when it does not hold.
+fn is_same(a: &RubricCheck, b: &RubricCheck) -> bool {
+    let (a_matcher, b_matcher) = (&a.matcher, &b.matcher);
+    let same_matcher =
+        a_matcher.source() == b_matcher.source() && a_matcher.flags() == b_matcher.flags();
+    same_matcher && a.source == b.source && a.mode == b.mode
 }
 
 /// A number of points: not negative, at most two decimals.
@@ -136,21 +238,28 @@ fn check(
     node: &Node,
     sources: &mut Vec<Spanned<Vec<String>>>,
 ) -> Option<RubricCheck> {
-    let fields = Fields::open(sink, node, "a check")?;
+    let fields = Fields::open(sink, node, &CHECK)?;
     let source = fields
-        .required("source")
+        .get("source")
         .and_then(|node| name(sink, node, "source"));
-    let pattern = fields.required("regex");
-    let flags = fields.optional("flags");
+    let pattern = fields.get("regex");
+    let flags = fields.get("flags");
     let mode = fields
-        .optional("mode")
-        .and_then(|node| word(sink, node, "mode", MODES));
+        .get("mode")
+        .and_then(|node| word(sink, node, "mode", &MODES));
     let on_fail = fields
-        .optional("on_fail")
+        .get("on_fail")
         .and_then(|node| scalar_text(sink, node, "on_fail"));
     fields.close();
     let flags = flags.map_or(Some(Flags::default()), |node| self::flags(sink, node));
-    let matcher = pattern.and_then(|node| regex(sink, node, flags?));
+    let matcher = pattern.and_then(|node| {
+        let matcher = regex(sink, node, flags?)?;
+        if matcher.matches_anything() {
+            let found = lints::matches_anything(node.span, Some(mode.unwrap_or_default()));
+            sink.push(found);
+        }
+        Some(matcher)
+    });
     let source = source.and_then(|source| path(sink, &source))?;
     sources.push(source.clone());
     Some(RubricCheck {

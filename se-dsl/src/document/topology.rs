@@ -1,6 +1,6 @@
 //! The topology file. It belongs to the lab software: only what is needed is looked at.
 
-use super::ROOT;
+use super::paths::Paths;
 use crate::checked::Topology;
 use crate::decode::Sink;
 use crate::syntax::{self, Kind, Node};
@@ -23,10 +23,11 @@ const PATHS: &[&str] = &[
     "radkit.yaml",
 ];
 
-pub(super) fn read(sink: &Sink<'_>) -> Option<TopologyDoc> {
+/// The topology below `root`.
+pub(super) fn read(sink: &Sink<'_>, paths: &Paths<'_>, root: &str) -> Option<TopologyDoc> {
     let file = PATHS
         .iter()
-        .find_map(|path| sink.sources.find(&format!("{ROOT}{path}")))?;
+        .find_map(|path| paths.find(&format!("{root}{path}")))?;
     let root = syntax::read(sink, file)?;
     let title = get(&root, "lab")
         .and_then(|lab| get(lab, "title"))

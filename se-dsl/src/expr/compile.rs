@@ -4,6 +4,9 @@ mod errors;
 mod prelude;
 mod term;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use jaq_core::load::{Arena, File, Lexer, Loader, Parser};
 use jaq_core::{Compiler, Filter};
 
@@ -12,6 +15,7 @@ use self::prelude::Prelude;
 pub(super) use self::term::{Def, Term};
 use super::eval::ExprError;
 use super::natives::{self, Engine};
+use super::reads::plain::{self, Plain};
 use super::{Reads, reads, stack};
 
 /// Longest source, in bytes.
@@ -28,6 +32,8 @@ pub(super) struct Program {
     pub(super) source: String,
     pub(super) filter: Filter<Engine>,
     pub(super) reads: Reads,
+    /// The path that it is, if it is nothing else.
+    pub(super) plain: Option<Plain>,
     /// Whether running it needs a large stack for certain.
     pub(super) deep: bool,
 }
@@ -80,12 +86,14 @@ fn build(source: &str, term: Term<'_>, deep: bool) -> Result<Program, Vec<ExprEr
     let diagnoses = Diagnoses::new(source);
     diagnoses.private_names(&term)?;
     let reads = reads::of(&term);
+    let plain = plain::of(&term);
     let deep = deep || term::recurses_with_filters(&term);
     let filter = link(term, &diagnoses)?;
     Ok(Program {
         source: source.to_owned(),
         filter,
         reads,
+        plain,
         deep,
     })
 }
@@ -103,7 +111,7 @@ fn link(term: Term<'_>, diagnoses: &Diagnoses<'_>) -> Result<Filter<Engine>, Vec
         body: term::metered(term),
     });
     needed.extend([(natives::TICK, 0), (natives::DEEP_TICK, 0)]);
-    let funs = natives::all().filter(|(name, args, _)| needed.contains(&(*name, args.len())));
+    let funs = natives::among(&needed);
     let file = File {
         code: MAIN,
         path: (),
@@ -119,13 +127,12 @@ fn link(term: Term<'_>, diagnoses: &Diagnoses<'_>) -> Result<Filter<Engine>, Vec
 }
 
 /// The names that expressions can call, with their arities.
-fn callable() -> impl Iterator<Item = (&'static str, usize)> {
-    let prelude = Prelude::get();
-    let natives = natives::all().map(|(name, args, _)| (name, args.len()));
-    prelude
-        .names()
-        .chain(natives)
-        .filter(|(name, _)| !is_private(name))
+fn callable() -> &'static BTreeSet<(&'static str, usize)> {
+    static CALLABLE: LazyLock<BTreeSet<(&str, usize)>> = LazyLock::new(|| {
+        let all = Prelude::get().names().chain(natives::names());
+        all.filter(|(name, _)| !is_private(name)).collect()
+    });
+    &CALLABLE
 }
 
 /// Filters that only the prelude calls.
@@ -157,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_filter_of_the_language_finds_all_that_it_calls() {
-        let private = natives::all().map(|(name, args, _)| (name, args.len()));
+        let private = natives::names();
         let prelude = super::Prelude::get().names();
         for (name, arity) in prelude
             .chain(private)
@@ -175,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_can_be_called_compiles() {
-        for (name, arity) in callable() {
+        for &(name, arity) in callable() {
             let args = vec!["."; arity].join("; ");
             let source = if arity == 0 {
                 name.to_owned()
@@ -188,9 +195,8 @@ mod tests {
 
     #[test]
     fn trusted_natives_exist() {
-        assert!(natives::all().count() > natives::TRUSTED.len());
         for name in natives::TRUSTED {
-            assert!(natives::all().any(|(it, _, _)| it == *name), "{name}");
+            assert!(natives::names().any(|(it, _)| it == *name), "{name}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::compile::{self, Program};
 use super::meter::{self, Stop};
 use super::natives::{Data, Engine};
 use super::value::{Val, to_text};
-use super::{Reads, Scopes, stack};
+use super::{Known, Reads, Root, Scopes, stack};
 
 /// A compiled jq program. Cheap to clone, `Send + Sync`.
 ///
@@ -114,6 +114,31 @@ impl Expr {
         &self.program.reads
     }
 
+    /// Whether it gives the same whatever the scopes hold: it reads nothing.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.reads().is_empty()
+    }
+
+    /// Whether it is null for certain, because it is a plain path (`vars.a.b[0]`) and nothing can
+    /// be at one of its keys. `exists` tells that of each path from the root down to it.
+    ///
+    /// # Example
+    /// ```
+    /// use se_dsl::expr::{Expr, Known, Root};
+    /// let exists = |_: Root, path: &[String]| match path {
+    ///     [name] if name == "typo" => Known::No,
+    ///     _ => Known::Unknown,
+    /// };
+    /// assert!(Expr::compile("vars.typo.b").unwrap().always_null(exists));
+    /// assert!(!Expr::compile("vars.typo.b // 1").unwrap().always_null(exists));
+    /// ```
+    #[must_use]
+    pub fn always_null(&self, exists: impl Fn(Root, &[String]) -> Known) -> bool {
+        let plain = self.program.plain.as_ref();
+        plain.is_some_and(|path| path.always_null(exists))
+    }
+
     /// Its value: no output is null, one output is that value, several are an array.
     ///
     /// # Errors
@@ -129,6 +154,10 @@ impl Expr {
     }
 
     fn value(&self, scopes: &Scopes, limits: &Limits) -> Result<Val, ExprError> {
+        let plain = self.program.plain.as_ref();
+        if let Some(value) = plain.and_then(|path| path.value(scopes)) {
+            return Ok(value.clone());
+        }
         let mut outputs = self.outputs(scopes, limits)?;
         Ok(match outputs.len() {
             0 => Val::Null,
@@ -145,15 +174,15 @@ impl Expr {
                 fuel: limits.fuel.min(MAX_FUEL),
                 ..*limits
             },
-            deadline: meter::clock().checked_add(limits.time),
         };
+        let mut deadline = None;
         if !self.program.deep {
-            match run.within(stack::INLINE_BUDGET) {
+            match run.within(stack::INLINE_BUDGET, &mut deadline) {
                 Err(Ended::Stopped(Stop::Stack)) => {}
                 done => return run.explain(done),
             }
         }
-        let done = stack::on_large(|| run.within(stack::LARGE_BUDGET));
+        let done = stack::on_large(|| run.within(stack::LARGE_BUDGET, &mut deadline));
         done.map_or_else(
             || {
                 Err(ExprError::Exceeded(
@@ -185,17 +214,17 @@ struct Run<'a> {
     filter: &'a Filter<Engine>,
     scopes: &'a Scopes,
     limits: Limits,
-    deadline: Option<Instant>,
 }
 
 impl Run<'_> {
-    fn within(&self, stack: usize) -> Result<Vec<Val>, Ended> {
+    fn within(&self, stack: usize, deadline: &mut Option<Instant>) -> Result<Vec<Val>, Ended> {
         let run = || self.collect();
-        let (outputs, stop) = meter::within(&self.limits, stack, self.deadline, run);
+        let done = meter::within(&self.limits, stack, *deadline, run);
+        *deadline = done.deadline;
         // Whatever the program made of it: a run that passed a bound has no result.
-        match stop {
+        match done.stop {
             Some(stop) => Err(Ended::Stopped(stop)),
-            None => outputs,
+            None => done.result,
         }
     }
 

@@ -6,7 +6,7 @@
 //! every charge fails, and the result of the evaluation is [`Stop`], whatever the program caught.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::eval::Limits;
 use super::value::Extent;
@@ -54,6 +54,8 @@ impl Stop {
 
 struct Meter {
     fuel: Cell<u64>,
+    /// How long it may take, and until when: known once the clock was looked at.
+    time: Cell<Duration>,
     deadline: Cell<Option<Instant>>,
     stack_floor: Cell<usize>,
     bytes: Cell<usize>,
@@ -64,6 +66,7 @@ thread_local! {
     static METER: Meter = const {
         Meter {
             fuel: Cell::new(u64::MAX),
+            time: Cell::new(Duration::MAX),
             deadline: Cell::new(None),
             stack_floor: Cell::new(0),
             bytes: Cell::new(usize::MAX),
@@ -85,13 +88,22 @@ impl Meter {
     #[cold]
     fn in_time(&self) -> bool {
         match self.deadline.get() {
-            Some(deadline) if clock() > deadline => self.stop(Stop::Time),
-            Some(_) | None => true,
+            Some(deadline) => clock() <= deadline || self.stop(Stop::Time),
+            // Time counts from the first look, which small programs never get to: it comes after
+            // a few microseconds of work.
+            None => {
+                let time = self.time.get();
+                if time < Duration::MAX {
+                    self.deadline.set(clock().checked_add(time));
+                }
+                true
+            }
         }
     }
 
     fn reset(&self) {
         self.fuel.set(u64::MAX);
+        self.time.set(Duration::MAX);
         self.deadline.set(None);
         self.stack_floor.set(0);
         self.bytes.set(usize::MAX);
@@ -104,31 +116,45 @@ impl Meter {
     clippy::disallowed_methods,
     reason = "a guard against slow expressions; no result depends on it unless the bound is passed"
 )]
-pub(super) fn clock() -> Instant {
+fn clock() -> Instant {
     Instant::now()
 }
 
-/// Runs `evaluation` within `limits`, `stack` bytes of this thread's stack and `deadline`.
+/// How an evaluation went.
+pub(super) struct Metered<T> {
+    pub(super) result: T,
+    /// The bound that it passed.
+    pub(super) stop: Option<Stop>,
+    /// Until when it could have gone on, if the clock was looked at.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// Runs `evaluation` within `limits`, `stack` bytes of this thread's stack, and `deadline` if it is
+/// known already.
 pub(super) fn within<T>(
     limits: &Limits,
     stack: usize,
     deadline: Option<Instant>,
     evaluation: impl FnOnce() -> T,
-) -> (T, Option<Stop>) {
+) -> Metered<T> {
     METER.with(|meter| {
         meter.fuel.set(limits.fuel);
+        meter.time.set(limits.time);
         meter.deadline.set(deadline);
         meter.stack_floor.set(stack_pointer().saturating_sub(stack));
         meter.bytes.set(limits.bytes);
         meter.stop.set(None);
     });
     let result = evaluation();
-    let stop = METER.with(|meter| {
-        let stop = meter.stop.get();
+    METER.with(|meter| {
+        let (stop, deadline) = (meter.stop.get(), meter.deadline.get());
         meter.reset();
-        stop
-    });
-    (result, stop)
+        Metered {
+            result,
+            stop,
+            deadline,
+        }
+    })
 }
 
 /// Pays for `work`; `false` once the evaluation has to end.

@@ -3,6 +3,10 @@
 mod basic;
 mod encoding;
 mod regexp;
+mod sorting;
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use jaq_core::native::Fun;
 use jaq_core::{DataT, Lut, data::HasLut};
@@ -58,9 +62,6 @@ pub(super) const TRUSTED: &[&str] = &[
     "ascii_downcase",
     "ascii_upcase",
     "reverse",
-    "sort",
-    "sort_by",
-    "group_by",
     "min_by_or_empty",
     "max_by_or_empty",
     "startswith",
@@ -73,10 +74,6 @@ pub(super) const TRUSTED: &[&str] = &[
     "encode_base64",
     "decode_base64",
     "fromdateiso8601",
-    "strftime",
-    "gmtime",
-    "strptime",
-    "mktime",
     "acos",
     "acosh",
     "asin",
@@ -123,12 +120,59 @@ pub(super) const TRUSTED: &[&str] = &[
     "fma",
 ];
 
-/// Every native filter.
-pub(super) fn all() -> impl Iterator<Item = Fun<Engine>> {
-    let libraries = jaq_core::funs::<Engine>().chain(jaq_std::funs::<Engine>());
-    libraries
-        .filter(|(name, _, _)| TRUSTED.contains(name))
-        .chain(basic::filters())
-        .chain(encoding::filters())
-        .chain(regexp::filters())
+/// Filters of the libraries that the prelude wraps: by themselves they overflow on times that are
+/// none, and format without bound.
+const WRAPPED: &[(&str, &str)] = &[
+    ("gmtime", "_gmtime"),
+    ("mktime", "_mktime"),
+    ("strftime", "_strftime"),
+    ("strptime", "_strptime"),
+];
+
+type Signature<'s> = (&'s str, usize);
+
+/// A library of natives. Their pointers cannot be copied, so each program has them made anew; which
+/// names a library has is asked once.
+struct Library {
+    make: fn() -> Vec<Fun<Engine>>,
+    names: BTreeSet<Signature<'static>>,
+}
+
+static LIBRARIES: LazyLock<Vec<Library>> = LazyLock::new(|| {
+    let makers: [fn() -> Vec<Fun<Engine>>; 6] = [
+        || basic::filters().collect(),
+        || sorting::filters().collect(),
+        || encoding::filters().collect(),
+        || regexp::filters().collect(),
+        || jaq_core::funs().filter_map(trusted).collect(),
+        || jaq_std::funs().filter_map(trusted).collect(),
+    ];
+    let library = |make: fn() -> Vec<Fun<Engine>>| {
+        let names = make().into_iter().map(|(name, args, _)| (name, args.len()));
+        let names = names.collect();
+        Library { make, names }
+    };
+    makers.into_iter().map(library).collect()
+});
+
+fn trusted((name, args, native): Fun<Engine>) -> Option<Fun<Engine>> {
+    if let Some((_, renamed)) = WRAPPED.iter().find(|(it, _)| *it == name) {
+        return Some((*renamed, args, native));
+    }
+    TRUSTED.contains(&name).then_some((name, args, native))
+}
+
+/// The names and arities of all native filters.
+pub(super) fn names() -> impl Iterator<Item = Signature<'static>> {
+    LIBRARIES.iter().flat_map(|it| it.names.iter().copied())
+}
+
+/// The native filters among `needed`.
+pub(super) fn among(needed: &BTreeSet<Signature<'_>>) -> impl Iterator<Item = Fun<Engine>> {
+    let has_any = |library: &&Library| needed.iter().any(|it| library.names.contains(it));
+    LIBRARIES
+        .iter()
+        .filter(has_any)
+        .flat_map(|library| (library.make)())
+        .filter(|(name, args, _)| needed.contains(&(*name, args.len())))
 }

@@ -127,6 +127,15 @@ def join($separator): reduce .[] as $x (null;
     + ($x | if . == null then "" elif type == "boolean" or type == "number" then tojson else . end)
   ) // "";
 def trimstr($x): ltrimstr($x) | rtrimstr($x);
+def _moment:
+  if type == "number" then if fabs > 253402207200 then error("number (\(.)) is no time between the years -9999 and 9999") else . end
+  elif type == "array" and (.[1] | type == "number" and . > 11) then error("there is no month \(.[1])")
+  else . end;
+def _format: if type == "string" and length > 1000 then error("a time format has at most 1000 characters") else . end;
+def gmtime: _moment | _gmtime;
+def mktime: _moment | _mktime;
+def strftime($format): _moment | _strftime($format | _format);
+def strptime($format): _strptime($format | _format);
 def todate: strftime("%Y-%m-%dT%H:%M:%SZ");
 def todateiso8601: todate;
 def fromdate: fromdateiso8601;

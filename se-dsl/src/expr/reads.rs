@@ -1,12 +1,14 @@
 //! Which paths an expression reads: the edges of the DAG come from here.
 
 mod analysis;
+pub(super) mod plain;
 
 use std::collections::BTreeSet;
 
 use super::Root;
 
 pub(super) use analysis::of;
+pub use plain::Known;
 
 /// The paths that an expression, a template or a step reads, by root.
 ///
@@ -32,6 +34,12 @@ impl Reads {
     /// Adds all of `other`.
     pub fn extend(&mut self, other: &Self) {
         self.paths.extend(other.paths.iter().cloned());
+    }
+
+    /// Whether nothing is read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
     }
 
     /// Every path, sorted.

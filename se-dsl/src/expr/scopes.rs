@@ -100,6 +100,9 @@ impl Scopes {
     }
 
     /// Writes below `vars`, making objects on the way; what is in the way and is no object is replaced.
+    ///
+    /// Names come in their own order, not in that of the writes: that is up to the schedule, and texts
+    /// and lists made of an object would show it.
     pub fn write_var(&mut self, path: &[String], value: &Value) {
         let vars = &mut self.roots[Root::Vars as usize];
         // The object of all roots holds on to the old tree, which would make every write a copy.
@@ -136,7 +139,10 @@ fn written(old: Val, path: &[String], value: Val) -> Val {
         }
     };
     let place = Arc::make_mut(&mut object);
-    let below = place.take(key).unwrap_or_default();
-    place.insert(Arc::new(key.clone()), written(below, rest, value));
+    let name = Arc::new(key.clone());
+    match place.take(key) {
+        Some(below) => place.insert(name, written(below, rest, value)),
+        None => place.insert_sorted(name, written(Val::Null, rest, value)),
+    }
     Val::Obj(object)
 }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use self::scan::{Piece, pieces};
-use super::{Expr, ExprError, Limits, Reads, Scopes};
+use super::{Expr, ExprError, Known, Limits, Reads, Root, Scopes};
 
 /// A value with expressions in its strings.
 #[derive(Clone, Debug)]
@@ -121,6 +121,21 @@ impl Template {
         let mut reads = Reads::new();
         self.add_reads(&mut reads);
         reads
+    }
+
+    /// Whether it gives the same whatever the scopes hold.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.reads().is_empty()
+    }
+
+    /// Whether it is one expression that is null for certain, see [`Expr::always_null`].
+    #[must_use]
+    pub fn always_null(&self, exists: impl Fn(Root, &[String]) -> Known) -> bool {
+        match self {
+            Self::Expr(expr) => expr.always_null(exists),
+            Self::Literal(_) | Self::Text(_) | Self::Array(_) | Self::Object(_) => false,
+        }
     }
 
     /// The value, if no expression is in it.

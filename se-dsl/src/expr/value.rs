@@ -19,6 +19,7 @@ use jaq_core::Error;
 use super::meter;
 
 pub(super) use json::{to_text, write_json};
+pub(super) use order::sorted;
 pub(super) use paths::{json_text, occurrences};
 
 /// What programs compute with. Cloning is cheap.
@@ -46,7 +47,10 @@ pub(super) struct Extent {
 
 impl Extent {
     const NODE: usize = 16;
-    const ENTRY: usize = 48;
+    const TEXT: usize = 64;
+    const ARRAY: usize = 64;
+    const OBJECT: usize = 128;
+    const ENTRY: usize = 80;
 
     fn around(self, child: Self, key: usize) -> Self {
         Self {
@@ -80,7 +84,7 @@ pub(super) struct Object {
 impl Array {
     pub(super) fn new(items: Vec<Val>) -> Self {
         let empty = Extent {
-            bytes: Extent::NODE,
+            bytes: Extent::ARRAY,
             depth: 1,
         };
         let extent = items
@@ -120,7 +124,7 @@ impl Array {
 impl Object {
     pub(super) fn new(entries: Map) -> Self {
         let empty = Extent {
-            bytes: Extent::NODE,
+            bytes: Extent::OBJECT,
             depth: 1,
         };
         let extent = entries.iter().fold(empty, |sum, (key, value)| {
@@ -136,6 +140,17 @@ impl Object {
     pub(super) fn insert(&mut self, key: Arc<String>, value: Val) {
         let (length, added) = (key.len(), value.extent());
         let old = self.entries.insert(key, value);
+        if let Some(old) = old {
+            self.extent = self.extent.without(old.extent(), Extent::ENTRY + length);
+        }
+        self.extent = self.extent.around(added, Extent::ENTRY + length);
+    }
+
+    /// The same; a key that was not there comes between its neighbours by name, where the others are in
+    /// that order.
+    pub(super) fn insert_sorted(&mut self, key: Arc<String>, value: Val) {
+        let (length, added) = (key.len(), value.extent());
+        let (_, old) = self.entries.insert_sorted(key, value);
         if let Some(old) = old {
             self.extent = self.extent.without(old.extent(), Extent::ENTRY + length);
         }
@@ -171,14 +186,18 @@ impl Extent {
 }
 
 impl Val {
+    /// Pays for being made, which whoever makes many of them has to look at.
     pub(super) fn str(text: impl Into<String>) -> Self {
+        const TEXT: u64 = 2;
+        meter::charge(TEXT);
         Self::Str(Arc::new(text.into()))
     }
 
     /// An array, or null with the evaluation stopped if that would be too large.
     pub(super) fn array(items: Vec<Self>) -> Self {
+        const ARRAY: u64 = 2;
         let array = Array::new(items);
-        if meter::admit(array.extent) {
+        if meter::charge(ARRAY) && meter::admit(array.extent) {
             Self::Arr(Arc::new(array))
         } else {
             Self::Null
@@ -187,8 +206,9 @@ impl Val {
 
     /// An object, or null with the evaluation stopped if that would be too large.
     pub(super) fn object(entries: Map) -> Self {
+        const OBJECT: u64 = 4;
         let object = Object::new(entries);
-        if meter::admit(object.extent) {
+        if meter::charge(OBJECT) && meter::admit(object.extent) {
             Self::Obj(Arc::new(object))
         } else {
             Self::Null
@@ -204,7 +224,7 @@ impl Val {
         match self {
             Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => Extent::null(),
             Self::Str(text) => Extent {
-                bytes: Extent::NODE + text.len(),
+                bytes: Extent::TEXT + text.len(),
                 depth: 0,
             },
             Self::Arr(array) => array.extent,

@@ -8,7 +8,8 @@ use super::Flags;
 /// How many positions a pattern has with its counted repetitions written out.
 ///
 /// A linear engine that finds no shortcut keeps up to all of them alive at every byte of the text,
-/// so positions times bytes bounds the work of one search. A pattern that does not parse has more
+/// so positions times bytes bounds the work of one search. Where counted repetitions are nested,
+/// each counts several times. A pattern that does not parse has more
 /// positions than any bound admits.
 pub(crate) fn positions(source: &str, flags: Flags, extended: bool) -> usize {
     ParserBuilder::new()
@@ -18,7 +19,47 @@ pub(crate) fn positions(source: &str, flags: Flags, extended: bool) -> usize {
         .ignore_whitespace(extended)
         .build()
         .parse(source)
-        .map_or(usize::MAX, |parsed| in_part(&parsed).max(1))
+        .map_or(usize::MAX, |parsed| {
+            let factor = if nests_counts(&parsed, false) {
+                NESTED
+            } else {
+                1
+            };
+            in_part(&parsed).max(1).saturating_mul(factor)
+        })
+}
+
+/// A position inside two counted repetitions is reached on many ways, and costs that much more.
+const NESTED: usize = 12;
+
+fn nests_counts(part: &Hir, counted: bool) -> bool {
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) | HirKind::Literal(_) => false,
+        HirKind::Capture(group) => nests_counts(&group.sub, counted),
+        HirKind::Repetition(repetition) => {
+            let counts = repetition.max.unwrap_or(repetition.min) > 1;
+            counted && counts || nests_counts(&repetition.sub, counted || counts)
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().any(|part| nests_counts(part, counted))
+        }
+    }
+}
+
+/// Look-arounds, back-references and the like that a pattern may have: what is between them is
+/// compiled by itself, each up to the limit of size.
+pub(crate) const MOST_PARTS: usize = 15;
+
+/// How many of them a pattern has, at most.
+pub(crate) fn parts(source: &str) -> usize {
+    const OPENINGS: &[&str] = &[
+        "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?(", "(?~", "(?|", "++", "*+", "?+", "}+",
+    ];
+    let openings: usize = OPENINGS.iter().map(|it| source.matches(it).count()).sum();
+    let references = source.split('\\').skip(1).filter(|rest| {
+        rest.starts_with(|c: char| matches!(c, '1'..='9' | 'k' | 'K' | 'G' | 'g' | 'X' | 'R'))
+    });
+    openings + references.count()
 }
 
 /// Parsing bounds how deep parts nest, and with it this recursion.
@@ -43,7 +84,7 @@ fn in_part(part: &Hir) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Flags, positions};
+    use super::{Flags, NESTED, positions};
 
     #[test]
     fn counted_repetitions_are_written_out() {
@@ -52,7 +93,8 @@ mod tests {
             ("a+b*", 2),
             ("a{3}", 3),
             ("(ab){2,5}c", 11),
-            ("(a{1,100}){1,100}b", 10_001),
+            ("([0-9]{1,3}[.]){3}", NESTED * 12),
+            ("(a{1,100}){1,100}b", NESTED * 10_001),
             ("[^]a]{4}", 4),
             ("[\\]{9}(]{4}", 4),
             ("\\p{Greek}{3}", 3),
@@ -67,6 +109,9 @@ mod tests {
                 "{source}"
             );
         }
-        assert_eq!(positions("(a{9} ) {9} # b", Flags::none(), true), 81);
+        assert_eq!(
+            positions("(a{9} ) {9} # b", Flags::none(), true),
+            NESTED * 81
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Kind, MAX_ALIAS_NODES, MAX_DEPTH, Mapping, Node};
+use super::{ALIASED_BYTES, Entry, Kind, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Mapping, Node};
 use crate::decode::Sink;
 use crate::diagnostic::codes::yaml;
 use crate::source::Span;
@@ -17,6 +17,7 @@ pub(super) struct Builder<'a, 's> {
     root: Option<Node>,
     anchors: BTreeMap<usize, Anchored>,
     alias_nodes: usize,
+    nodes: usize,
 }
 
 struct Open {
@@ -47,8 +48,23 @@ enum Key {
 #[derive(Clone)]
 struct Anchored {
     node: Node,
+    /// Nodes in it; a long text counts as several, so that copies of it are bounded.
     size: usize,
     height: usize,
+}
+
+impl Anchored {
+    /// What an alias copies. Of what is too large for any alias only the size is kept.
+    fn to_be_copied(&self) -> Self {
+        if self.size <= MAX_ALIAS_NODES {
+            return self.clone();
+        }
+        let node = Node {
+            kind: Kind::Refused,
+            span: self.node.span,
+        };
+        Self { node, ..*self }
+    }
 }
 
 impl<'a, 's> Builder<'a, 's> {
@@ -59,6 +75,7 @@ impl<'a, 's> Builder<'a, 's> {
             root: None,
             anchors: BTreeMap::new(),
             alias_nodes: 0,
+            nodes: 0,
         }
     }
 
@@ -68,10 +85,14 @@ impl<'a, 's> Builder<'a, 's> {
 
     /// Adds a scalar.
     pub(super) fn add(&mut self, node: Node, anchor: usize) -> Result<(), Stop> {
+        let long = match &node.kind {
+            Kind::Str(text) => text.value.len() / ALIASED_BYTES,
+            _ => 0,
+        };
         self.place(
             Anchored {
                 node,
-                size: 1,
+                size: 1 + long,
                 height: 0,
             },
             anchor,
@@ -177,8 +198,13 @@ impl<'a, 's> Builder<'a, 's> {
     }
 
     fn place(&mut self, anchored: Anchored, anchor: usize) -> Result<(), Stop> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            self.sink.push(yaml::too_many_nodes(anchored.node.span));
+            return Err(Stop);
+        }
         if anchor != 0 {
-            self.anchors.insert(anchor, anchored.clone());
+            self.anchors.insert(anchor, anchored.to_be_copied());
         }
         let Anchored { node, size, height } = anchored;
         let Some(parent) = self.open.last_mut() else {

@@ -51,11 +51,18 @@ pub(super) fn apply(text: &str, masks: &[Mask]) -> String {
 
 /// A scalar's value with the expressions that `masks` stand for put back.
 pub(super) fn restore(value: &str, text: &str, masks: &[Mask]) -> String {
-    let mut restored = value.to_owned();
+    let mut restored = String::with_capacity(value.len());
+    let mut rest = value;
     for mask in masks {
-        let expression = &text[mask.start..mask.end];
-        restored = restored.replacen(&filler(mask.end - mask.start), expression, 1);
+        let filler = filler(mask.end - mask.start);
+        let Some((before, after)) = rest.split_once(&filler) else {
+            continue;
+        };
+        restored.push_str(before);
+        restored.push_str(&text[mask.start..mask.end]);
+        rest = after;
     }
+    restored.push_str(rest);
     restored
 }
 

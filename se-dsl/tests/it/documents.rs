@@ -81,9 +81,9 @@ fn a_phase_gives_its_rubric_and_report_to_the_job() {
     let clock = ["rtr01".to_owned(), "clock".to_owned()];
     assert!(judge.reads.touches_var(&clock));
     assert_eq!(judge.pointer, "/jobs/only/steps/1");
-    assert!(package.jobs["only"].steps[1].rubric.is_none());
+    assert!(package.content.jobs["only"].steps[1].rubric.is_none());
     let action = se_dsl::catalog::Action::Report(ReportClass::ScoreReport);
-    assert_eq!(job.steps[2].uses.action, action);
+    assert_eq!(job.steps[2].uses.action(), Some(action));
     let backoff = std::time::Duration::from_millis(500);
     assert_eq!(
         job.steps[0].on_error,
@@ -105,18 +105,21 @@ fn the_pod_type_and_the_ports_come_from_the_topology() {
             .pod_type_signals
             .contains(&"topology/cml.yml says `cml_on_aws`".to_owned())
     );
-    let r1 = &package.pod_facts["devices"]["r1"];
+    let r1 = &package.content.pod_facts["devices"]["r1"];
     assert_eq!(
         r1,
         &serde_json::json!({"serial_port": 5041, "pat_port": 5052})
     );
-    assert_eq!(package.topology.unwrap().title.as_deref(), Some("X"));
+    assert_eq!(
+        package.content.topology.unwrap().title.as_deref(),
+        Some("X")
+    );
 }
 
 #[test]
 fn a_connector_belongs_to_the_device_that_its_expressions_read() {
     let package = package(&[FLAT, JOB, RUBRIC, CONNECTORS, TOPOLOGY]);
-    let connector = package.connector("rtr01").unwrap();
+    let connector = package.content.connector("rtr01").unwrap();
     assert_eq!(connector.device, "r1");
     assert_eq!(connector.class, ConnectorClass::CiscoCommon);
 }
@@ -129,7 +132,7 @@ fn devices_json_may_be_a_list() {
     );
     let meta = ("mosaic_meta.json", r#"{"form": "A", "track": "T"}"#);
     let package = package(&[FLAT, JOB, RUBRIC, CONNECTORS, TOPOLOGY, devices, meta]);
-    assert_eq!(package.pod_facts["devices"]["r1"]["prompt"], "R1");
+    assert_eq!(package.content.pod_facts["devices"]["r1"]["prompt"], "R1");
     assert_eq!(package.session["form"], "A");
 }
 

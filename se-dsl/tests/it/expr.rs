@@ -2,6 +2,7 @@
 
 mod conformance;
 mod hostile;
+mod jq;
 mod messages;
 mod reads;
 mod scopes;

@@ -174,3 +174,139 @@ fn answer(files: &[(String, Vec<u8>)]) {
         }
     }
 }
+
+#[test]
+fn what_breaks_off_is_answered_once_where_it_began() {
+    for (rest, expected) in [
+        ("name: \"abc\n", ("SE1001", 3, 7)),
+        ("name: 'abc\n", ("SE1001", 3, 7)),
+        ("name: [abc\n", ("SE1001", 3, 7)),
+        ("name: {abc\n", ("SE1001", 3, 7)),
+        ("name: *\n", ("SE1001", 3, 7)),
+        ("name: &\n", ("SE1001", 3, 7)),
+        ("name: *x\n", ("SE1001", 3, 7)),
+        ("name: !<\n", ("SE1001", 3, 7)),
+        ("name: \"\\x\"\n", ("SE1001", 3, 7)),
+        ("name: |99\n a\n", ("SE1001", 3, 7)),
+        ("name:\n\t- a\n", ("SE1001", 4, 2)),
+        ("name: a\u{7}b\n", ("SE1001", 3, 7)),
+        ("name: \u{feff}b\n", ("SE1001", 3, 7)),
+        ("...\njunk: 1\n", ("SE1011", 4, 1)),
+        ("---\n", ("SE1011", 3, 1)),
+    ] {
+        assert_eq!(seed(rest), [expected], "{rest:?}");
+    }
+}
+
+#[test]
+fn directives_and_line_ends_are_those_of_yaml() {
+    for head in [
+        "%YAML 1.2\n---\n",
+        "%YAML 1.1\n---\n",
+        "%TAG !e! tag:x,2000:\n---\n",
+        "---\n",
+    ] {
+        assert_eq!(manifest(format!("{head}{SEED}").as_bytes()), [], "{head:?}");
+    }
+    assert_eq!(
+        manifest(format!("%YAML 3.0\n---\n{SEED}").as_bytes()),
+        [("SE1001", 1, 1)]
+    );
+    assert_eq!(manifest(b"%YAML 1.2\n"), [("SE1001", 2, 1)]);
+    assert_eq!(manifest(format!("{SEED}...\n").as_bytes()), []);
+    assert_eq!(manifest(SEED.replace('\n', "\r").as_bytes()), []);
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_told_by_name() {
+    let message = |bytes: Vec<u8>| {
+        let mut sources = Sources::new();
+        sources.add("PAv1/manifest.yaml", bytes);
+        let found = check_documents(&sources, Options::default()).located(&sources);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.into_iter().next().unwrap().message
+    };
+    let utf16 = "the file is UTF-16 text, not UTF-8";
+    let little: Vec<u8> = SEED.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = SEED.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(message(little.clone()), utf16);
+    assert_eq!(message(big.clone()), utf16);
+    assert_eq!(message([b"\xFF\xFE".to_vec(), little].concat()), utf16);
+    assert_eq!(message([b"\xFE\xFF".to_vec(), big].concat()), utf16);
+    assert_eq!(
+        message(b"name: a\0b\n".to_vec()),
+        "the file holds a NUL byte"
+    );
+    let latin = b"name: caf\xE9\n".to_vec();
+    assert_eq!(message(latin), "the file is not UTF-8 text from here on");
+}
+
+#[test]
+fn large_documents_are_bounded_by_their_values() {
+    const LONG: usize = 300_000;
+    for (bytes, expected) in [
+        (
+            format!("{SEED}features: [{}]\n", "a,".repeat(LONG)),
+            "SE1013",
+        ),
+        ("-\n".repeat(LONG), "SE1013"),
+        (format!("{SEED}y: [{}]\n", "&a 1,".repeat(LONG)), "SE1013"),
+        ((0..LONG).map(|n| format!("k{n}: 1\n")).collect(), "SE1013"),
+        ("a: \"\n".repeat(LONG), "SE1003"),
+        (
+            format!("{SEED}x: &a 1\ny: [{}]\n", "*a,".repeat(LONG)),
+            "SE1005",
+        ),
+        ("? ".repeat(LONG), "SE1004"),
+        ("{".repeat(LONG), "SE1004"),
+        ("[{a: ".repeat(LONG), "SE1004"),
+        (":".repeat(LONG), "SE1001"),
+        ("%".repeat(LONG), "SE1001"),
+        (" ".repeat(LONG), "SE1010"),
+        ("\n".repeat(LONG), "SE1010"),
+        (format!("{SEED}{}: 1\n", "k".repeat(5 << 20)), "SE1001"),
+        (format!("{SEED}? {}\n: 1\n", "k".repeat(5 << 20)), "SE1103"),
+        (
+            format!("{SEED}unknown: {}\n", "k".repeat(5 << 20)),
+            "SE1103",
+        ),
+        (
+            format!("{SEED}unknown: \"{}\"\n", "${(".repeat(LONG)),
+            "SE1103",
+        ),
+    ] {
+        let found = manifest(bytes.as_bytes());
+        let codes: Vec<_> = found.iter().map(|it| it.0).collect();
+        assert!(
+            codes.contains(&expected),
+            "{:.40}: {:?}",
+            bytes,
+            found.first()
+        );
+    }
+    // One mistake, one message: what is read no further is not judged.
+    let long = format!("{SEED}features: [{}]\n", "a,".repeat(LONG));
+    assert_eq!(manifest(long.as_bytes()).len(), 1);
+}
+
+#[test]
+fn aliases_of_long_texts_are_bounded() {
+    let text = "x".repeat(100_000);
+    let aliases = "*a,".repeat(10);
+    let found = seed(&format!("features: [&a {text}, {aliases}]\n"));
+    assert_eq!(found[0].0, "SE1005", "{found:?}");
+}
+
+#[test]
+fn expressions_in_quotes_over_several_lines_are_read_in_bounded_time() {
+    // Each looks as if it ended outside of its quotes.
+    let lines: String = (0..2_000)
+        .map(|n| format!("  k{n}: \"${{ a\" # }}\n  l{n}: |\n    x: ${{ a }}\n"))
+        .collect();
+    let found = seed(&format!("unknown:\n{lines}"));
+    assert!(
+        found.iter().all(|it| it.0 == "SE1103" || it.0 == "SE1001"),
+        "{:?}",
+        found.first()
+    );
+}

@@ -6,12 +6,18 @@ use se_dsl::diagnostic::{Format, render};
 use se_dsl::{Checked, Options, Outcome, Severity, Sources, check};
 
 /// Every file of `examples/lab-0.1`, by path in the package.
+pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
+    files_of("lab-0.1")
+}
+
+/// Every file of an example, by path in the package.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test reads the example package"
 )]
-pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1");
+pub(crate) fn files_of(example: &str) -> Vec<(String, Vec<u8>)> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let root = examples.join(example);
     let mut folders = vec![root.join("PAv1")];
     let mut files: Vec<PathBuf> = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -42,7 +48,10 @@ pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
 pub(crate) fn sources(files: &[(String, Vec<u8>)]) -> Sources {
     let mut sources = Sources::new();
     for (path, bytes) in files {
-        if path.ends_with(".yaml") || path.ends_with(".json") {
+        if [".yaml", ".yml", ".json"]
+            .iter()
+            .any(|it| path.ends_with(it))
+        {
             sources.add(path.clone(), bytes.clone());
         } else {
             sources.add_asset(path.clone(), bytes.len() as u64);

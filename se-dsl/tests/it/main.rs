@@ -2,9 +2,15 @@
 
 // `cfg(test)` tells the lints that these modules are tests, down to what their tests share.
 #[cfg(test)]
+mod advice;
+#[cfg(test)]
 mod authoring;
 #[cfg(test)]
+mod cascades;
+#[cfg(test)]
 mod documents;
+#[cfg(test)]
+mod edits;
 #[cfg(test)]
 mod expr;
 #[cfg(test)]
@@ -16,6 +22,12 @@ mod mutations;
 #[cfg(test)]
 mod pages;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod rendering;
+#[cfg(test)]
+mod sarif;
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod unsupported;

@@ -66,16 +66,16 @@ spec:
     ),
 ];
 
-type Files = BTreeMap<String, String>;
+pub(crate) type Files = BTreeMap<String, String>;
 
-fn sound() -> Files {
+pub(crate) fn sound() -> Files {
     SOUND
         .iter()
         .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
         .collect()
 }
 
-fn sources(files: &Files) -> Sources {
+pub(crate) fn sources(files: &Files) -> Sources {
     let mut sources = Sources::new();
     for (path, text) in files {
         sources.add(path.clone(), text.clone());
@@ -85,11 +85,28 @@ fn sources(files: &Files) -> Sources {
 }
 
 /// The package with the example of a page in it.
-fn example(page: &str) -> Files {
+pub(crate) fn example(page: &str) -> Files {
     let mut files = sound();
-    let mut blocks = 0;
-    for block in page.split("```yaml ").skip(1) {
-        blocks += 1;
+    let example = page.split("\n## Fix\n").next().unwrap();
+    assert!(
+        put(example, &mut files) > 0,
+        "the page has no example:\n{page}"
+    );
+    files
+}
+
+/// The same after what the page says to do about it.
+fn mended(page: &str) -> Files {
+    let mut files = example(page);
+    let (_, fix) = page.split_once("\n## Fix\n").unwrap();
+    assert!(put(fix, &mut files) > 0, "the page mends nothing:\n{page}");
+    files
+}
+
+/// Puts the blocks of a text into a package and counts them.
+fn put(text: &str, files: &mut Files) -> usize {
+    let blocks: Vec<&str> = text.split("```yaml ").skip(1).collect();
+    for block in &blocks {
         let (head, rest) = block.split_once('\n').unwrap();
         let body = rest.split("```").next().unwrap();
         let mut words = head.split_whitespace();
@@ -97,12 +114,12 @@ fn example(page: &str) -> Files {
         match words.next() {
             None => files.insert(path, body.to_owned()),
             Some("missing") => files.remove(&path),
+            Some("repeated") => files.insert(path, body.replace('…', &"a, ".repeat(200_000))),
             Some("escaped") => files.insert(path, body.replace("\\x00", "\0")),
             Some(other) => panic!("a block cannot be `{other}`"),
         };
     }
-    assert!(blocks > 0, "the page has no example:\n{page}");
-    files
+    blocks.len()
 }
 
 #[test]
@@ -143,6 +160,31 @@ fn the_example_of_each_page_gives_its_code_and_no_other() {
 }
 
 #[test]
+fn the_mended_example_of_each_page_is_sound() {
+    let mut wrong = String::new();
+    for code in Code::ALL {
+        let sources = sources(&mended(explain(code.as_str()).unwrap()));
+        let found = check(&sources, Options::default()).diagnostics;
+        let told = found.iter().filter(|it| it.severity != Severity::Note);
+        if told.count() > 0 || found.iter().any(|it| it.code == *code) {
+            let text = render(&found, &sources, Format::Text, false);
+            wrong.push_str(&format!("==== {code}\n{text}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn edits_of_the_examples_mend_them() {
+    let mut wrong = String::new();
+    for code in Code::ALL {
+        let sources = sources(&example(explain(code.as_str()).unwrap()));
+        wrong.push_str(&crate::edits::broken_edits(code.as_str(), &sources).0);
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
 fn each_page_says_what_why_and_how_to_mend_it() {
     for code in Code::ALL {
         let page = explain(&code.as_str().to_lowercase()).unwrap();
@@ -167,4 +209,32 @@ fn each_page_belongs_to_a_code() {
         let code = name.strip_suffix(".md").unwrap();
         assert!(explain(code).is_some(), "{name} explains no code");
     }
+}
+
+/// The page that lists all codes.
+const INDEX: &str = include_str!("../../../docs/diagnostics.md");
+
+#[test]
+fn the_index_lists_every_code_with_its_title() {
+    let line = |code: &Code| {
+        format!(
+            "| [{code}](../se-dsl/docs/codes/{code}.md) | {} |",
+            code.title()
+        )
+    };
+    let listed = INDEX.lines().filter(|it| it.starts_with("| [SE"));
+    let listed: Vec<&str> = listed.collect();
+    let expected: Vec<String> = Code::ALL.iter().map(line).collect();
+    let missing: Vec<&String> = expected
+        .iter()
+        .filter(|it| !listed.contains(&it.as_str()))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/diagnostics.md lacks these lines: {missing:#?}"
+    );
+    assert_eq!(
+        listed, expected,
+        "docs/diagnostics.md lists something else, or in another order"
+    );
 }

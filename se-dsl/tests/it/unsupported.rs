@@ -53,40 +53,22 @@ phases:
 }
 
 #[test]
-fn a_session_of_parts_is_one_error() {
-    let manifest = "apiVersion: pav1
-kind: SessionDefinition
-metadata: { name: x, content_version: \"1\" }
-spec:
-  authorization_policy: experts
-  parts: [{ requirement: web, order: 1 }]
-";
-    let lifecycle = "apiVersion: pav1
-kind: Lifecycle
-spec:
-  session_phases: [pending]
-  part_workflow:
-    - name: grade
-      jobs: [{ definition: grade_item@v1, process_type: Grading, rubric: rubric }]
-";
+fn a_legacy_scenario_is_one_note() {
     let found = errors(&[
+        ("PAv1/manifest.yaml", SEED),
         (
-            "PAv1/authorization/policies.yaml",
-            "kind: AuthorizationPolicy\n",
+            "PAv1/scenarios/collect.yaml",
+            "do:\n  - look: { call: collect@v1 }\n",
         ),
-        ("PAv1/lifecycle.yaml", lifecycle),
-        ("PAv1/manifest.yaml", manifest),
-        (
-            "PAv1/parts/01-web/grading/rubric.yaml",
-            "kind: EvaluationRuleset\n",
-        ),
-        ("PAv1/parts/01-web/part.yaml", "kind: PartDefinition\n"),
+        ("PAv1/scenarios/other.yaml", "name: other\n"),
+        ("PAv1/topology/cml.yaml", "lab: { title: x }\nnodes: []\n"),
     ]);
     assert_eq!(
         found,
         [
-            "Error SE1108 PAv1/manifest.yaml:6 a session of several parts is not supported by this version",
-            "Note SE1108 PAv1/parts/01-web/part.yaml:1 a PartDefinition is not supported by this version",
+            "Error SE1110 PAv1/manifest.yaml:1 the package has no `PAv1/lifecycle.yaml`: no phase can be run",
+            "Note SE1108 PAv1/scenarios/collect.yaml:1 a scenario of the legacy dialect is not supported by this version",
+            "Note SE1108 PAv1/scenarios/other.yaml:1 a scenario of the legacy dialect is not supported by this version",
         ]
     );
 }

@@ -8,10 +8,10 @@ use petgraph::algo::{tarjan_scc, toposort};
 use petgraph::graph::DiGraph;
 use se_dsl::Checked;
 use se_dsl::catalog::{self, Target};
-use se_dsl::checked::Job;
-use se_dsl::expr::Template;
+use se_dsl::checked::{Composite, Execution, Job, Uses};
+use se_dsl::expr::{Scopes, Template};
 
-use super::{Edge, Node, PlanError, StepIndex, Why};
+use super::{Block, Edge, Node, Owner, PlanError, StepIndex, Why, known, order, paths};
 use crate::event::ScenarioRef;
 
 /// Keys of a scenario's input that name the connector it works on.
@@ -34,7 +34,7 @@ pub(super) fn phase_jobs(package: &Checked, phase: &str) -> Result<Vec<Arc<Job>>
 /// A single scenario as a job: one of the package's own, or a primitive with the inputs given.
 pub(super) fn scenario_job(package: &Checked, scenario: &ScenarioRef) -> Result<Job, PlanError> {
     let id = format!("{}@{}", scenario.name, scenario.version);
-    if let Some(job) = package.jobs.get(&scenario.name) {
+    if let Some(job) = package.content.jobs.get(&scenario.name) {
         return Ok(Job::clone(job));
     }
     let Some(primitive) = catalog::find(&scenario.name, &scenario.version) else {
@@ -70,51 +70,148 @@ pub(super) fn scenario_job(package: &Checked, scenario: &ScenarioRef) -> Result<
         (Target::Required, None) => return Err(bad("target", "is required".to_owned())),
     };
     let span = package.phases.first().map(|phase| phase.span);
-    let Some(span) = span.or_else(|| package.connectors.first().map(|it| it.span)) else {
+    let Some(span) = span.or_else(|| package.content.connectors.first().map(|it| it.span)) else {
         return Err(PlanError::NothingToRun(id));
     };
     Ok(Job::of_primitive(primitive, target, with, span))
 }
 
-/// One node a step, in document order over all jobs, with unique keys.
-pub(super) fn nodes(jobs: Vec<Arc<Job>>) -> Vec<Node> {
-    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
-    for step in jobs.iter().flat_map(|job| &job.steps) {
-        *uses.entry(step.id.as_str()).or_default() += 1;
-    }
-    let clashes = |id: &str| uses.get(id).is_some_and(|count| *count > 1);
-    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    let mut nodes = Vec::new();
-    for job in &jobs {
-        for (at, step) in job.steps.iter().enumerate() {
-            let id = step.id.as_str();
-            let plain = if clashes(id) {
-                format!("{}.{id}", job.name)
-            } else {
-                id.to_owned()
-            };
-            // The same job twice in one phase: count them.
-            let count = taken.entry(plain.clone()).or_default();
-            *count += 1;
-            let key = if *count > 1 {
-                format!("{plain}.{count}")
-            } else {
-                plain
-            };
-            nodes.push(Node {
-                key,
-                job: Arc::clone(job),
-                at,
-                predecessors: Vec::new(),
-                successors: Vec::new(),
-            });
+/// The blocks of a plan while it is built: one for each composite and the job that calls it.
+struct Blocks<'p> {
+    package: &'p Checked,
+    sequential: bool,
+    known: &'p [Scopes],
+    made: BTreeMap<(usize, usize), Arc<Block>>,
+}
+
+impl Block {
+    /// The steps of the jobs of a phase.
+    pub(super) fn of_jobs(
+        package: &Checked,
+        jobs: Vec<Arc<Job>>,
+        sequential: bool,
+        known: &[Scopes],
+    ) -> Result<Self, PlanError> {
+        let mut blocks = Blocks {
+            package,
+            sequential,
+            known,
+            made: BTreeMap::new(),
+        };
+        let mut nodes = blocks.of_jobs(jobs)?;
+        let edges = order::edges(&nodes, sequential);
+        for edge in edges {
+            connect(&mut nodes, edge);
         }
+        Self::of(nodes)
     }
-    nodes
+
+    fn of(nodes: Vec<Node>) -> Result<Self, PlanError> {
+        let waves = waves(&nodes)?;
+        let keys = nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| (node.key.clone(), StepIndex(at)))
+            .collect();
+        let reserved = Arc::new(paths::reserved(&nodes));
+        Ok(Self {
+            nodes,
+            keys,
+            waves,
+            reserved,
+        })
+    }
+}
+
+impl Blocks<'_> {
+    /// One node a step, in document order over all jobs, with unique keys.
+    fn of_jobs(&mut self, jobs: Vec<Arc<Job>>) -> Result<Vec<Node>, PlanError> {
+        let part = |job: &Job| job.part.map(|at| self.package.part(at).name.as_str());
+        let mut uses: BTreeMap<(Option<&str>, &str), usize> = BTreeMap::new();
+        for job in &jobs {
+            for step in &job.steps {
+                *uses.entry((part(job), step.id.as_str())).or_default() += 1;
+            }
+        }
+        let steps = jobs
+            .iter()
+            .flat_map(|job| job.steps.iter().map(move |step| (job, step)));
+        let plain = steps.map(|(job, step)| {
+            let (part, id) = (part(job), step.id.as_str());
+            let clashes = uses.get(&(part, id)).is_some_and(|count| *count > 1);
+            let job = clashes.then_some(job.name.as_str());
+            let names: Vec<&str> = part.into_iter().chain(job).chain([id]).collect();
+            names.join(".")
+        });
+        // The same job twice in one phase: count them.
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        let keys: Vec<String> = plain
+            .map(|plain| {
+                let count = taken.entry(plain.clone()).or_default();
+                *count += 1;
+                match *count {
+                    1 => plain,
+                    more => format!("{plain}.{more}"),
+                }
+            })
+            .collect();
+        let mut keys = keys.into_iter();
+        let mut nodes = Vec::new();
+        for job in &jobs {
+            let owner = Owner::Job(Arc::clone(job));
+            for (at, key) in (0..job.steps.len()).zip(keys.by_ref()) {
+                nodes.push(self.node(key, &owner, at)?);
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn node(&mut self, key: String, owner: &Owner, at: usize) -> Result<Node, PlanError> {
+        let mut node = Node {
+            key,
+            owner: owner.clone(),
+            at,
+            body: None,
+            elements: None,
+            predecessors: Vec::new(),
+            successors: Vec::new(),
+        };
+        let each = node.step().for_each.as_ref();
+        node.elements = each.and_then(|it| known::elements(node.job(), it, self.known));
+        if let Uses::Composite(composite) = &node.step().uses {
+            let composite = Arc::clone(composite);
+            node.body = Some(self.body(node.job(), &composite)?);
+        }
+        Ok(node)
+    }
+
+    fn body(
+        &mut self,
+        job: &Arc<Job>,
+        composite: &Arc<Composite>,
+    ) -> Result<Arc<Block>, PlanError> {
+        // Composites are told apart by their address: a part may have one of the same name.
+        let id = (Arc::as_ptr(composite).addr(), Arc::as_ptr(job).addr());
+        if let Some(made) = self.made.get(&id) {
+            return Ok(Arc::clone(made));
+        }
+        let owner = Owner::Composite(Arc::clone(job), Arc::clone(composite));
+        let mut nodes = Vec::new();
+        for (at, step) in composite.steps.iter().enumerate() {
+            nodes.push(self.node(step.id.to_string(), &owner, at)?);
+        }
+        let sequential = self.sequential || job.execution == Execution::Sequential;
+        for edge in order::within(&nodes, sequential) {
+            connect(&mut nodes, edge);
+        }
+        let block = Arc::new(Block::of(nodes)?);
+        self.made.insert(id, Arc::clone(&block));
+        Ok(block)
+    }
 }
 
 /// Adds a reason for one step to wait for another.
-pub(super) fn connect(nodes: &mut [Node], (from, to, why): (StepIndex, StepIndex, Why)) {
+fn connect(nodes: &mut [Node], (from, to, why): (StepIndex, StepIndex, Why)) {
     let Some(node) = nodes.get_mut(to.0) else {
         return;
     };
@@ -141,7 +238,7 @@ pub(super) fn connect(nodes: &mut [Node], (from, to, why): (StepIndex, StepIndex
 }
 
 /// Levels by longest path.
-pub(super) fn waves(nodes: &[Node]) -> Result<Vec<Vec<StepIndex>>, PlanError> {
+fn waves(nodes: &[Node]) -> Result<Vec<Vec<StepIndex>>, PlanError> {
     let mut graph: DiGraph<usize, ()> = DiGraph::with_capacity(nodes.len(), nodes.len());
     let indices: Vec<_> = (0..nodes.len()).map(|at| graph.add_node(at)).collect();
     for (to, node) in nodes.iter().enumerate() {

@@ -1,15 +1,16 @@
 //! The ordering rules: a DAG whose results equal those of the run in document order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use se_dsl::catalog::{Action, Effect};
 use se_dsl::checked::{Execution, Step};
 
+use super::connectors::Looks;
+use super::paths::{Uses, reserved, written};
 use super::{Node, StepIndex, Why};
 
 type EdgeSpec = (StepIndex, StepIndex, Why);
-/// Path below `vars` → the steps that use it.
-type Uses = BTreeMap<Vec<String>, Vec<usize>>;
 
 /// Every reason for a step to wait for another.
 pub(super) fn edges(nodes: &[Node], sequential: bool) -> Vec<EdgeSpec> {
@@ -17,10 +18,10 @@ pub(super) fn edges(nodes: &[Node], sequential: bool) -> Vec<EdgeSpec> {
     let mut start = 0;
     let mut before: Option<std::ops::Range<usize>> = None;
     while let Some(first) = nodes.get(start) {
-        let length = first.job.steps.len();
+        let length = first.job().steps.len();
         let range = start..start + length;
         let of_job = nodes.get(range.clone()).unwrap_or_default();
-        let own = if sequential || first.job.execution == Execution::Sequential {
+        let own = if sequential || first.job().execution == Execution::Sequential {
             in_sequence(range.clone())
         } else {
             by_rules(of_job, start)
@@ -33,6 +34,15 @@ pub(super) fn edges(nodes: &[Node], sequential: bool) -> Vec<EdgeSpec> {
         before = Some(range);
     }
     edges
+}
+
+/// Every reason for a step of a composite to wait for another of it.
+pub(super) fn within(nodes: &[Node], sequential: bool) -> Vec<EdgeSpec> {
+    if sequential {
+        in_sequence(0..nodes.len())
+    } else {
+        by_rules(nodes, 0)
+    }
 }
 
 fn in_sequence(range: std::ops::Range<usize>) -> Vec<EdgeSpec> {
@@ -64,8 +74,11 @@ fn after_job(
 }
 
 fn by_rules(nodes: &[Node], offset: usize) -> Vec<EdgeSpec> {
+    let reserved = Arc::new(reserved(nodes));
     let mut rules = Rules {
         offset,
+        writers: Uses::new(Arc::clone(&reserved)),
+        readers: Uses::new(reserved),
         ..Rules::default()
     };
     let ids: BTreeMap<&str, usize> = nodes
@@ -74,7 +87,7 @@ fn by_rules(nodes: &[Node], offset: usize) -> Vec<EdgeSpec> {
         .map(|(at, node)| (node.step().id.as_str(), offset + at))
         .collect();
     for (at, node) in nodes.iter().enumerate() {
-        rules.add(offset + at, node.step(), &ids);
+        rules.add(offset + at, node, &ids);
     }
     rules.edges
 }
@@ -94,26 +107,26 @@ struct Rules {
 
 /// A read since the last change.
 struct Read {
-    /// What it looks at; `None` if only the run can tell: then it may be any connector.
-    connector: Option<String>,
+    looks: Looks,
     at: usize,
     /// Whether it follows all earlier reads that it might meet.
     ordered: bool,
 }
 
 impl Rules {
-    fn add(&mut self, at: usize, step: &Step, ids: &BTreeMap<&str, usize>) {
+    fn add(&mut self, at: usize, node: &Node, ids: &BTreeMap<&str, usize>) {
+        let step = node.step();
         self.by_data(at, step);
-        self.by_alias(at, step);
+        self.by_alias(at, node);
         match &step.needs {
             Some(needs) => {
                 let known = needs.iter().filter_map(|id| ids.get(id.as_str()));
                 let edges = known.map(|from| (StepIndex(*from), StepIndex(at), Why::Needs));
                 self.edges.extend(edges);
             }
-            None => self.by_effect(at, step),
+            None => self.by_effect(at, node),
         }
-        self.remember(at, step);
+        self.remember(at, node);
     }
 
     fn edge(&mut self, from: usize, to: usize, why: Why) {
@@ -124,8 +137,8 @@ impl Rules {
 
     fn by_data(&mut self, at: usize, step: &Step) {
         for read in step.reads.vars() {
-            let read = captured_whole(&self.writers, read);
-            for (writer, path) in overlapping(&self.writers, read) {
+            let read = self.writers.whole(read);
+            for (writer, path) in self.writers.meeting(read) {
                 self.edges
                     .push((StepIndex(writer), StepIndex(at), Why::Reads(path)));
             }
@@ -137,33 +150,28 @@ impl Rules {
         }
     }
 
-    fn by_alias(&mut self, at: usize, step: &Step) {
-        for capture in &step.capture {
-            for (writer, path) in overlapping(&self.writers, &capture.path) {
+    fn by_alias(&mut self, at: usize, node: &Node) {
+        for path in written(node) {
+            for (writer, path) in self.writers.meeting_capture(&path) {
                 self.edges
                     .push((StepIndex(writer), StepIndex(at), Why::SameAlias(path)));
             }
-        }
-        for path in written(step) {
-            let path = captured_whole(&self.writers, &path);
-            for (reader, path) in overlapping(&self.readers, path) {
+            for (reader, path) in self.readers.changed_by(&path, &self.writers) {
                 self.edge(reader, at, Why::ReadBefore(path));
             }
         }
     }
 
-    fn by_effect(&mut self, at: usize, step: &Step) {
-        match step.uses.effect {
+    fn by_effect(&mut self, at: usize, node: &Node) {
+        match node.step().uses.effect() {
             Effect::Pure => {}
             Effect::Read => {
                 for from in self.changes.clone() {
                     self.edge(from, at, Why::Effect);
                 }
-                let here = connector(step);
-                let before = self.reads_before(here.as_deref());
-                let name = here.unwrap_or_else(|| "(decided when it runs)".to_owned());
-                for from in before {
-                    self.edge(from, at, Why::SameConnector(name.clone()));
+                let here = Looks::of(node);
+                for from in self.reads_before(&here) {
+                    self.edge(from, at, Why::SameConnector(here.to_string()));
                 }
             }
             Effect::Write | Effect::Barrier => {
@@ -176,33 +184,31 @@ impl Rules {
         }
     }
 
-    /// The reads that a read on this connector follows: back to the last one that itself follows all before it.
-    fn reads_before(&self, here: Option<&str>) -> Vec<usize> {
+    /// The reads that a read on these connectors follows: back to the last one that itself follows all before it.
+    fn reads_before(&self, here: &Looks) -> Vec<usize> {
         let mut before = Vec::new();
-        let meets = |read: &&Read| {
-            let there = read.connector.as_deref();
-            here.is_none() || there.is_none() || here == there
-        };
-        for read in self.reads.iter().rev().filter(meets) {
+        let mut reads = self.reads.iter().rev();
+        for read in reads.by_ref().filter(|read| read.looks.may_meet(here)) {
             before.push(read.at);
-            if here.is_some() && read.ordered {
+            if read.ordered && read.looks.covers(here) {
                 break;
             }
         }
         before
     }
 
-    fn remember(&mut self, at: usize, step: &Step) {
-        for path in written(step) {
-            self.writers.entry(path).or_default().push(at);
+    fn remember(&mut self, at: usize, node: &Node) {
+        let step = node.step();
+        for path in written(node) {
+            self.writers.add(&path, at);
         }
         for path in step.reads.vars() {
-            self.readers.entry(path.to_vec()).or_default().push(at);
+            self.readers.add_path(path.to_vec(), at);
         }
-        match step.uses.effect {
+        match step.uses.effect() {
             Effect::Pure => {}
             Effect::Read => self.reads.push(Read {
-                connector: connector(step),
+                looks: Looks::of(node),
                 at,
                 ordered: step.needs.is_none(),
             }),
@@ -217,56 +223,10 @@ impl Rules {
     }
 }
 
-/// The paths below `vars` that a step may write: its captures, under its id too, and its error.
-fn written(step: &Step) -> Vec<Vec<String>> {
-    let id = step.id.as_str().to_owned();
-    let mut paths = vec![vec![id.clone(), "error".to_owned()]];
-    for capture in &step.capture {
-        paths.push(capture.path.clone());
-        paths.push(
-            std::iter::once(id.clone())
-                .chain(capture.path.iter().cloned())
-                .collect(),
-        );
-    }
-    paths
-}
-
-/// The uses of a path, of a part of it, or of something it is a part of.
-fn overlapping(uses: &Uses, path: &[String]) -> Vec<(usize, String)> {
-    let above = (0..path.len()).filter_map(|length| uses.get_key_value(path.get(..length)?));
-    let below = uses
-        .range(path.to_vec()..)
-        .take_while(|(it, _)| it.starts_with(path));
-    above
-        .chain(below)
-        .flat_map(|(path, steps)| steps.iter().map(|step| (*step, path.join("."))))
-        .collect()
-}
-
-/// What a write below `path` may change: `path`, or the whole that is captured above it.
-///
-/// `vars.a` may hold a number until `vars.a.c` is captured and makes it an object: `vars.a.b` fails
-/// before and is null after that.
-fn captured_whole<'a>(writers: &Uses, path: &'a [String]) -> &'a [String] {
-    (1..path.len())
-        .filter_map(|length| path.get(..length))
-        .find(|above| writers.contains_key(*above))
-        .unwrap_or(path)
-}
-
-/// The connector a read looks at; `None` if only the run can tell. Lab reads share one name.
-fn connector(step: &Step) -> Option<String> {
-    match &step.target {
-        Some(target) => target.literal()?.as_str().map(str::to_owned),
-        None => Some("(lab)".to_owned()),
-    }
-}
-
 /// A report that names nothing to show shows what went before.
 fn reports_on_everything(step: &Step) -> bool {
     let named = ["items", "checks", "evidence"]
         .iter()
         .any(|input| step.with.contains_key(*input));
-    matches!(step.uses.action, Action::Report(_)) && !named
+    matches!(step.uses.action(), Some(Action::Report(_))) && !named
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use se_dsl::catalog::{Effect, Stage};
+use se_dsl::catalog::{Effect, Stage, Target};
 
-use super::show::{caption, reasons, target};
-use super::{Edge, Node, Plan, StepIndex, Why};
+use super::show::{Section, caption, reasons, target};
+use super::{Block, Edge, Node, Plan, StepIndex, Why};
 
 const BOX_WIDTH: usize = 190;
 const BOX_HEIGHT: usize = 40;
@@ -26,9 +26,10 @@ text{font:12px system-ui,sans-serif;fill:#1f2430}\
 .lane{fill:#1b1f26}.lane.odd{fill:#20252d}.band{fill:#2b313b}.pure{fill:#173323}.read{fill:#16293f}\
 .write{fill:#3a2917}.barrier{fill:#33203a}}";
 
-/// Where everything stands.
+/// Where the steps of one section stand.
 struct Picture<'a> {
-    plan: &'a Plan,
+    name: Option<&'a str>,
+    block: &'a Block,
     /// Lane → its first row; in order of first use.
     lanes: Vec<(String, usize)>,
     /// Column and row of each step, by its index.
@@ -40,12 +41,32 @@ impl Plan {
     /// SVG.
     #[must_use]
     pub fn to_svg(&self) -> String {
-        Picture::of(self).draw()
+        let sections = self.sections();
+        let pictures: Vec<Picture<'_>> = sections.iter().map(Picture::of).collect();
+        let width = pictures.iter().map(Picture::width).max().unwrap_or(0);
+        let height: usize = pictures.iter().map(Picture::height).sum();
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+             height=\"{height}\" role=\"img\" aria-label=\"plan\"><style>{STYLE}</style>\n"
+        );
+        let mut top = 0;
+        for picture in &pictures {
+            put(
+                &mut svg,
+                format_args!("<g transform=\"translate(0 {top})\">"),
+            );
+            picture.draw(&mut svg, width);
+            svg.push_str("</g>\n");
+            top += picture.height();
+        }
+        svg.push_str("</svg>\n");
+        svg
     }
 }
 
 impl<'a> Picture<'a> {
-    fn of(plan: &'a Plan) -> Self {
+    fn of(section: &'a Section<'a>) -> Self {
+        let plan = section.block;
         let mut lanes: Vec<String> = Vec::new();
         for (_, node) in plan.steps() {
             let lane = lane(node);
@@ -85,36 +106,44 @@ impl<'a> Picture<'a> {
             .collect();
         let lanes = lanes.into_iter().zip(first_rows).collect();
         Self {
-            plan,
+            name: section.name.as_deref(),
+            block: plan,
             lanes,
             places,
             rows,
         }
     }
 
-    fn draw(&self) -> String {
-        let width = LEFT + self.plan.waves().len() * COLUMN;
-        let height = TOP + self.rows * ROW + 16;
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-             height=\"{height}\" role=\"img\" aria-label=\"plan\"><style>{STYLE}</style>\n"
-        );
-        self.draw_lanes(&mut svg, width);
-        self.draw_stages(&mut svg);
-        for (index, node) in self.plan.steps() {
+    fn width(&self) -> usize {
+        LEFT + self.block.waves().len() * COLUMN
+    }
+
+    fn height(&self) -> usize {
+        TOP + self.rows * ROW + 16
+    }
+
+    fn draw(&self, svg: &mut String, width: usize) {
+        self.draw_lanes(svg, width);
+        if let Some(name) = self.name {
+            let name = escape(name.trim_start_matches("composite:"));
+            put(
+                svg,
+                format_args!("<text class=\"head\" x=\"12\" y=\"30\">{name}</text>"),
+            );
+        }
+        self.draw_stages(svg);
+        for (index, node) in self.block.steps() {
             for edge in node
                 .predecessors()
                 .iter()
                 .filter(|edge| !self.is_implied(edge, node))
             {
-                self.draw_edge(&mut svg, edge, index);
+                self.draw_edge(svg, edge, index);
             }
         }
-        for (index, node) in self.plan.steps() {
-            self.draw_step(&mut svg, index, node);
+        for (index, node) in self.block.steps() {
+            self.draw_step(svg, index, node);
         }
-        svg.push_str("</svg>\n");
-        svg
     }
 
     fn draw_lanes(&self, svg: &mut String, width: usize) {
@@ -145,7 +174,7 @@ impl<'a> Picture<'a> {
     /// Neighbouring waves of one stage share a band.
     fn draw_stages(&self, svg: &mut String) {
         let mut bands: Vec<(String, usize, usize)> = Vec::new();
-        for (column, wave) in self.plan.waves().iter().enumerate() {
+        for (column, wave) in self.block.waves().iter().enumerate() {
             let name = self.stages(wave);
             match bands.last_mut() {
                 Some((last, _, end)) if *last == name => *end = column + 1,
@@ -168,7 +197,7 @@ impl<'a> Picture<'a> {
                 ),
             );
         }
-        for column in 0..self.plan.waves().len() {
+        for column in 0..self.block.waves().len() {
             let x = LEFT + column * COLUMN;
             put(
                 svg,
@@ -183,7 +212,7 @@ impl<'a> Picture<'a> {
     fn stages(&self, wave: &[StepIndex]) -> String {
         let mut stages: Vec<Stage> = wave
             .iter()
-            .map(|it| self.plan.node(*it).step().stage)
+            .map(|it| self.block.node(*it).step().stage)
             .collect();
         stages.sort_unstable();
         stages.dedup();
@@ -194,7 +223,7 @@ impl<'a> Picture<'a> {
     /// Whether a line adds nothing to see: another predecessor waits for the same step already.
     fn is_implied(&self, edge: &Edge, node: &Node) -> bool {
         let between = |other: &Edge| {
-            let before = self.plan.node(other.from).predecessors();
+            let before = self.block.node(other.from).predecessors();
             before.iter().any(|it| it.from == edge.from)
         };
         !is_data(edge) && node.predecessors().iter().any(between)
@@ -213,7 +242,7 @@ impl<'a> Picture<'a> {
         let (x2, y2) = (LEFT + to_column * COLUMN, TOP + to_row * ROW + ROW / 2);
         let bend = (COLUMN - BOX_WIDTH) / 2;
         let class = if is_data(edge) { "edge data" } else { "edge" };
-        let (from, to) = (&self.plan.node(edge.from).key, &self.plan.node(to).key);
+        let (from, to) = (&self.block.node(edge.from).key, &self.block.node(to).key);
         let why = reasons(edge).join("; ");
         put(
             svg,
@@ -249,7 +278,7 @@ impl<'a> Picture<'a> {
             LEFT + column * COLUMN,
             TOP + row * ROW + (ROW - BOX_HEIGHT) / 2,
         );
-        let class = match node.step().uses.effect {
+        let class = match node.step().uses.effect() {
             Effect::Pure => "pure",
             Effect::Read => "read",
             Effect::Write => "write",
@@ -294,7 +323,18 @@ fn is_data(edge: &Edge) -> bool {
 /// The connector, or what the engine does by itself.
 fn lane(node: &Node) -> String {
     let step = node.step();
-    target(step).unwrap_or_else(|| match step.uses.effect {
+    if let Some(each) = &step.for_each
+        && step
+            .target
+            .as_ref()
+            .is_some_and(|it| it.literal().is_none())
+    {
+        return format!("each {}", each.var);
+    }
+    if step.target.is_none() && step.uses.target() == Target::Required {
+        return "the call's target".to_owned();
+    }
+    target(step).unwrap_or_else(|| match step.uses.effect() {
         Effect::Pure | Effect::Barrier => "engine".to_owned(),
         Effect::Read | Effect::Write => "lab".to_owned(),
     })

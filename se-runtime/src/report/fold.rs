@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use se_dsl::Checked;
 use se_dsl::catalog::{Action, Effect, Stage};
-use se_dsl::checked::{ProcessType, ReportClass, ReportSpec, Rubric};
+use se_dsl::checked::{GRADED, ProcessType, ReportClass, ReportSpec, Rubric};
+use se_dsl::expr::Root;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -30,8 +32,8 @@ const PROMPT: &str = "prompt_";
 pub fn of(plan: &Plan, state: &State) -> Vec<Report> {
     plan.steps()
         .filter(|(index, _)| state.step(*index).status == StepStatus::Completed)
-        .filter_map(|(index, node)| match node.step().uses.action {
-            Action::Report(class) => Some(Story::before(plan, state, index).tell(class)),
+        .filter_map(|(index, node)| match node.step().uses.action() {
+            Some(Action::Report(class)) => Some(Story::before(plan, state, index).tell(class)),
             _ => None,
         })
         .collect()
@@ -88,15 +90,18 @@ fn given<T: for<'a> Deserialize<'a>>(inputs: &Map, name: &str) -> Result<Option<
 
 /// What a report is about.
 struct Story<'a> {
+    package: &'a Checked,
     state: &'a State,
     node: &'a Node,
     inputs: &'a Map,
     steps: Vec<Told<'a>>,
 }
 
-/// A step and what became of it.
+/// A run of a step and what became of it.
 #[derive(Clone, Copy)]
 struct Told<'a> {
+    all: &'a State,
+    index: StepIndex,
     node: &'a Node,
     state: &'a StepState,
 }
@@ -106,26 +111,33 @@ impl<'a> Story<'a> {
     /// before it in the phase.
     fn before(plan: &'a Plan, state: &'a State, index: StepIndex) -> Self {
         let node = plan.node(index);
-        let earlier: Vec<Told<'a>> = plan
-            .steps()
-            .take_while(|(it, _)| *it != index)
-            .filter(|(_, it)| !matches!(it.step().uses.action, Action::Report(_)))
-            .map(|(it, node)| Told {
-                node,
-                state: state.step(it),
-            })
-            .collect();
+        let is_report =
+            |it: &Told<'_>| matches!(it.node.step().uses.action(), Some(Action::Report(_)));
+        let told = |it: StepIndex| Told {
+            all: state,
+            index: it,
+            node: state.node(it),
+            state: state.step(it),
+        };
+        let earlier = state.all().into_iter().take_while(|it| *it != index);
+        let earlier: Vec<Told<'a>> = earlier.map(told).filter(|it| !is_report(it)).collect();
         let own: Vec<Told<'a>> = earlier
             .iter()
             .filter(|it| Arc::ptr_eq(it.node.job(), node.job()))
             .copied()
             .collect();
         Self {
+            package: plan.package(),
             state,
             node,
             inputs: &state.step(index).inputs,
             steps: if own.is_empty() { earlier } else { own },
         }
+    }
+
+    /// Runs that are attempts, not groups of others.
+    fn leaves(&self) -> impl Iterator<Item = &Told<'a>> {
+        self.steps.iter().filter(|it| it.all.is_leaf(it.index))
     }
 
     fn tell(&self, class: ReportClass) -> Report {
@@ -176,6 +188,9 @@ impl<'a> Story<'a> {
     }
 
     fn score(&self, head: Head) -> ScoreReport {
+        if let Some(parts) = self.graded_parts() {
+            return by_part(head, parts);
+        }
         let rubrics = self.rubrics();
         let domain = rubrics.last().and_then(|(rubric, _)| rubric.domain.clone());
         let spec = chosen(self.node, ReportClass::ScoreReport);
@@ -195,9 +210,27 @@ impl<'a> Story<'a> {
         report
     }
 
+    /// What was graded in each part that is graded, where the report is about the whole of a session; none
+    /// of a part that was not graded.
+    fn graded_parts(&self) -> Option<Vec<(String, Option<Vec<GradedItem>>)>> {
+        let package = self.package;
+        if package.parts.is_empty() || self.node.job().part.is_some() {
+            return None;
+        }
+        let parts = package.parts.iter().enumerate();
+        let parts = parts.filter(|(_, part)| !part.content.rubrics.is_empty());
+        let graded = parts.map(|(at, part)| {
+            let scopes = self.state.scopes_of_part(Some(at));
+            let items = scopes.at(Root::Vars, &[GRADED.to_owned()]);
+            let inputs = Map::from_iter([("items".to_owned(), items)]);
+            (part.name.clone(), given(&inputs, "items").ok().flatten())
+        });
+        Some(graded.collect())
+    }
+
     /// Every rubric that was evaluated, with its items.
     fn rubrics(&self) -> Vec<(&'a Rubric, Vec<GradedItem>)> {
-        let completed = self.steps.iter().filter(|it| it.completed());
+        let completed = self.leaves().filter(|it| it.completed());
         completed
             .filter_map(|it| {
                 let rubric = it.node.step().rubric.as_deref()?;
@@ -209,7 +242,7 @@ impl<'a> Story<'a> {
 
     fn readiness(&self) -> Vec<Check> {
         let mut checks = self.given_checks().unwrap_or_else(|| self.evaluated());
-        checks.extend(self.steps.iter().filter_map(Told::built_in_check));
+        checks.extend(self.leaves().filter_map(Told::built_in_check));
         checks
     }
 
@@ -218,17 +251,18 @@ impl<'a> Story<'a> {
     }
 
     fn evaluated(&self) -> Vec<Check> {
-        let all = self.steps.iter();
-        let all = all.filter(|it| it.node.step().uses.action == Action::EvaluateRegex);
+        let evaluates = Some(Action::EvaluateRegex);
+        let all = self.leaves();
+        let all = all.filter(|it| it.node.step().uses.action() == evaluates);
         all.flat_map(Told::evaluated).collect()
     }
 
     fn changes(&self) -> Vec<Change> {
-        let written = self.steps.iter().filter(|it| it.begun());
+        let written = self.leaves().filter(|it| it.begun());
         written
-            .filter(|it| it.node.step().uses.effect == Effect::Write)
+            .filter(|it| it.node.step().uses.effect() == Effect::Write)
             .map(|it| Change {
-                step: it.node.key.clone(),
+                step: it.key(),
                 target: it.target(),
                 action: it.node.step().uses.id(),
                 ok: it.ok(),
@@ -238,10 +272,10 @@ impl<'a> Story<'a> {
     }
 
     fn actions(&self) -> Vec<Done> {
-        let begun = self.steps.iter().filter(|it| it.begun());
+        let begun = self.leaves().filter(|it| it.begun());
         begun
             .map(|it| Done {
-                step: it.node.key.clone(),
+                step: it.key(),
                 action: it.node.step().uses.id(),
                 ok: it.ok(),
                 at: it.state.completed_at,
@@ -267,6 +301,10 @@ impl<'a> Story<'a> {
 }
 
 impl Told<'_> {
+    fn key(&self) -> String {
+        self.all.key(self.index).to_owned()
+    }
+
     fn completed(&self) -> bool {
         self.state.status == StepStatus::Completed
     }
@@ -304,7 +342,7 @@ impl Told<'_> {
     /// one that was skipped because of what was known beforehand does not apply to this pod.
     fn evaluated(&self) -> Vec<Check> {
         let step = self.node.step();
-        let name = self.node.key.clone();
+        let name = self.key();
         match self.state.status {
             StepStatus::Completed => {}
             StepStatus::Skipped => {
@@ -347,14 +385,14 @@ impl Told<'_> {
 
     /// What a step of the built-in readiness job says.
     fn built_in_check(&self) -> Option<Check> {
-        let name = self.node.key.clone();
+        let name = self.key();
         let output = &self.state.output;
-        let (passed, good) = match self.node.step().uses.action {
-            Action::LabCheckConvergence => {
+        let (passed, good) = match self.node.step().uses.action() {
+            Some(Action::LabCheckConvergence) => {
                 let converged = output.get("converged") == Some(&Value::Bool(true));
                 (self.completed() && converged, "the lab has converged")
             }
-            Action::Collect if self.node.step().id.as_str().starts_with(PROMPT) => {
+            Some(Action::Collect) if self.node.step().id.as_str().starts_with(PROMPT) => {
                 (self.completed(), "the prompt came")
             }
             _ => return None,
@@ -374,20 +412,31 @@ impl Told<'_> {
         })
     }
 
-    /// What it captured as evidence, or should have.
+    /// What it captured as evidence, or should have. What a composite collects is evidence as far as the
+    /// step that calls it captures it.
     fn exhibits(&self) -> Vec<Exhibit> {
         let step = self.node.step();
-        let collects = step.stage == Stage::Collect || step.uses.action == Action::Collect;
-        if !collects || self.state.status == StepStatus::Skipped {
+        let collects = step.stage == Stage::Collect || step.uses.action() == Some(Action::Collect);
+        let is_inside = !self.all.is_beside_the_job(self.index);
+        if !collects || is_inside || self.state.status == StepStatus::Skipped {
             return Vec::new();
         }
-        let exhibit = |capture: &se_dsl::checked::Capture| Exhibit {
-            source: capture.path.join("."),
-            step: Some(self.node.key.clone()),
+        let is_element = self.all.is_element(self.index);
+        let is_loop = step.for_each.is_some() && !is_element;
+        let own = step
+            .capture
+            .iter()
+            .filter(|it| match it.path.is_by_element() {
+                true => !is_loop,
+                false => !is_element,
+            });
+        own.map(|capture| Exhibit {
+            source: self.all.captured_at(self.index, capture).join("."),
+            step: Some(self.key()),
             target: self.state.target.clone(),
             content: self.content(&capture.output),
-        };
-        step.capture.iter().map(exhibit).collect()
+        })
+        .collect()
     }
 
     fn content(&self, output: &str) -> Option<Content> {
@@ -403,6 +452,18 @@ impl Told<'_> {
             at: self.state.completed_at,
         })
     }
+}
+
+/// A score over the parts of a session: incomplete where a part has not been graded.
+fn by_part(head: Head, parts: Vec<(String, Option<Vec<GradedItem>>)>) -> ScoreReport {
+    let ungraded = parts.iter().any(|(_, items)| items.is_none());
+    let parts = parts.into_iter();
+    let parts = parts.map(|(name, items)| Part::new(name, items.unwrap_or_default()));
+    let mut report = ScoreReport::by_part(head, None, parts.collect());
+    if ungraded {
+        report.head.status = Status::Incomplete;
+    }
+    report
 }
 
 fn check_of(item: GradedItem) -> Check {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use se_dsl::expr::Scopes;
+use se_dsl::expr::{Root, Scopes};
 use serde_json::Value;
 
-use super::{State, StepState, StepStatus};
+use super::{State, StepStatus};
 use crate::event::{Accepted, JobStatus, Map, Summary};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
@@ -60,17 +60,6 @@ impl State {
         self.error.as_ref()
     }
 
-    /// Where a step stands.
-    ///
-    /// # Panics
-    /// If the index is of another plan.
-    #[must_use]
-    pub fn step(&self, step: StepIndex) -> &StepState {
-        self.steps
-            .get(step.0)
-            .expect("an index is used with the plan it came from")
-    }
-
     /// Steps that may begin, in document order.
     pub fn ready(&self) -> impl Iterator<Item = StepIndex> + '_ {
         self.ready.iter().copied()
@@ -102,19 +91,75 @@ impl State {
     /// The first step, in document order, whose failure the job does not survive.
     #[must_use]
     pub fn failed(&self) -> Option<StepIndex> {
-        self.failed.first().copied()
+        self.root.failed.first().copied()
     }
 
-    /// How many steps have ended.
+    /// The first, in document order, of a group's runs whose failure it does not survive.
+    pub(crate) fn failed_within(&self, group: StepIndex) -> Option<StepIndex> {
+        self.run(group).group.as_ref()?.failed.first().copied()
+    }
+
+    /// The innermost group that has come to its end or has failed, and has not said so yet.
+    pub(crate) fn settling(&self) -> impl Iterator<Item = StepIndex> + '_ {
+        self.settling.iter().rev().copied()
+    }
+
+    /// Whether every run of a group has ended.
+    pub(crate) fn is_through(&self, group: StepIndex) -> bool {
+        let group = self.run(group).group.as_ref();
+        group.is_some_and(|it| it.ended == it.count)
+    }
+
+    /// Active runs none of whose own runs is active.
+    pub(crate) fn tips(&self) -> impl Iterator<Item = StepIndex> + '_ {
+        let has_none = |it: &StepIndex| {
+            let group = self.run(*it).group.as_ref();
+            group.is_none_or(|it| it.active == 0)
+        };
+        self.active().filter(has_none)
+    }
+
+    /// The exports of a composite that has come to its end.
+    pub(crate) fn exports(&self, index: StepIndex) -> Map {
+        let run = self.run(index);
+        let frame = run.group.as_ref().and_then(|it| it.frame);
+        let (Some(frame), Some(composite)) = (frame, self.node(index).step().uses.composite())
+        else {
+            return Map::new();
+        };
+        let scopes = &self.frame(frame).scopes;
+        let value = |name: &String| {
+            let value = scopes.at(Root::Vars, std::slice::from_ref(name));
+            (name.clone(), value)
+        };
+        composite.export.iter().map(value).collect()
+    }
+
+    /// How many of the plan's own steps have ended.
     #[must_use]
     pub fn ended(&self) -> usize {
-        self.ended
+        self.root.ended
     }
 
-    /// What expressions see.
+    /// What expressions see that belong to no part.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.scopes
+        &self.frame(0).scopes
+    }
+
+    /// What the expressions of a part see, or those that belong to none.
+    ///
+    /// # Panics
+    /// If the package has no such part.
+    #[must_use]
+    pub fn scopes_of_part(&self, part: Option<usize>) -> &Scopes {
+        &self.frame(part.map_or(0, |it| it + 1)).scopes
+    }
+
+    /// What expressions see that stand beside a step.
+    #[must_use]
+    pub fn scopes_beside(&self, index: StepIndex) -> &Scopes {
+        &self.frame(self.run(index).frame).scopes
     }
 
     /// What the job has learned about the pod so far.
@@ -132,8 +177,8 @@ impl State {
     /// Percent of the steps that have ended.
     #[must_use]
     pub fn percentage(&self) -> u8 {
-        let all = self.steps.len().max(1);
-        u8::try_from(self.ended * 100 / all).unwrap_or(100)
+        let all = self.root.count.max(1);
+        u8::try_from(self.root.ended * 100 / all).unwrap_or(100)
     }
 
     /// What each step captured, by step key: its captured outputs; all outputs where a job has only

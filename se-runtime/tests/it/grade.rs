@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::log::{self, object};
 
 /// The fixture's rubric, read once.
-static RUBRIC: LazyLock<Rubric> = LazyLock::new(|| Rubric::clone(&log::lab(&[]).rubrics["rubric"]));
+static RUBRIC: LazyLock<Rubric> =
+    LazyLock::new(|| Rubric::clone(&log::lab(&[]).content.rubrics["rubric"]));
 
 fn rubric() -> Rubric {
     RUBRIC.clone()
@@ -84,7 +85,7 @@ fn a_match_is_told_in_characters_and_cut() {
     );
     let lab = log::lab(&[("regex: 'MGMTOPS'", "regex: 'M+'")]);
     let long = Evidence::Text("M".repeat(2000));
-    let items = grade::rubric(&lab.rubrics["rubric"], &|_| long.clone());
+    let items = grade::rubric(&lab.content.rubrics["rubric"], &|_| long.clone());
     let found = items[3].checks[0].matched.as_ref().unwrap();
     assert_eq!((found.end, found.text.len()), (2000, 500));
 }
@@ -93,7 +94,7 @@ fn a_match_is_told_in_characters_and_cut() {
 fn a_pattern_that_gives_up_leaves_the_points_undetermined() {
     let lab = log::lab(&[("regex: 'MGMTOPS'", r"regex: '(?=((a+)+))\1b|(a|aa)+(?!a)c'")]);
     let text = Evidence::Text("a".repeat(5000));
-    let items = grade::rubric(&lab.rubrics["rubric"], &|_| text.clone());
+    let items = grade::rubric(&lab.content.rubrics["rubric"], &|_| text.clone());
     assert_eq!(items[3].status, ItemStatus::NotCollected);
     assert!(
         items[3].issues[0].contains("too much backtracking"),

@@ -178,6 +178,7 @@ fn accepted(phase: &str) -> Event {
             content: json!({}),
             runtime_env: json!({}),
             vars: Map::new(),
+            ..FrozenScopes::default()
         },
         engine_version: "0.1.0".into(),
         origin: None,
@@ -193,8 +194,10 @@ pub(crate) fn object(value: Value) -> Map {
 
 /// What a step that needs no script gives: every declared output that is always there.
 pub(crate) fn nothing_special(node: &Node) -> Fate {
-    match node.step().uses.action {
-        Action::Report(_) => Fate::Gives(json!({"report_ref": format!("job-1:{}", node.key)})),
+    match node.step().uses.action() {
+        Some(Action::Report(_)) => {
+            Fate::Gives(json!({"report_ref": format!("job-1:{}", node.key)}))
+        }
         _ => Fate::Gives(json!({"ok": true})),
     }
 }

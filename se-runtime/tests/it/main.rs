@@ -1,10 +1,15 @@
 //! The core against a small world of its own.
 #![cfg(test)]
 
+mod corpus;
 mod drive;
+mod examples;
+mod generated;
 mod grade;
 mod laws;
 mod log;
+mod nested;
 mod plan;
 mod report;
+mod sandbox;
 mod world;

@@ -51,8 +51,8 @@ fn graded(
     let mut known: BTreeMap<String, Evidence> = BTreeMap::new();
     let mut fate = |node: &Node| {
         let step = node.step();
-        if step.uses.action == Action::Collect {
-            let source = step.capture[0].path.join(".");
+        if step.uses.action() == Some(Action::Collect) {
+            let source = step.capture[0].path.to_string();
             let given = answer(&source);
             let evidence = match &given {
                 Some(text) => Evidence::Text(text.clone()),
@@ -229,8 +229,8 @@ fn readiness_is_what_was_evaluated() {
 #[test]
 fn a_pod_is_ready_when_it_has_converged_and_each_connector_answers() {
     let plan = Plan::of_phase(log::lab(&[]), "ready").unwrap();
-    let mut fate = |node: &Node| match (node.step().uses.action, node.key.as_str()) {
-        (Action::LabCheckConvergence, _) => Some(Fate::Gives(json!({"converged": true}))),
+    let mut fate = |node: &Node| match (node.step().uses.action(), node.key.as_str()) {
+        (Some(Action::LabCheckConvergence), _) => Some(Fate::Gives(json!({"converged": true}))),
         (_, "prompt_rtr02") => Some(Fate::Faults("rtr02: no prompt within 3 s")),
         _ => Some(nothing_special(node)),
     };

@@ -19,6 +19,20 @@ use serde_json::json;
 
 /// A package without a pod: connectors `a`, `b`, `c`, and one phase `main` that runs `jobs`.
 pub(crate) fn package(jobs: &[(&str, &str)]) -> Arc<Checked> {
+    let text = |(name, spec): &(&str, &str)| {
+        let head = "apiVersion: pav1\nkind: JobDefinition\nspec:\n";
+        (format!("PAv1/jobs/{name}.yaml"), format!("{head}{spec}"))
+    };
+    let files: Vec<(String, String)> = jobs.iter().map(text).collect();
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    package_with(&files)
+}
+
+/// The same with these documents; `main` runs the jobs among them.
+pub(crate) fn package_with(files: &[(&str, &str)]) -> Arc<Checked> {
     let mut sources = Sources::new();
     sources.add(
         "PAv1/manifest.yaml",
@@ -33,17 +47,15 @@ pub(crate) fn package(jobs: &[(&str, &str)]) -> Arc<Checked> {
     let head =
         "apiVersion: pav1\nkind: ConnectorModel\nmetadata: { name: t }\nspec:\n  connectors:\n";
     sources.add("PAv1/connectors.yaml", format!("{head}{connectors}"));
-    let references: String = jobs
-        .iter()
-        .map(|(name, _)| format!("        - definition: {name}@v1\n"))
-        .collect();
+    let job = |path: &str| {
+        let name = path.strip_prefix("PAv1/jobs/")?.strip_suffix(".yaml")?;
+        Some(format!("        - definition: {name}@v1\n"))
+    };
+    let references: String = files.iter().filter_map(|(path, _)| job(path)).collect();
     let head = "apiVersion: pav1\nkind: Lifecycle\nmetadata: { lablet: t }\nspec:\n  phases:\n    - name: main\n      jobs:\n";
     sources.add("PAv1/lifecycle.yaml", format!("{head}{references}"));
-    for (name, steps) in jobs {
-        let head = format!(
-            "apiVersion: pav1\nkind: JobDefinition\nmetadata: {{ name: {name}, version: v1 }}\nspec:\n"
-        );
-        sources.add(format!("PAv1/jobs/{name}.yaml"), format!("{head}{steps}"));
+    for (path, text) in files {
+        sources.add(*path, *text);
     }
     let outcome = se_dsl::check(&sources, Options::default());
     let found = outcome.diagnostics.located(&sources);
@@ -76,6 +88,7 @@ pub(crate) fn accepted() -> Record {
             content: json!({}),
             runtime_env: json!({"worker_ip": "127.0.0.1", "devices": devices}),
             vars: Map::new(),
+            ..FrozenScopes::default()
         },
         engine_version: "0".into(),
         origin: None,
@@ -118,13 +131,24 @@ impl Time {
 
     /// Runs a future to its end, moving time whenever it waits; `None` if it waits for ever.
     pub(crate) fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.run_told(future, |_| false)
+    }
+
+    /// The same. `tell` hears how often the future has waited, and says whether it made it go on.
+    fn run_told<T>(
+        &self,
+        future: impl Future<Output = T>,
+        mut tell: impl FnMut(usize) -> bool,
+    ) -> Option<T> {
         let mut future = Box::pin(future);
         let mut context = std::task::Context::from_waker(Waker::noop());
+        let mut waits = 0;
         loop {
             match future.as_mut().poll(&mut context) {
                 Poll::Ready(it) => return Some(it),
+                Poll::Pending if tell(waits) => {}
                 Poll::Pending if !self.advance() => return None,
-                Poll::Pending => {}
+                Poll::Pending => waits += 1,
             }
         }
     }
@@ -289,6 +313,31 @@ impl Run {
         for told in control {
             sender.unbounded_send(told).unwrap();
         }
+        self.driven(receiver, |_| false)
+    }
+
+    /// The same; the driver is told something once it has waited that often.
+    pub(crate) fn drive_until(
+        &self,
+        moment: usize,
+        control: Control,
+    ) -> Option<Result<Drive, DriveError>> {
+        let (sender, receiver) = mpsc::unbounded();
+        let mut control = Some(control);
+        self.driven(receiver, |waits| {
+            let told = control.take_if(|_| waits >= moment);
+            let is_told = told.is_some();
+            told.into_iter()
+                .for_each(|it| sender.unbounded_send(it).unwrap());
+            is_told
+        })
+    }
+
+    fn driven(
+        &self,
+        receiver: mpsc::UnboundedReceiver<Control>,
+        tell: impl FnMut(usize) -> bool,
+    ) -> Option<Result<Drive, DriveError>> {
         let state = self.state();
         let ports = Ports {
             log: &self.log,
@@ -296,9 +345,8 @@ impl Run {
             clock: &self.clock,
         };
         let vault = Vault::default();
-        self.clock
-            .0
-            .run(drive(&self.plan, state, &vault, ports, receiver))
+        let driving = drive(&self.plan, state, &vault, ports, receiver);
+        self.clock.0.run_told(driving, tell)
     }
 
     pub(crate) fn state(&self) -> State {

@@ -23,6 +23,8 @@ pub struct SyncBody {
     pub key: DefinitionKey,
     /// Where from.
     pub source_uri: String,
+    /// The key that said so.
+    source_key: &'static str,
     /// Its name, where the caller says it.
     pub name: Option<String>,
     /// Its pod type, where the caller says it.
@@ -69,9 +71,12 @@ impl SyncBody {
     pub fn read(body: &Map<String, Value>) -> Result<Self> {
         let mut fields = Fields::new();
         fields.known(body, "", KNOWN);
-        let source = fields
-            .text(body, "", "s3_uri")
-            .or_else(|| fields.text(body, "", "source_uri"));
+        let s3_uri = fields.text(body, "", "s3_uri");
+        let source_key = match s3_uri {
+            Some(_) => "s3_uri",
+            None => "source_uri",
+        };
+        let source = s3_uri.or_else(|| fields.text(body, "", "source_uri"));
         if source.is_none() {
             fields.wrong("/source_uri", "is missing: give `s3_uri` or `source_uri`");
         }
@@ -91,6 +96,7 @@ impl SyncBody {
         let read = Self {
             key: DefinitionKey::new(definition_id.unwrap_or_default(), version),
             source_uri: source.unwrap_or_default(),
+            source_key,
             name,
             pod_type: fields.text(body, "", "pod_type"),
             content_hash: fields.text(body, "", "content_hash"),
@@ -110,6 +116,18 @@ impl SyncBody {
         }
         fields.finish(read)
     }
+
+    /// An error about the address, at the key that gave it.
+    fn misplaced(&self, error: Error) -> Error {
+        match error {
+            Error::Invalid { mut fields } => {
+                let at_fault = fields.iter_mut().filter(|it| it.pointer == "/source_uri");
+                at_fault.for_each(|it| it.pointer = format!("/{}", self.source_key));
+                Error::Invalid { fields }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Syncs a version; waits for the end as long as configured.
@@ -118,7 +136,7 @@ impl SyncBody {
 /// [`Error::Invalid`] for an address that cannot be used, [`Error::Content`] for a broken package (it
 /// names every finding and stores nothing), [`Error::Conflict`] if a sync of the version is going on.
 pub async fn sync(engine: &Arc<Engine>, body: SyncBody) -> Result<Synced> {
-    let origin = Origin::parse(&body.source_uri)?;
+    let origin = Origin::parse(&body.source_uri).map_err(|error| body.misplaced(error.into()))?;
     if let Some(done) = already(engine, &body).await? {
         return Ok(done);
     }
@@ -256,7 +274,8 @@ async fn take_in(
     };
     let limits = engine.packages.limits();
     let root = engine.packages.root().to_path_buf();
-    let fetched = se_content::fetch(origin, &places, &limits, &root).await?;
+    let fetched = se_content::fetch(origin, &places, &limits, &root).await;
+    let fetched = fetched.map_err(|error| body.misplaced(error.into()))?;
     let name = body.key.to_string();
     let work = Tasks::blocking(move || {
         // The zip is looked at and checked before any of it is unpacked.

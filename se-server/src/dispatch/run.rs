@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions};
 use se_runtime::event::{Batch, End};
 use se_runtime::{
-    Accepted, Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus,
-    LogError, Plan, Ports, Record, State, StepError, Summary, Vault, drive,
+    Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Plan,
+    Ports, Record, State, StepError, Summary, Vault, drive,
 };
 
+use super::pods::Pods;
 use super::{Receiver, Sender};
-use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::jobs::{all_records, worker};
+use crate::jobs::all_records;
 
 /// Wait before a job is driven again after the store failed; doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -176,7 +175,7 @@ async fn attempt(
             "an opened event changed its kind".to_owned(),
         ));
     };
-    let actions = PodActions::new(options(engine, &opened, &package)?);
+    let actions = Pods::new(engine, &opened, &package)?;
     let ports = Ports {
         log: &log,
         actions: &actions,
@@ -189,28 +188,6 @@ async fn attempt(
         Err(DriveError::Log(error @ LogError::Unavailable(_))) => Ended::Later(error.to_string()),
         Err(DriveError::Log(error)) => Ended::Later(error.to_string()),
         Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
-    })
-}
-
-fn options(engine: &Engine, opened: &Accepted, package: &Package) -> Result<PodOptions> {
-    let worker = worker::of(&opened.scopes.runtime_env)?;
-    let pod_type = package.checked.manifest.pod_type;
-    let selected = engine
-        .registry
-        .select(pod_type, worker.adapter.as_deref(), &worker.capabilities)
-        .map_err(|error| Error::Conflict(error.to_string()))?;
-    let lab = package.checked.topology.as_ref().map(|it| LabSource {
-        topology: it.text.clone(),
-        title: it.title.clone(),
-        session_id: opened.session_id.clone(),
-    });
-    Ok(PodOptions {
-        worker,
-        selected,
-        lab,
-        files: Arc::new(FilesIn::new(&package.folder)),
-        connectors: Arc::clone(&engine.connectors),
-        clock: Arc::clone(&engine.world.clock),
     })
 }
 

@@ -38,16 +38,18 @@ pub(super) async fn evidence(
     State(engine): State<Arc<Engine>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let (plan, state) = jobs::folded(&engine, &id).await?;
+    let (_, state) = jobs::folded(&engine, &id).await?;
     let mut files: Vec<(String, Value, String)> = Vec::new();
-    for (index, node) in plan.steps() {
-        let step = state.step(index);
-        if step.status != StepStatus::Completed {
+    for index in state.all() {
+        let (node, step) = (state.node(index), state.step(index));
+        // What a loop or composite gives is what its own steps gave.
+        if step.status != StepStatus::Completed || !state.is_leaf(index) {
             continue;
         }
+        let key = state.key(index);
         for (output, value) in &step.output {
             let about = json!({
-                "step": node.key,
+                "step": key,
                 "output": output,
                 "uses": node.step().uses.id(),
                 "target": step.target,
@@ -58,7 +60,7 @@ pub(super) async fn evidence(
                 other => ("json", format!("{other:#}\n")),
             };
             files.push((
-                format!("{}/{output}.{extension}", node.key),
+                format!("{key}/{output}.{extension}"),
                 mask_value(&about),
                 text,
             ));

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use se_dsl::catalog::{self, Needs, Primitive};
-use se_dsl::checked::PodType;
-use serde_json::{Value, json};
+use se_dsl::catalog;
+use serde_json::Value;
 
 use super::dto;
 use super::input::Params;
@@ -28,7 +27,10 @@ pub(super) async fn list(State(engine): State<Arc<Engine>>, params: Params) -> J
     let all = catalog::all()
         .iter()
         .filter(|it| it.name.starts_with(&prefix));
-    Json(all.map(|it| scenario(&engine, it)).collect())
+    Json(
+        all.map(|it| describe::primitive(it, &engine.registry))
+            .collect(),
+    )
 }
 
 /// One scenario.
@@ -62,7 +64,7 @@ pub(super) async fn get(
         };
         return Err(Error::NotFound(why).into());
     };
-    Ok(Json(scenario(&engine, found)))
+    Ok(Json(describe::primitive(found, &engine.registry)))
 }
 
 /// The whole catalogue: `scenario-functions.catalog.json`.
@@ -72,8 +74,8 @@ pub(super) async fn get(
     tag = "scenarios",
     responses((status = 200, description = "The catalogue", body = Object))
 )]
-pub(super) async fn catalog() -> Json<Value> {
-    Json(describe::catalog())
+pub(super) async fn catalog(State(engine): State<Arc<Engine>>) -> Json<Value> {
+    Json(describe::catalog(&engine.registry))
 }
 
 /// A JSON Schema (2020-12) of a document of a package, or of a scenario's inputs.
@@ -89,11 +91,9 @@ pub(super) async fn catalog() -> Json<Value> {
 )]
 pub(super) async fn schema(Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let mut all = describe::schemas();
-    let bare = name
-        .trim_end_matches(".json")
-        .trim_end_matches(".schema")
-        .to_owned();
-    if let Some(schema) = all.remove(&bare) {
+    let bare = name.strip_suffix(".json").unwrap_or(&name);
+    let bare = bare.strip_suffix(".schema").unwrap_or(bare);
+    if let Some(schema) = all.remove(bare) {
         return Ok(Json(schema));
     }
     let known: Vec<&str> = all.keys().map(String::as_str).collect();
@@ -102,22 +102,4 @@ pub(super) async fn schema(Path(name): Path<String>) -> Result<Json<Value>, Prob
         known.join(", ")
     );
     Err(Error::NotFound(why).into())
-}
-
-fn scenario(engine: &Engine, it: &Primitive) -> Value {
-    let supports = |pod_type: &&PodType| {
-        let selected = engine.registry.select(**pod_type, None, &[]);
-        selected.is_ok_and(|it_can| match it.needs {
-            Needs::Nothing => true,
-            Needs::Devices | Needs::Labs => it_can.provides(it.needs),
-        })
-    };
-    let pod_types: Vec<&str> = PodType::ALL
-        .iter()
-        .filter(supports)
-        .map(|it| it.as_str())
-        .collect();
-    let mut shown = describe::primitive(it);
-    shown["pod_types"] = json!(pod_types);
-    shown
 }

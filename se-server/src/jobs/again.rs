@@ -5,7 +5,7 @@ mod retry;
 
 use se_dsl::checked::Step;
 use se_runtime::event::{AfterFault, Again, Origin};
-use se_runtime::{Accepted, Event, Plan, Record, State, StepStatus, Timestamp, Vault};
+use se_runtime::{Accepted, Event, Plan, Record, State, StepIndex, StepStatus, Timestamp, Vault};
 use se_store::Job;
 
 use super::{Intake, all_records};
@@ -68,12 +68,12 @@ impl Recording {
         })
     }
 
-    /// What was recorded of a step, in order.
+    /// What was recorded of a step of the plan and of all that it consists of, in order.
     fn step<'a>(&'a self, key: &'a str) -> impl Iterator<Item = (Timestamp, Event)> + 'a {
         let own = self
             .records
             .iter()
-            .filter(move |it| it.event.step() == Some(key));
+            .filter(move |it| it.event.step().map(StepIndex::outermost) == Some(key));
         own.map(|it| (it.at, it.event.clone()))
     }
 
@@ -143,5 +143,8 @@ fn continued(event: Event) -> Event {
 /// Whether a step judges or reports what others recorded.
 fn judges(step: &Step) -> bool {
     use se_dsl::catalog::Action;
-    matches!(step.uses.action, Action::EvaluateRegex | Action::Report(_))
+    matches!(
+        step.uses.action(),
+        Some(Action::EvaluateRegex | Action::Report(_))
+    )
 }

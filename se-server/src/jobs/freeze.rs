@@ -1,10 +1,12 @@
 //! What expressions see, fixed when a job is taken in, and which of it is secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use se_dsl::checked::Connector;
 use se_dsl::expr::Root;
-use se_runtime::event::FrozenScopes;
-use se_runtime::{Secret, Vault};
+use se_runtime::event::{FrozenScopes, PartScopes};
+use se_runtime::{PARTS, Secret, Vault};
 use se_store::{Definition, DefinitionKey};
 use serde_json::{Map, Value, json};
 
@@ -34,6 +36,8 @@ pub(super) struct Pod<'a> {
     pub(super) worker: &'a Map<String, Value>,
     /// What earlier jobs of the session learned.
     pub(super) learned: Map<String, Value>,
+    /// What they captured and this one reads, by part.
+    pub(super) carried: BTreeMap<Option<usize>, Map<String, Value>>,
 }
 
 /// Scopes in the clear, with what must be sealed in them.
@@ -55,25 +59,23 @@ pub(super) fn freeze(
             .entry("session_id")
             .or_insert_with(|| Value::from(id.as_str()));
     }
-    let mut runtime_env = pod.package.checked.pod_facts.clone();
-    merge(
-        &mut runtime_env,
-        &Value::Object(worker::runtime_env(pod.worker)),
-    );
-    merge(&mut runtime_env, &Value::Object(pod.learned.clone()));
-    let named = Value::Object(named(&request.secrets));
-    merge(&mut runtime_env, &named);
-    merge(
-        &mut runtime_env,
-        &Value::Object(request.runtime_env.clone()),
-    );
-    stored(&mut runtime_env, pod.package, secrets)?;
+    let checked = &pod.package.checked;
+    let known = env(request, pod, None, secrets)?;
+    let mut parts = BTreeMap::new();
+    for (at, part) in checked.parts.iter().enumerate() {
+        let scopes = PartScopes {
+            content: part_content(pod, at),
+            runtime_env: env(request, pod, Some(at), secrets)?,
+            vars: vars(request, pod, Some(at)),
+        };
+        parts.insert(part.name.clone(), scopes);
+    }
+    let own = vars(request, pod, None);
     let mut found = BTreeSet::new();
-    for value in [
-        &runtime_env,
-        &session,
-        &Value::Object(request.variables.clone()),
-    ] {
+    let variables = parts.values().map(|it| &it.vars).chain([&own]);
+    let variables: Vec<Value> = variables.map(|it| Value::Object(it.clone())).collect();
+    let envs = parts.values().map(|it| &it.runtime_env).chain([&known]);
+    for value in envs.chain([&session]).chain(&variables) {
         collect(value, false, &mut found);
     }
     collect(&Value::Object(request.secrets.clone()), true, &mut found);
@@ -87,13 +89,65 @@ pub(super) fn freeze(
             pod.definition.content_hash.as_deref(),
             pod.package,
         ),
-        runtime_env,
-        vars: request.variables.clone(),
+        runtime_env: known,
+        vars: own,
+        parts,
     };
     Ok(Frozen {
         scopes,
         vault: Vault::new(found.into_iter().map(Secret::new)),
     })
+}
+
+/// What is known about the pod of a part, or of the package: what comes later wins.
+fn env(
+    request: &JobRequest,
+    pod: &Pod<'_>,
+    part: Option<usize>,
+    secrets: &config::Secrets,
+) -> Result<Value> {
+    let checked = &pod.package.checked;
+    let content = checked.content(part);
+    let mut env = content.pod_facts.clone();
+    merge(&mut env, &Value::Object(worker::runtime_env(pod.worker)));
+    merge(&mut env, &Value::Object(learned(pod, part)));
+    merge(&mut env, &Value::Object(named(&request.secrets)));
+    merge(&mut env, &Value::Object(request.runtime_env.clone()));
+    stored(&mut env, &content.connectors, secrets)?;
+    Ok(env)
+}
+
+/// What earlier jobs learned about a part's pod, or about the only one.
+fn learned(pod: &Pod<'_>, part: Option<usize>) -> Map<String, Value> {
+    let mut all = pod.learned.clone();
+    let of_parts = all.remove(PARTS);
+    let Some(part) = part else { return all };
+    let name = &pod.package.checked.part(part).name;
+    let own = of_parts.as_ref().and_then(|it| it.get(name));
+    own.and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+/// What the session's earlier jobs captured, and over it what the request gives.
+fn vars(request: &JobRequest, pod: &Pod<'_>, part: Option<usize>) -> Map<String, Value> {
+    let carried = pod.carried.get(&part).cloned().unwrap_or_default();
+    let mut vars = Value::Object(carried);
+    merge(&mut vars, &Value::Object(request.variables.clone()));
+    match vars {
+        Value::Object(vars) => vars,
+        _ => Map::new(),
+    }
+}
+
+/// `content` in a part.
+fn part_content(pod: &Pod<'_>, at: usize) -> Value {
+    let (key, package) = (&pod.definition.key, pod.package);
+    let hash = pod.definition.content_hash.as_deref();
+    let part = package.checked.part(at);
+    let mut content = content(key, hash, package);
+    content["part"] = Value::from(part.name.as_str());
+    content["pod_type"] = Value::from(part.pod_type.as_str());
+    content["files"] = json!(part.content.files);
+    content
 }
 
 pub(super) fn content(key: &DefinitionKey, hash: Option<&str>, package: &Package) -> Value {
@@ -110,7 +164,7 @@ pub(super) fn content(key: &DefinitionKey, hash: Option<&str>, package: &Package
         "content_hash": hash,
         "pod_type": checked.manifest.pod_type.as_str(),
         "lab_root": "PAv1",
-        "files": checked.files,
+        "files": checked.content.files,
     })
 }
 
@@ -179,11 +233,11 @@ fn names_a_secret(key: &str) -> bool {
 /// Adds, from the server's secrets, those that connectors read and nobody gave.
 pub(super) fn stored(
     runtime_env: &mut Value,
-    package: &Package,
+    connectors: &[Arc<Connector>],
     config: &config::Secrets,
 ) -> Result<()> {
     let mut wanted: BTreeSet<Vec<String>> = BTreeSet::new();
-    for connector in &package.checked.connectors {
+    for connector in connectors {
         let templates = [
             &connector.username,
             &connector.password,

@@ -126,6 +126,14 @@ pub(super) fn open_value(sealed: &Value, found: &BTreeMap<usize, Secret>) -> Val
 
 /// The place in a request that gives the scopes this place.
 fn in_request(place: &str) -> String {
+    // A request tells all parts of a session the same.
+    let of_part = place.strip_prefix("/parts/");
+    if let Some((_, rest)) = of_part.and_then(|it| it.split_once('/')) {
+        return match rest.strip_prefix("vars/") {
+            Some(rest) => format!("/variables/{rest}"),
+            None => in_request(&format!("/{rest}")),
+        };
+    }
     if let Some(rest) = place.strip_prefix("/runtime_env/worker/") {
         return format!("/worker/{rest}");
     }

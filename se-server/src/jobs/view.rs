@@ -72,7 +72,8 @@ pub async fn view(engine: &Engine, id: &str) -> Result<Value> {
 }
 
 fn details(answer: &mut Map, accepted: &Accepted, plan: &Plan, state: &State) {
-    let steps: Vec<Value> = plan.steps().map(|(at, _)| step(plan, state, at)).collect();
+    let steps = state.all().into_iter();
+    let steps: Vec<Value> = steps.map(|at| step(state, at)).collect();
     let results = state.results(plan);
     let error = state.error();
     answer.insert("steps".to_owned(), Value::Array(steps));
@@ -90,12 +91,12 @@ fn details(answer: &mut Map, accepted: &Accepted, plan: &Plan, state: &State) {
     );
 }
 
-fn step(plan: &Plan, state: &State, at: StepIndex) -> Value {
-    let (node, step) = (plan.node(at), state.step(at));
+fn step(state: &State, at: StepIndex) -> Value {
+    let (node, step) = (state.node(at), state.step(at));
     let took = step.started_at.zip(step.completed_at);
     let took = took.map(|(from, to)| u64::try_from(to.since(from).as_millis()).unwrap_or(u64::MAX));
     json!({
-        "id": node.key,
+        "id": state.key(at),
         "uses": node.step().uses.id(),
         "target": step.target,
         "stage": node.step().stage,

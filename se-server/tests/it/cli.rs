@@ -85,12 +85,24 @@ fn commands_answer_with_their_exit_codes() {
         assert!(out.contains(stdout), "{line}: {out}");
         assert!(err.contains(stderr), "{line}: {err}");
     }
+    schemas_are_there(folder.path());
     let (_, found, _) = run(folder.path(), "validate bad.zip good.zip --format json");
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(
         found["errors"].as_u64(),
         Some(found["diagnostics"].as_array().unwrap().len() as u64)
     );
+}
+
+fn schemas_are_there(folder: &Path) {
+    for name in ["pav1", "job-definition", "exec@v1.input"] {
+        let path = folder.join(format!("schemas/{name}.schema.json"));
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(
+            schema["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+    }
 }
 
 #[test]
@@ -148,4 +160,72 @@ fn the_service_says_where_it_listens_and_ends_well_when_told() {
         assert!(line["level"].is_string(), "{line}");
     }
     assert!(log.contains("stopped"), "{log}");
+}
+
+#[test]
+fn certain_mistakes_are_mended_on_request_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("lab/PAv1");
+    let broken = changed(
+        "jobs/wait.yaml",
+        "apiVersion: pav1\nkind: JobDefinition\nspec:\n  proces_type: Change\n  steps:\n\
+         \x20   - { id: first, uses: pause, with: { secondss: 0 } }\n\
+         \x20   - { id: next, uses: \"pause@v7\", with: { seconds: soon } }\n",
+    );
+    for (path, text) in &broken {
+        let path = inside.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let (code, stdout, stderr) = run(folder.path(), "validate lab --fix");
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(stdout.contains("1 error,"), "{stdout}");
+    assert!(stdout.contains("lab/PAv1/jobs/wait.yaml:7:"), "{stdout}");
+    assert!(
+        stderr.contains("mended lab/PAv1/jobs/wait.yaml"),
+        "{stderr}"
+    );
+    let text = std::fs::read_to_string(inside.join("jobs/wait.yaml")).unwrap();
+    let expected = "apiVersion: pav1\nkind: JobDefinition\nspec:\n  process_type: Change\n  steps:\n\
+         \x20   - { id: first, uses: pause@v1, with: { seconds: 0 } }\n\
+         \x20   - { id: next, uses: \"pause@v1\", with: { seconds: soon } }\n";
+    assert_eq!(text, expected);
+    let (_, again, stderr) = run(folder.path(), "validate lab/PAv1 --fix");
+    assert_eq!((again, stderr.as_str()), (stdout, ""));
+    zip(folder.path(), "broken.zip", &broken);
+    let (code, _, stderr) = run(folder.path(), "validate broken.zip --fix");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("unpack it"), "{stderr}");
+}
+
+#[test]
+fn colours_come_with_a_terminal_or_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x.yaml"), "kind: x\n").unwrap();
+    for (flags, variable, expected) in [
+        ("", "", false),
+        ("--color always", "", true),
+        ("", "CLICOLOR_FORCE", true),
+        ("--color never", "CLICOLOR_FORCE", false),
+        ("--color always", "NO_COLOR", true),
+    ] {
+        let mut command = se(folder.path());
+        command.args(["validate", "x.yaml"]);
+        command.args(flags.split_whitespace());
+        if !variable.is_empty() {
+            command.env(variable, "1");
+        }
+        let output = command.output().unwrap();
+        let is_coloured = output.stdout.contains(&0x1b);
+        assert_eq!(is_coloured, expected, "{flags} {variable}");
+    }
+}
+
+#[test]
+fn findings_are_explained_or_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, all, _) = run(folder.path(), "explain");
+    assert_eq!(code, Some(0));
+    assert!(all.contains("SE1103  an unknown key\n"), "{all}");
+    assert!(all.lines().count() > 90, "{all}");
 }

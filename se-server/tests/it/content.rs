@@ -156,3 +156,96 @@ async fn a_zip_is_validated_without_being_kept() {
         json!([])
     );
 }
+
+/// A job with mistakes of all kinds: with fixes, with other places, with neither.
+const BROKEN: &str = "apiVersion: pav1
+kind: JobDefinition
+spec:
+  process_type: Change
+  steps:
+    - id: first
+      uses: pause@v1
+      with: { seconds: 0 }
+      captures: { ok: done }
+    - id: first
+      uses: exec@v1
+      target: r1
+      with: { command: \"${ vars.nothing }\" }
+      timeout: soon
+";
+
+#[tokio::test]
+async fn the_command_line_and_the_service_find_the_same() {
+    let service = Service::start().await;
+    let address = zip(
+        service.folder.path(),
+        "broken.zip",
+        &changed("jobs/wait.yaml", BROKEN),
+    );
+    let path = service.folder.path().join("broken.zip");
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_se-server"))
+        .args(["validate", "--format", "json"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let (status, found) = service
+        .call(
+            "POST",
+            "/api/v1/content/validate",
+            std::fs::read(&path).unwrap(),
+        )
+        .await;
+    assert_eq!((status, &found["valid"]), (200, &json!(false)));
+    for key in ["diagnostics", "errors", "warnings"] {
+        assert_eq!(found[key], said[key], "{key}");
+    }
+    let body = json!({"definition_id": "d", "source_uri": address});
+    let (status, problem) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(status, 422, "{problem}");
+    assert_eq!(problem["errors"], said["diagnostics"]);
+    let all = said["diagnostics"].as_array().unwrap();
+    for key in ["related", "edits"] {
+        let some = all.iter().filter(|it| it[key] != json!([]));
+        assert!(some.count() > 0, "no finding has {key}: {said:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_an_address_is_told_at_the_key_that_gave_it() {
+    let service = Service::start().await;
+    for key in ["s3_uri", "source_uri"] {
+        let body = json!({"definition_id": "d", key: "nowhere"});
+        let (status, problem) = service.post("/api/v1/content/sync", body).await;
+        assert_eq!(status, 422, "{problem}");
+        assert_eq!(
+            problem["errors"][0]["pointer"],
+            format!("/{key}"),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_keep_content_from_use_is_told_by_dry_runs_too() {
+    let service = Service::start().await;
+    let documents = changed(
+        "jobs/wait.yaml",
+        "apiVersion: pav1\nkind: JobDefinition\nspec:\n  process_type: Change\n  steps:\n\
+         \x20   - { id: first, uses: pause@v1, with: { seconds: 0 }, on_error: { action: continue, retries: 2 } }\n",
+    );
+    let address = zip(service.folder.path(), "w.zip", &documents);
+    let zip = std::fs::read(service.folder.path().join("w.zip")).unwrap();
+    let (_, found) = service.call("POST", "/api/v1/content/validate", zip).await;
+    assert_eq!(found["diagnostics"][0]["code"], "SE1312", "{found}");
+    let body = json!({"definition_id": "w", "source_uri": address});
+    let (status, synced) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(status, 202, "{synced}");
+    let definition = service.get("/api/v1/content/w").await.1;
+    assert_eq!(definition["warnings"], found["diagnostics"]);
+    let body = json!({"definition_id": "w", "phase": "wait", "dry_run": true});
+    let (status, plan) = service.post("/api/v1/jobs", body).await;
+    assert_eq!(status, 200, "{plan}");
+    assert_eq!(plan["diagnostics"], found["diagnostics"]);
+}

@@ -308,6 +308,28 @@ async fn scenarios_catalogue_and_schemas_are_one_registration() {
         &schema,
         &service.get("/api/v1/scenarios/collect/v1").await.1["input_schema"]
     );
+    let exec = all.iter().find(|it| it["name"] == "exec").unwrap();
+    assert_eq!(exec["pod_types"], json!(["cml_on_aws", "none"]));
+    for key in [
+        "version",
+        "description",
+        "effect",
+        "stage",
+        "repeatable",
+        "input_schema",
+        "output_schema",
+    ] {
+        assert!(!exec[key].is_null(), "{key}");
+    }
+    // Every schema that the catalogue names is there, under both of its names.
+    let names = catalog["schemas"].as_array().unwrap();
+    assert!(names.contains(&json!("job-definition")) && names.contains(&json!("pav1")));
+    for name in names.iter().filter_map(|it| it.as_str()) {
+        let (status, schema) = service.get(&format!("/api/v1/schemas/{name}")).await;
+        assert_eq!(status, 200, "{name}");
+        let file = format!("/api/v1/schemas/{name}.schema.json");
+        assert_eq!(service.get(&file).await, (status, schema), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -413,4 +435,29 @@ async fn a_report_comes_in_the_form_that_is_asked_for() {
     let waiting = service.submit("wait", json!({})).await;
     let (status, problem) = service.get(&format!("/api/v1/jobs/{waiting}/report")).await;
     assert_eq!(status, 404, "{problem}");
+}
+
+#[tokio::test]
+async fn names_of_a_query_that_nobody_reads_are_mistakes() {
+    let service = Service::start().await;
+    for (path, says) in [
+        ("/api/v1/jobs?sttaus=running", "did you mean `status`?"),
+        ("/api/v1/jobs?limit=5&colour=red", "there are status"),
+        ("/api/v1/content/none/versions?version=v1", "takes no query"),
+        (
+            "/api/v1/scenarios?name_filtr=cml",
+            "did you mean `name_filter`?",
+        ),
+    ] {
+        let (status, problem) = service.get(path).await;
+        assert_eq!(status, 422, "{path}: {problem}");
+        assert!(problem.to_string().contains(says), "{path}: {problem}");
+    }
+    for path in [
+        "/api/v1/jobs?limit=5&status=running",
+        "/api/v1/scenarios?name_filter=cml",
+        "/healthz?probe=1",
+    ] {
+        assert_eq!(service.get(path).await.0, 200, "{path}");
+    }
 }

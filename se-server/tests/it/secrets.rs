@@ -141,3 +141,30 @@ async fn secrets_stay_where_they_belong() {
         assert!(!holds(&stored, secret), "{secret} is stored");
     }
 }
+
+#[tokio::test]
+async fn a_job_cannot_read_a_secret_that_it_was_not_given() {
+    let own = tempfile::tempdir().unwrap();
+    // The engine has it; no connector of the content asks for it.
+    let name = own.path().join("devices.r1.password");
+    std::fs::write(name, "s3cr3t-of-the-server").unwrap();
+    let service = Service::ready(|config| {
+        config.secrets.dir = Some(own.path().to_path_buf());
+    })
+    .await;
+    let given = json!({"secrets": {"devices.r1.password": "s3cr3t-of-another-job"}});
+    let other = service.submit("judge", given).await;
+    service.followed(&other).await;
+    let id = service.submit("judge", json!({"session_id": "s"})).await;
+    let mut shown = service.followed(&id).await;
+    let path = format!("/api/v1/jobs/{id}/events?limit=1000");
+    let (_, events) = service.get(&path).await;
+    let started = events["events"].as_array().unwrap().iter();
+    let look: Vec<_> = started
+        .filter(|it| it["event"] == "step_started" && it["step"] == "look")
+        .collect();
+    assert_eq!(look[0]["inputs"]["source"], "seen null null", "{events}");
+    shown.push_str(&events.to_string());
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    service.engine.stop().await;
+}

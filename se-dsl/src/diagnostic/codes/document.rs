@@ -1,6 +1,6 @@
 //! SE11xx: documents that do not have the shape they should.
 
-use super::super::{Diagnostic, Edit, Severity, listed, nearest};
+use super::super::{Diagnostic, Severity, listed, nearest, rename};
 use super::Code;
 use crate::source::Span;
 
@@ -26,19 +26,16 @@ pub(crate) fn missing_field(span: Span, what: &str, field: &str) -> Diagnostic {
 
 pub(crate) fn unknown_key(span: Span, what: &str, key: &str, known: &[&str]) -> Diagnostic {
     let message = format!("{what} has no key `{key}`");
-    let found = match nearest(key, known.iter().copied()) {
-        Some(near) => {
-            let edits = vec![Edit {
-                span,
-                text: near.to_owned(),
-            }];
-            let help = format!("did you mean `{near}`?");
-            let found = Diagnostic::error(Code::UNKNOWN_KEY, span, message, help);
-            return Diagnostic { edits, ..found };
-        }
-        None => format!("remove it; the keys are {}", listed(known.iter().copied())),
+    let known = known.iter().copied();
+    let help = match nearest(key, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("remove it; the keys are {}", listed(known.clone())),
     };
-    Diagnostic::error(Code::UNKNOWN_KEY, span, message, found)
+    let found = Diagnostic::error(Code::UNKNOWN_KEY, span, message, help);
+    Diagnostic {
+        edits: rename(span, key, known),
+        ..found
+    }
 }
 
 pub(crate) fn not_one_of(span: Span, what: &str, word: &str, words: &[&str]) -> Diagnostic {
@@ -47,7 +44,11 @@ pub(crate) fn not_one_of(span: Span, what: &str, word: &str, words: &[&str]) -> 
         Some(near) => format!("did you mean `{near}`? It is one of {}", words.join(", ")),
         None => format!("write one of {}", words.join(", ")),
     };
-    Diagnostic::error(Code::NOT_ONE_OF, span, message, help)
+    let found = Diagnostic::error(Code::NOT_ONE_OF, span, message, help);
+    Diagnostic {
+        edits: rename(span, word, words.iter().copied()),
+        ..found
+    }
 }
 
 pub(crate) fn unknown_kind(span: Span, kind: &str, kinds: &[&str]) -> Diagnostic {
@@ -56,7 +57,11 @@ pub(crate) fn unknown_kind(span: Span, kind: &str, kinds: &[&str]) -> Diagnostic
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the kinds are {}", kinds.join(", ")),
     };
-    Diagnostic::error(Code::UNKNOWN_KIND, span, message, help)
+    let found = Diagnostic::error(Code::UNKNOWN_KIND, span, message, help);
+    Diagnostic {
+        edits: rename(span, kind, kinds.iter().copied()),
+        ..found
+    }
 }
 
 pub(crate) fn wrong_place(span: Span, kind: &str, expected: &str) -> Diagnostic {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::{Diagnostic, Severity, nearest};
+use super::super::{Diagnostic, Edit, Severity, nearest, rename};
 use super::Code;
 use crate::checked::{Points, ProcessType, ReportClass};
 use crate::source::{Span, Spanned};
@@ -42,15 +42,29 @@ pub(crate) fn place_in_regex(source: &str, error: &str) -> Option<Range<usize>> 
 }
 
 pub(crate) fn flag(span: Span, flag: &str) -> Diagnostic {
+    const FLAGS: [&str; 4] = ["multiline", "dotall", "ignorecase", "global"];
     let message = format!("there is no flag `{flag}`");
-    let help = "the flags are multiline (m), dotall (s), ignorecase (i), global (g)";
-    Diagnostic::error(Code::FLAG, span, message, help)
+    let all = "the flags are multiline (m), dotall (s), ignorecase (i), global (g)";
+    let help = match nearest(flag, FLAGS.into_iter()) {
+        Some(near) => format!("did you mean `{near}`? {all}"),
+        None => all.to_owned(),
+    };
+    let found = Diagnostic::error(Code::FLAG, span, message, help);
+    Diagnostic {
+        edits: rename(span, flag, FLAGS.into_iter()),
+        ..found
+    }
 }
 
 pub(crate) fn points(span: Span, stated: Points, total: Points) -> Diagnostic {
     let message = format!("max_points is {stated}, and the items add up to {total}");
     let help = format!("write {total}, or change the items' points");
-    Diagnostic::error(Code::POINTS, span, message, help)
+    let found = Diagnostic::error(Code::POINTS, span, message, help);
+    let text = total.to_string();
+    Diagnostic {
+        edits: vec![Edit { span, text }],
+        ..found
+    }
 }
 
 pub(crate) fn uncaptured_source(
@@ -65,8 +79,28 @@ pub(crate) fn uncaptured_source(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add a collect@v1 step with `capture: {{ output: {name} }}` before it"),
     };
-    Diagnostic::error(Code::UNCAPTURED_SOURCE, source.span, message, help)
-        .related(step, "the rubric is used here")
+    let found = Diagnostic::error(Code::UNCAPTURED_SOURCE, source.span, message, help)
+        .related(step, "the rubric is used here");
+    Diagnostic {
+        edits: rename(source.span, &name, known.iter().map(String::as_str)),
+        ..found
+    }
+}
+
+/// A source that is spelled as expressions read it.
+pub(crate) fn source_below_vars(source: &Spanned<Vec<String>>) -> Diagnostic {
+    let name = source.value.join(".");
+    let plain = source.value[1..].join(".");
+    let message = format!("`{name}` is a path below `vars` already");
+    let help = format!("write `{plain}`");
+    let found = Diagnostic::error(Code::UNCAPTURED_SOURCE, source.span, message, help);
+    Diagnostic {
+        edits: vec![Edit {
+            span: source.span,
+            text: plain,
+        }],
+        ..found
+    }
 }
 
 pub(crate) fn unknown_report_field(
@@ -80,7 +114,11 @@ pub(crate) fn unknown_report_field(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("there are {}", known.join(", ")),
     };
-    Diagnostic::error(Code::UNKNOWN_REPORT_FIELD, span, message, help)
+    let found = Diagnostic::error(Code::UNKNOWN_REPORT_FIELD, span, message, help);
+    Diagnostic {
+        edits: rename(span, name, known.iter().copied()),
+        ..found
+    }
 }
 
 pub(crate) fn report_class(

@@ -1,34 +1,27 @@
 //! SE12xx: names that nothing answers to, and names used twice.
 
-use super::super::{Diagnostic, Edit, Severity, listed, nearest};
+use super::super::{Diagnostic, Edit, Severity, listed, nearest, rename, rename_in_paths};
 use super::Code;
-use crate::catalog::{Field, Primitive};
+use crate::catalog::{Kind, Primitive};
+use crate::checked::Uses;
 use crate::source::{Span, Spanned};
 
 /// An unknown name, with the nearest known one as help and edit.
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     code: Code,
     name: &Spanned<String>,
     message: String,
     known: impl Iterator<Item = &'a str> + Clone,
     otherwise: &str,
 ) -> Diagnostic {
-    let near = nearest(&name.value, known.clone());
-    let all: Vec<&str> = known.collect();
-    let help = match near {
+    let help = match nearest(&name.value, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if all.is_empty() => otherwise.to_owned(),
-        None => format!("{otherwise}; there are {}", listed(all.into_iter())),
+        None if known.clone().next().is_none() => otherwise.to_owned(),
+        None => format!("{otherwise}; there are {}", listed(known.clone())),
     };
-    let edits = near.map(|near| Edit {
-        span: name.span,
-        text: near.to_owned(),
-    });
+    let edits = rename(name.span, &name.value, known);
     let found = Diagnostic::error(code, name.span, message, help);
-    Diagnostic {
-        edits: edits.into_iter().collect(),
-        ..found
-    }
+    Diagnostic { edits, ..found }
 }
 
 pub(crate) fn unknown_job(name: &Spanned<String>, known: &[String]) -> Diagnostic {
@@ -75,48 +68,73 @@ pub(crate) fn unknown_version(span: Span, what: &str, version: &str, known: &str
     }
 }
 
-pub(crate) fn unknown_input(span: Span, key: &str, primitive: &Primitive) -> Diagnostic {
-    let name = Spanned::new(key.to_owned(), span);
-    let message = format!("`{}` takes no `{key}`", primitive.id());
-    let known = primitive.inputs.iter().map(|field| field.name);
-    unknown(Code::UNKNOWN_INPUT, &name, message, known, "remove it")
+/// An input that it does not take; those in `given` stand there already.
+pub(crate) fn unknown_input(key: &Spanned<String>, uses: &Uses, given: &[&str]) -> Diagnostic {
+    let message = format!("`{}` takes no `{}`", uses.id(), key.value);
+    let known = uses.input_names();
+    let known = known.into_iter().filter(|name| !given.contains(name));
+    unknown(Code::UNKNOWN_INPUT, key, message, known, "remove it")
 }
 
-pub(crate) fn missing_input(span: Span, primitive: &Primitive, input: &str) -> Diagnostic {
-    let message = format!("`{}` needs `{input}`", primitive.id());
+pub(crate) fn missing_input(span: Span, uses: &str, input: &str) -> Diagnostic {
+    let message = format!("`{uses}` needs `{input}`");
     let help = format!("add `{input}` under `with`");
     Diagnostic::error(Code::MISSING_INPUT, span, message, help)
 }
 
-pub(crate) fn wrong_input(span: Span, field: &Field, found: &str) -> Diagnostic {
-    let expected = field.kind.describe();
-    let message = format!("`{}` must be {expected}, found {found}", field.name);
+pub(crate) fn wrong_input(span: Span, name: &str, kind: Kind, found: &str) -> Diagnostic {
+    let expected = kind.describe();
+    let message = format!("`{name}` must be {expected}, found {found}");
     let help = format!("write {expected}, or an expression that gives it");
     Diagnostic::error(Code::WRONG_INPUT, span, message, help)
 }
 
-pub(crate) fn unknown_output(key: &Spanned<String>, primitive: &Primitive) -> Diagnostic {
-    let message = format!("`{}` has no output `{}`", primitive.id(), key.value);
-    let known = primitive.outputs.iter().map(|field| field.name);
-    unknown(
-        Code::UNKNOWN_OUTPUT,
-        key,
-        message,
-        known,
-        "write `<output>: <variable>`",
-    )
+/// A word that is none of those that an input may be.
+pub(crate) fn wrong_word(span: Span, name: &str, word: &str, words: &[&str]) -> Diagnostic {
+    let message = format!(
+        "`{name}` must be one of {}, found `{word}`",
+        words.join(", ")
+    );
+    let words = words.iter().copied();
+    let help = match nearest(word, words.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write one of them, or an expression that gives one".to_owned(),
+    };
+    Diagnostic {
+        edits: rename(span, word, words),
+        ..Diagnostic::error(Code::WRONG_INPUT, span, message, help)
+    }
 }
 
-pub(crate) fn reversed_capture(span: Span, output: &str, path: &str) -> Diagnostic {
-    let message = format!("`{path}: {output}` is read as `{output}: {path}`");
-    let help = format!("write `{output}: {path}`: the output comes first");
-    Diagnostic::new(
+/// An output that it does not give; those in `taken` are captured already.
+pub(crate) fn unknown_output(key: &Spanned<String>, uses: &Uses, taken: &[&str]) -> Diagnostic {
+    let message = format!("`{}` has no output `{}`", uses.id(), key.value);
+    let known = uses.output_names();
+    let known = known.into_iter().filter(|name| !taken.contains(name));
+    let otherwise = "write `<output>: <variable>`";
+    unknown(Code::UNKNOWN_OUTPUT, key, message, known, otherwise)
+}
+
+/// `path: output`, which is read as `output: path`.
+pub(crate) fn reversed_capture(path: &Spanned<String>, output: &Spanned<String>) -> Diagnostic {
+    let (wrong, right) = (&path.value, &output.value);
+    let message = format!("`{wrong}: {right}` is read as `{right}: {wrong}`");
+    let help = format!("write `{right}: {wrong}`: the output comes first");
+    let found = Diagnostic::new(
         Code::REVERSED_CAPTURE,
         Severity::Warning,
-        span,
+        path.span,
         message,
         help,
-    )
+    );
+    let swap = |from: &Spanned<String>, to: &Spanned<String>| Edit {
+        span: from.span,
+        text: to.value.clone(),
+    };
+    Diagnostic {
+        edits: vec![swap(path, output), swap(output, path)],
+        ..found
+    }
 }
 
 pub(crate) fn unknown_connector(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
@@ -131,11 +149,8 @@ pub(crate) fn unknown_connector(name: &Spanned<String>, known: &[&str]) -> Diagn
     )
 }
 
-pub(crate) fn missing_target(span: Span, primitive: &Primitive) -> Diagnostic {
-    let message = format!(
-        "`{}` works on a device, and the step names none",
-        primitive.id()
-    );
+pub(crate) fn missing_target(span: Span, uses: &str) -> Diagnostic {
+    let message = format!("`{uses}` works on a device, and the step names none");
     Diagnostic::error(
         Code::MISSING_TARGET,
         span,
@@ -144,8 +159,8 @@ pub(crate) fn missing_target(span: Span, primitive: &Primitive) -> Diagnostic {
     )
 }
 
-pub(crate) fn needless_target(span: Span, primitive: &Primitive) -> Diagnostic {
-    let message = format!("`{}` takes no `target`", primitive.id());
+pub(crate) fn needless_target(span: Span, uses: &str) -> Diagnostic {
+    let message = format!("`{uses}` takes no `target`");
     Diagnostic::error(Code::NEEDLESS_TARGET, span, message, "remove `target`")
 }
 
@@ -190,19 +205,15 @@ pub(crate) fn unknown_report(name: &Spanned<String>, known: &[&str]) -> Diagnost
     )
 }
 
-pub(crate) fn unknown_file(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
-    let message = format!("there is no content file `{}`", name.value);
+/// A content file that is read at these places, of which the first is shown.
+pub(crate) fn unknown_file(at: &[Span], handle: &str, known: &[&str]) -> Diagnostic {
+    let message = format!("there is no content file `{handle}`");
     let otherwise = "put the file under `PAv1/files/`; its handle is its name up to the first dot";
-    // The place is that of the whole path, the suggestion one name of it.
-    let found = unknown(
-        Code::UNKNOWN_FILE,
-        name,
-        message,
-        known.iter().copied(),
-        otherwise,
-    );
+    let name = Spanned::new(handle.to_owned(), at[0]);
+    let known = known.iter().copied();
+    let found = unknown(Code::UNKNOWN_FILE, &name, message, known.clone(), otherwise);
     Diagnostic {
-        edits: Vec::new(),
+        edits: rename_in_paths(at, "content.files.", handle, known),
         ..found
     }
 }
@@ -228,6 +239,18 @@ pub(crate) fn no_job_by_itself(span: Span, primitive: &Primitive, needs: &str) -
     Diagnostic::error(Code::NO_JOB_BY_ITSELF, span, message, help)
 }
 
+/// A primitive that is a job if the session or the request gives what it needs.
+pub(crate) fn asks_by_name(span: Span, primitive: &Primitive, inputs: &[&str]) -> Diagnostic {
+    let inputs: Vec<String> = inputs.iter().map(|it| format!("`{it}`")).collect();
+    let inputs = inputs.join(" and ");
+    let message = format!(
+        "`{}` takes {inputs} from the job's variables, the pod's facts or the session",
+        primitive.id()
+    );
+    let help = "give them with the job, or write a JobDefinition with a step that has them";
+    Diagnostic::new(Code::NO_JOB_BY_ITSELF, Severity::Note, span, message, help)
+}
+
 pub(crate) fn unknown_device(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
     let message = format!("the topology has no node `{}`", name.value);
     let otherwise = "write the label of a node";
@@ -244,25 +267,83 @@ pub(crate) fn unknown_device(name: &Spanned<String>, known: &[&str]) -> Diagnost
     }
 }
 
-pub(crate) fn exclusive_inputs(span: Span, first: &str, second: &str) -> Diagnostic {
-    let message = format!("`{first}` and `{second}` exclude each other");
-    Diagnostic::error(Code::EXCLUSIVE_INPUTS, span, message, "keep one of the two")
-}
-
-pub(crate) fn unknown_pod_device(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
-    let message = format!("the pod has no device `{}`", name.value);
-    let otherwise = "write the name of a device";
+/// A member of a group that is no device.
+pub(crate) fn unknown_member(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
+    let message = format!("the group's member `{}` is no device", name.value);
     let found = unknown(
         Code::UNKNOWN_DEVICE,
         name,
         message,
         known.iter().copied(),
-        otherwise,
+        "write the name of a device",
     );
-    // The place is that of the whole path, the suggestion one name of it.
     Diagnostic {
         severity: Severity::Warning,
-        edits: Vec::new(),
         ..found
     }
+}
+
+pub(crate) fn exclusive_inputs(span: Span, first: &str, second: &str) -> Diagnostic {
+    let message = format!("`{first}` and `{second}` exclude each other");
+    Diagnostic::error(Code::EXCLUSIVE_INPUTS, span, message, "keep one of the two")
+}
+
+/// A device, or a group of them, that is read at these places below `path`, of which the first is shown.
+pub(crate) fn unknown_pod_fact(at: &[Span], path: &str, name: &str, known: &[&str]) -> Diagnostic {
+    let what = if path == "devices" {
+        "device"
+    } else {
+        "group of devices"
+    };
+    let message = format!("the pod has no {what} `{name}`");
+    let otherwise = "write a name that the pod has";
+    let path = format!("runtime_env.{path}.");
+    let name = Spanned::new(name.to_owned(), at[0]);
+    let known = known.iter().copied();
+    let found = unknown(
+        Code::UNKNOWN_DEVICE,
+        &name,
+        message,
+        known.clone(),
+        otherwise,
+    );
+    Diagnostic {
+        severity: Severity::Warning,
+        edits: rename_in_paths(at, &path, &name.value, known),
+        ..found
+    }
+}
+
+/// `@name` in a loop over something else.
+pub(crate) fn unbound_element(name: &Spanned<String>, var: &str) -> Diagnostic {
+    let message = format!("the loop binds no `{}`", name.value);
+    let bound = format!("@{var}");
+    let help = match nearest(&name.value, std::iter::once(bound.as_str())) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("write `{bound}` for the element, or an expression for anything else"),
+    };
+    Diagnostic::error(Code::UNBOUND_ELEMENT, name.span, message, help)
+}
+
+/// `@name` in a captured path of a step that is no loop.
+pub(crate) fn element_without_loop(name: &Spanned<String>) -> Diagnostic {
+    let message = format!(
+        "`{}` stands for the element of a loop, and the step has none",
+        name.value
+    );
+    let help = "add `for_each`, or write a name without `@`";
+    Diagnostic::error(Code::UNBOUND_ELEMENT, name.span, message, help)
+}
+
+/// A scenario collects from a device that it does not list.
+pub(crate) fn unlisted_device(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
+    let message = format!("`{}` is not one of the scenario's devices", name.value);
+    let otherwise = "add it to `devices`";
+    unknown(
+        Code::UNKNOWN_DEVICE,
+        name,
+        message,
+        known.iter().copied(),
+        otherwise,
+    )
 }

@@ -3,7 +3,7 @@
 use super::super::{Diagnostic, Edit, Severity};
 use super::Code;
 use crate::source::{FileId, Sources, Span};
-use crate::syntax::{MAX_ALIAS_NODES, MAX_DEPTH};
+use crate::syntax::{MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES};
 
 pub(crate) fn syntax(sources: &Sources, file: FileId, at: usize, what: &str) -> Diagnostic {
     let text = sources.text(file);
@@ -14,6 +14,8 @@ pub(crate) fn syntax(sources: &Sources, file: FileId, at: usize, what: &str) -> 
     let indent = &line[..line.len() - line.trim_start().len()];
     let help = if indent.contains('\t') {
         "indent with spaces; YAML does not allow tabs there"
+    } else if what.contains("unknown escape character") {
+        "write the text in single quotes, where a backslash is a backslash, or double it"
     } else if line.contains(": ") && line.matches(": ").count() > 1 {
         "put the value in quotes: a value with `: ` in it cannot stand without"
     } else {
@@ -33,6 +35,16 @@ pub(crate) fn not_utf8(span: Span) -> Diagnostic {
     )
 }
 
+pub(crate) fn utf16(span: Span) -> Diagnostic {
+    let message = "the file is UTF-16 text, not UTF-8";
+    Diagnostic::error(Code::UTF8, span, message, "save it as UTF-8")
+}
+
+pub(crate) fn nul(span: Span) -> Diagnostic {
+    let message = "the file holds a NUL byte";
+    Diagnostic::error(Code::UTF8, span, message, "remove it; documents are text")
+}
+
 pub(crate) fn duplicate_key(span: Span, key: &str, first: Span) -> Diagnostic {
     let message = format!("the key `{key}` stands twice in this mapping");
     Diagnostic::error(
@@ -47,6 +59,16 @@ pub(crate) fn duplicate_key(span: Span, key: &str, first: Span) -> Diagnostic {
 pub(crate) fn too_deep(span: Span) -> Diagnostic {
     let message = format!("nested deeper than {MAX_DEPTH} levels");
     Diagnostic::error(Code::TOO_DEEP, span, message, "make the document flatter")
+}
+
+pub(crate) fn too_many_nodes(span: Span) -> Diagnostic {
+    let message = format!("the document holds more than {MAX_NODES} values");
+    Diagnostic::error(
+        Code::TOO_MANY,
+        span,
+        message,
+        "split it, or leave out what no job needs",
+    )
 }
 
 pub(crate) fn too_many_alias_nodes(span: Span) -> Diagnostic {

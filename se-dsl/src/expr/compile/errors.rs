@@ -35,6 +35,9 @@ const OUTSIDE: &[&str] = &[
     "$__prog_args",
 ];
 
+/// Errors about one expression: who made more has other worries.
+const MOST_ERRORS: usize = 10;
+
 const SANDBOX: &str =
     "expressions have no environment, clock, files, input, modules or debug output";
 
@@ -108,6 +111,7 @@ impl<'s> Diagnoses<'s> {
         let errors = errors.into_iter();
         errors
             .map(|(expected, found)| self.unexpected(&expected, found))
+            .take(MOST_ERRORS)
             .collect()
     }
 
@@ -150,6 +154,7 @@ impl<'s> Diagnoses<'s> {
             .into_iter()
             .filter(|(name, _)| super::is_private(name) && !defined.contains(name))
             .map(|(name, arity)| self.no_filter(name, arity))
+            .take(MOST_ERRORS)
             .collect();
         if errors.is_empty() {
             Ok(())
@@ -181,6 +186,7 @@ impl<'s> Diagnoses<'s> {
             ExprError::Invalid { at, .. } => at.start,
             ExprError::Failed(_) | ExprError::Exceeded(_) => 0,
         });
+        errors.truncate(MOST_ERRORS);
         errors
     }
 
@@ -207,7 +213,7 @@ impl<'s> Diagnoses<'s> {
             let message = format!("`{key}` reads as a subtraction; write .[\"{key}\"]");
             return Self::error(place, message, Some(format!("[\"{key}\"]")));
         }
-        let known: BTreeSet<_> = super::callable().collect();
+        let known = super::callable();
         let arities: Vec<String> = known
             .iter()
             .filter(|(known, _)| *known == name)
@@ -224,11 +230,7 @@ impl<'s> Diagnoses<'s> {
             return Self::error(at, message, None);
         }
         let message = format!("there is no filter `{name}`");
-        Self::error(
-            at,
-            message,
-            nearest(name, known.into_iter().map(|(it, _)| it)),
-        )
+        Self::error(at, message, nearest(name, known.iter().map(|(it, _)| *it)))
     }
 
     /// The key with hyphens around an unknown name, as in `.a.b-c`, where `b-c` was meant.

@@ -55,9 +55,12 @@ fn decode(text: &str) -> Result<String, &'static str> {
     let mut bytes = Vec::with_capacity(text.len());
     let (mut bits, mut count) = (0_u32, 0_u32);
     for c in text.trim_end_matches('=').bytes() {
-        let symbol = ALPHABET.iter().position(|it| *it == c);
-        let symbol = symbol.ok_or("is not valid base32 data")?;
-        bits = (bits << 5) | u32::try_from(symbol).unwrap_or(0);
+        let symbol = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'2'..=b'7' => c - b'2' + 26,
+            _ => return Err("is not valid base32 data"),
+        };
+        bits = (bits << 5) | u32::from(symbol);
         count += 5;
         if count >= 8 {
             count -= 8;

@@ -21,12 +21,13 @@ const MOST_WORK: usize = 20_000_000;
 const WORK_PER_FUEL: usize = 100;
 /// The longest text for a pattern that needs backtracking: a look-ahead may read all of it from
 /// each of its bytes.
-const BACKTRACKED_TEXT: usize = 16 << 10;
+const BACKTRACKED_TEXT: usize = 8 << 10;
 /// Steps back that one search may take; to move on to the next byte is one.
 const BACKTRACK_LIMIT: usize = 30_000;
 /// What such a search pays; more than the fuel between two looks at the clock.
 const BACKTRACKED_FUEL: u64 = 2_500;
-/// Patterns kept compiled; with their caches a few hundred KiB each.
+/// Patterns kept compiled; with their caches a few hundred KiB each. One that needs backtracking
+/// counts for each part that is compiled by itself.
 const CACHED: usize = 32;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -172,8 +173,16 @@ fn compiled(re: &str, flags: Flags) -> Result<Arc<Engines>, Error<Val>> {
     paid(meter::charge(2_000 + 20 * re.len() as u64))?;
     let engine = Arc::new(compile(re, flags)?);
     let mut cache = lock();
-    if cache.len() >= CACHED {
-        cache.shift_remove_index(0);
+    let weight = |engine: &Engines| match engine {
+        Engines::Linear { .. } => 1,
+        Engines::Backtracking(_) => 1 + cost::MOST_PARTS,
+    };
+    let mut sum: usize = cache.values().map(|it| weight(it)).sum();
+    sum += weight(&engine);
+    while sum > CACHED
+        && let Some((_, oldest)) = cache.shift_remove_index(0)
+    {
+        sum -= weight(&oldest);
     }
     cache.insert(key, Arc::clone(&engine));
     Ok(engine)
@@ -208,6 +217,13 @@ fn backtracking(
     flags: Flags,
     linear: &regex::Error,
 ) -> Result<fancy_regex::Regex, Error<Val>> {
+    if cost::parts(re) > cost::MOST_PARTS {
+        return Err(fail(format!(
+            "the regular expression `{}` has more than {} look-arounds and back-references",
+            excerpt(re),
+            cost::MOST_PARTS
+        )));
+    }
     fancy_regex::RegexBuilder::new(re)
         .case_insensitive(flags.ignorecase)
         .dot_matches_new_line(flags.dotall)

@@ -17,8 +17,12 @@ use super::super::compile::{Def, Term};
 use super::super::scopes::Root;
 use super::Reads;
 
-/// After so many terms (definitions are walked at each call) all roots are read.
+/// After so many terms and paths (definitions are walked at each call) all roots are read.
 const MAX_TERMS: usize = 20_000;
+/// A value that may come from more paths than this may come from all of their roots.
+const MAX_PATHS: usize = 64;
+/// Keys below this depth are not told apart.
+const MAX_KEYS: usize = 32;
 
 /// The paths that a program's terms read.
 pub(in super::super) fn of(term: &Term<'_>) -> Reads {
@@ -64,6 +68,10 @@ impl Origins {
     fn or(mut self, other: Self) -> Self {
         self.all |= other.all;
         self.paths.extend(other.paths);
+        if self.paths.len() > MAX_PATHS {
+            let roots = self.paths.iter().map(|(root, _)| (*root, Vec::new()));
+            self.paths = roots.collect();
+        }
         self
     }
 
@@ -71,7 +79,7 @@ impl Origins {
     fn at(&self, key: &str) -> Self {
         let below = self.paths.iter().map(|(root, path)| {
             let path = path.iter().cloned().chain([key.to_owned()]);
-            (*root, path.collect())
+            (*root, path.take(MAX_KEYS).collect())
         });
         let mut paths: BTreeSet<_> = below.collect();
         let root = Root::ALL.into_iter().find(|root| root.as_str() == key);
@@ -153,22 +161,20 @@ impl<'t, 's> Walk<'t, 's> {
         if self.terms > MAX_TERMS {
             self.read(&Origins::everything());
         }
-        for (root, path) in std::mem::take(&mut self.passed) {
-            let below = |(of, read): (Root, &[String])| of == root && read.starts_with(&path);
-            let covered = self.reads.iter().any(below);
+        for passed in std::mem::take(&mut self.passed) {
+            // In order, what is below a path comes right after it.
+            let next = self.reads.paths.range(&passed..).next();
+            let covered = next.is_some_and(|read| is_within(read, &passed));
             if !covered {
-                self.reads.add(root, path);
+                self.reads.paths.insert(passed);
             }
         }
         // What is below a path that is read says nothing more.
         let mut least = Reads::new();
-        for (root, path) in self.reads.iter() {
-            let mut read = self.reads.iter();
-            let above = |(of, read): (Root, &[String])| {
-                of == root && read.len() < path.len() && path.starts_with(read)
-            };
-            if !read.any(above) {
-                least.add(root, path.to_vec());
+        for read in self.reads.paths {
+            let above = least.paths.last();
+            if !above.is_some_and(|above| is_within(&read, above)) {
+                least.paths.insert(read);
             }
         }
         least
@@ -194,7 +200,7 @@ impl<'t, 's> Walk<'t, 's> {
 
     /// Walks a term; the origins of its outputs.
     fn term(&mut self, term: &'t Term<'s>, dot: &Origins, scope: &Scope<'t, 's>) -> Origins {
-        self.terms += 1;
+        self.terms += 1 + dot.paths.len();
         if self.terms > MAX_TERMS {
             return Origins::none();
         }
@@ -472,8 +478,12 @@ impl<'t, 's> Walk<'t, 's> {
     }
 }
 
+fn is_within((root, path): &(Root, Vec<String>), (of, above): &(Root, Vec<String>)) -> bool {
+    root == of && path.starts_with(above)
+}
+
 /// The text of a string without expressions.
-fn literal(term: &Term<'_>) -> Option<String> {
+pub(super) fn literal(term: &Term<'_>) -> Option<String> {
     let Term::Str(None, parts) = term else {
         return None;
     };

@@ -1,13 +1,12 @@
 //! Arithmetic on values, with jq's rules and messages.
 
-use std::collections::BTreeSet;
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 use std::sync::Arc;
 
 use jaq_core::Error;
 
 use super::super::meter;
-use super::{Map, Object, Val, ValR, fail, paid};
+use super::{Map, Object, Val, ValR, fail, order, paid, unpaid};
 
 fn refused(left: &Val, right: &Val, verb: &str) -> Error<Val> {
     fail(format!(
@@ -90,8 +89,12 @@ impl Sub for Val {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Ok(whole(a.checked_sub(b), a, b, |a, b| a - b)),
             (Self::Arr(a), Self::Arr(b)) => {
-                let gone: BTreeSet<&Self> = b.items().iter().collect();
-                let kept = a.items().iter().filter(|item| !gone.contains(item));
+                let gone = order::sorted(b.items().to_vec(), Self::cmp);
+                let gone = gone.ok_or_else(unpaid)?;
+                let kept = a
+                    .items()
+                    .iter()
+                    .filter(|item| gone.binary_search(item).is_err());
                 Ok(kept.cloned().collect())
             }
             (a, b) => floats(&a, &b, "subtracted", |a, b| a - b),

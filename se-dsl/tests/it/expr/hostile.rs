@@ -1,14 +1,14 @@
 //! No expression hangs, eats the memory or overflows the stack.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use se_dsl::expr::{Expr, ExprError, Limits, Root, Scopes};
 use serde_json::json;
 
 use super::eval_on;
 
-/// What an expression may do is bounded far below this; a busy machine is not.
-const GENEROUS: Duration = Duration::from_secs(10);
+#[path = "../../hostile/cases.rs"]
+mod cases;
 
 fn patient() -> Limits {
     Limits {
@@ -17,125 +17,39 @@ fn patient() -> Limits {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test is about how long it takes"
-)]
-fn bounded(source: &str) -> Result<serde_json::Value, ExprError> {
-    let start = Instant::now();
-    let result = eval_on(source, &json!({}));
-    assert!(
-        start.elapsed() < GENEROUS,
-        "{source} took {:?}",
-        start.elapsed()
-    );
-    result
-}
-
 #[test]
-fn what_never_ends_is_stopped() {
-    let cases = [
-        "repeat(1)",
-        "[repeat(1)]",
-        "[repeat(1)] | length",
-        "last(repeat(1))",
-        "[range(1e12)] | length",
-        "last(range(1e12))",
-        "[range(0; infinite)]",
-        "reduce range(1e12) as $i (0; . + 1)",
-        "foreach range(1e12) as $i (0; . + 1; empty)",
-        "def f: f; f",
-        "def f: f | f; f",
-        "def f: [f]; f",
-        "def f: 1 + f; f",
-        "def f: f + 1; f",
-        "def f: {a: f}; f",
-        "def f: \"\\(f)\"; f",
-        "def f: try f catch f; f",
-        "def f: try error(f) catch f; f",
-        "def f: f // f; f",
-        "def f: (f, f) // 1; f",
-        "def f: if f then f else f end; f",
-        "def f: . as $x | f; f",
-        "def f: label $x | f; f",
-        "def f: reduce f as $x (0; 1); f",
-        "def f: .a |= f; f",
-        "def f: .[f]; f",
-        "def f(g): f(g | .); f(1)",
-        "def f(g): f(g + 1); f(1)",
-        "def f(g): g | f(f(g)); f(1)",
-        "def f(g): def h: f(g | h); h; f(.)",
-        "def f($n): f($n + 1); f(1)",
-        "def a: def b: a; b; a",
-        "def f: recurse(f); f",
-        "recurse([.])",
-        "[recurse(.; true)]",
-        "path(recurse(.a))",
-        "[path(repeat(.a))]",
-        "def f: .a | f; path(f)",
-        "path(reduce range(1e9) as $i (.; .a))",
-        "(reduce range(1e9) as $i (.; .a)) |= 1",
-        "while(true; . )",
-        "until(false; .)",
-        "(1 | while(true; . + 1))",
-        "limit(1e9; repeat(1))",
-        "first(repeat(.) | empty)",
-        "isempty(repeat(.) | empty)",
-        "any(repeat(false); . and false)",
-        "[limit(5; def f: f; f)]",
-    ];
-    for source in cases {
-        match bounded(source) {
-            Err(ExprError::Exceeded(_)) => {}
-            other => panic!("{source} gave {other:?}"),
+fn what_is_hostile_is_stopped_by_the_work_it_does() {
+    // Without a clock: the same on any machine. How long it takes is measured by `tests/bounds.rs`.
+    for case in cases::expressions() {
+        let result = worked(&case.source);
+        match &result {
+            Err(ExprError::Exceeded(why)) => assert!(!why.starts_with("ran for"), "{why}"),
+            Err(ExprError::Failed(_)) => {}
+            Ok(_) if !case.stopped => {}
+            other => panic!("{} gave {:.200}", case.source, format!("{other:?}")),
         }
     }
 }
 
 #[test]
-fn what_grows_without_end_is_stopped() {
-    let doubled = "(.,.)|".repeat(60) + ".";
-    let product = (0..12).map(|_| "range(9)").collect::<Vec<_>>().join(" + ");
-    let cases = [
-        "\"x\" * 1e9",
-        "\"x\" * 1e300 | length",
-        "[\"x\" * 1e6 | ., ., ., ., ., ., ., ., ., .]",
-        "reduce range(60) as $i (\"x\"; . + .)",
-        "reduce range(60) as $i ([1]; . + .)",
-        "reduce range(60) as $i (1; [., .])",
-        "reduce range(60) as $i (1; {a: ., b: .})",
-        "reduce range(40) as $i (1; [., .]) | tojson",
-        "reduce range(40) as $i (1; [., .]) | . == .",
-        "reduce range(40) as $i (1; [., .]) | \"\\(.)\"",
-        "reduce range(40) as $i (1; [., .]) | flatten",
-        "try (reduce range(40) as $i (1; [., .]) | .a) catch .",
-        "reduce range(1e5) as $i (1; [.])",
-        "reduce range(1e5) as $i (null; .a |= {a: .})",
-        "reduce range(300) as $i (null; {a: .}) | tojson",
-        "[range(1e9)] | combinations",
-        "[range(20) | [range(20)]] | [combinations]",
-        ".[1e9] = 1",
-        "null | .[1e15] = 1",
-        "[limit(1e7; range(1e8))] | sort",
-        "\"[\" * 100000 | fromjson",
-        "(\"[\" * 1000000 + \"]\" * 1000000) | fromjson",
-        "\"[\" + (\"1,\" * 1000000) + \"1]\" | fromjson | length",
-        "[range(100000) | tostring] | join(\",\") | [splits(\"\")] | combinations",
-        "\"a\" * 1000000 | [match(\"\"; \"g\")] | length",
-        "\"a\" * 1000000 | gsub(\"\"; \"b\" * 1000)",
-        "\"a\" * 1000000 | explode | implode | explode | map([., .]) | length",
-        "[range(1000)] | [.[] as $a | .[] as $b | .[] as $c | $a] | length",
-        "[range(1000)] | .[] as $a | .[] as $b | .[] as $c | empty",
-        "[range(300)] | map(tojson) | [.[] as $a | .[] as $b | $a + $b] | [.[] as $a | .[] as $b | $a]",
-        &doubled,
-        &product,
-    ];
-    for source in cases {
-        match bounded(source) {
-            Err(ExprError::Exceeded(_) | ExprError::Failed(_)) => {}
-            other => panic!("{source} gave {:.200}", format!("{other:?}")),
+fn sources_that_are_hard_to_compile_are_answered() {
+    for source in cases::sources() {
+        let errors = Expr::compile(&source).err().unwrap_or_default();
+        assert!(errors.len() <= 10, "{} errors: {source:.60}", errors.len());
+        for error in errors {
+            assert!(error.to_string().len() < 1_000, "{error}");
         }
     }
+}
+
+/// Evaluates with no bound on time.
+fn worked(source: &str) -> Result<serde_json::Value, ExprError> {
+    let expr = Expr::compile(source).map_err(|mut errors| errors.remove(0))?;
+    let limits = Limits {
+        time: Duration::from_secs(3_600),
+        ..Limits::default()
+    };
+    expr.eval(&Scopes::new(), &limits)
 }
 
 #[test]
@@ -145,7 +59,8 @@ fn regular_expressions_are_bounded() {
         ("\"a\" * 50 + \"!\" | test(\"^(a|a)*$\")", "false"),
         ("\"a\" * 100000 | test(\"(a{1,100}){1,100}b\")", "failed"),
         ("\"a\" * 100000 | test(\"(a{1,30}){1,30}b\")", "exceeded"),
-        ("\"a\" * 20000 | test(\"(a{1,30}){1,30}b\")", "false"),
+        ("\"a\" * 20000 | test(\"(a{1,30}){1,30}b\")", "exceeded"),
+        ("\"a\" * 1000 | test(\"(a{1,30}){1,30}b\")", "false"),
         (
             "\"ab\" * 500000 | [scan(\"(a.*c|a)\")] | length",
             "exceeded",
@@ -165,7 +80,8 @@ fn regular_expressions_are_bounded() {
         ("\"abab\" | test(\"(ab)\\\\1\")", "true"),
     ];
     for (source, expected) in cases {
-        let got = match bounded(source) {
+        let got = // The clock ends searches that look far ahead at each match.
+        match eval_on(source, &json!({})) {
             Ok(value) => value.to_string(),
             Err(ExprError::Exceeded(_)) => "exceeded".into(),
             Err(ExprError::Failed(_)) => "failed".into(),
@@ -281,7 +197,7 @@ fn bounds_cannot_be_caught() {
         "isvalid(\"x\" * 1e9)",
         "first(1, (\"x\" * 1e9)), (try (\"x\" * 1e9) catch 2)",
     ] {
-        let result = bounded(source);
+        let result = worked(source);
         assert!(
             matches!(result, Err(ExprError::Exceeded(_))),
             "{source}: {result:?}"

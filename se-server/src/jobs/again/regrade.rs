@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use se_runtime::event::{Again, FORMAT, FrozenScopes};
+use se_runtime::event::{Again, FORMAT, FrozenScopes, PartScopes};
 use se_runtime::secret::open_text_with;
 use se_runtime::{Accepted, Event, Plan, StepStatus, Timestamp, Vault};
 use se_store::{DefinitionKey, DefinitionStatus};
@@ -137,10 +137,34 @@ fn accepted(engine: &Engine, old: &Recording, chosen: &Chosen) -> Accepted {
             content: freeze::content(&chosen.key, Some(&chosen.hash), &chosen.package),
             runtime_env: open(&before.scopes.runtime_env),
             vars: opened(&before.scopes.vars),
+            parts: before
+                .scopes
+                .parts
+                .iter()
+                .map(|(name, part)| (name.clone(), opened_part(part)))
+                .collect(),
         },
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         origin: Some(old.origin(Again::Regrade)),
         ..before.clone()
+    }
+}
+
+/// What a loop or composite consists of ended as it did; the whole of it is gone on from.
+fn gone_on_from(event: Event, key: &str) -> Event {
+    if event.step() == Some(key) {
+        continued(event)
+    } else {
+        event
+    }
+}
+
+fn opened_part(part: &PartScopes) -> PartScopes {
+    let none = BTreeMap::new();
+    PartScopes {
+        content: open_value(&part.content, &none),
+        runtime_env: open_value(&part.runtime_env, &none),
+        vars: opened(&part.vars),
     }
 }
 
@@ -177,7 +201,7 @@ fn carried(
         if recorded {
             let own = old.step(key).map(|(at, event)| {
                 let open = event.map_texts(&|text| open_text_with(text, &none));
-                (at, continued(open))
+                (at, gone_on_from(open, key))
             });
             all.extend(own);
         } else {

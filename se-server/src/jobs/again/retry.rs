@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use se_runtime::event::{Again, FORMAT, FrozenScopes};
 use se_runtime::secret::open_text_with;
-use se_runtime::{Accepted, Event, JobStatus, Plan, Secret, Timestamp, Vault};
+use se_runtime::{Accepted, Event, JobStatus, Plan, Secret, StepIndex, Timestamp, Vault};
 use serde_json::{Map, Value, json};
 
 use super::{Recording, ended_well, intake};
@@ -98,10 +98,17 @@ pub async fn retry(
     let Regained { mut scopes, found } = regain::regain(&sealed, &[&given, &own, &stored])
         .map_err(|fields| Error::Invalid { fields })?;
     freeze::merge(&mut scopes, &changes.scopes);
+    let changed = json!({
+        "runtime_env": changes.scopes["runtime_env"],
+        "vars": changes.scopes["variables"],
+    });
+    for part in scopes["parts"].as_object_mut().into_iter().flatten() {
+        freeze::merge(part.1, &changed);
+    }
     let vault = vault(&scopes, &changes, found.values());
     let accepted = accepted(engine, &old, &changes, scopes, |it| {
         regain::open_value(it, &found)
-    });
+    })?;
     let wanted = worker::of(&accepted.scopes.runtime_env)?;
     let pod_type = package.checked.manifest.pod_type;
     engine
@@ -148,6 +155,7 @@ fn sealed_scopes(accepted: &Accepted) -> Value {
         "runtime_env": scopes.runtime_env,
         "session": scopes.session,
         "variables": scopes.vars,
+        "parts": scopes.parts,
         "input_data": accepted.scenario.as_ref().map(|it| &it.input),
     })
 }
@@ -165,9 +173,18 @@ fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -
             .is_none_or(|it| se_runtime::secret::placeholders(it).is_empty())
     });
     worker::configured(&engine.config, &mut worker);
-    let mut runtime_env = package.checked.pod_facts.clone();
-    freeze::merge(&mut runtime_env, &json!(worker::runtime_env(&worker)));
-    freeze::stored(&mut runtime_env, package, &engine.config.secrets)?;
+    let mut runtime_env = json!(worker::runtime_env(&worker));
+    let checked = &package.checked;
+    let parts = (0..checked.parts.len()).map(Some);
+    for part in std::iter::once(None).chain(parts) {
+        let content = checked.content(part);
+        freeze::merge(&mut runtime_env, &content.pod_facts);
+        freeze::stored(
+            &mut runtime_env,
+            &content.connectors,
+            &engine.config.secrets,
+        )?;
+    }
     let session = &package.checked.session;
     Ok(regain::texts(
         &json!({"runtime_env": runtime_env, "session": session}),
@@ -196,7 +213,7 @@ fn accepted(
     changes: &Changes,
     mut scopes: Value,
     open: impl Fn(&Value) -> Value,
-) -> Accepted {
+) -> Result<Accepted> {
     let object = |it: Value| match it {
         Value::Object(it) => it,
         _ => Map::new(),
@@ -211,7 +228,9 @@ fn accepted(
         scenario.input = object(scopes["input_data"].take());
     }
     let callback_url = changes.callback_url.clone();
-    Accepted {
+    let parts = serde_json::from_value(scopes["parts"].take())
+        .map_err(|error| Error::Internal(format!("the scopes of the parts: {error}")))?;
+    Ok(Accepted {
         format: FORMAT,
         job_id: engine.world.ids.next(),
         callback_url: callback_url.or_else(|| before.callback_url.clone()),
@@ -222,11 +241,12 @@ fn accepted(
             content: open(&before.scopes.content),
             runtime_env: scopes["runtime_env"].take(),
             vars: object(scopes["variables"].take()),
+            parts,
         },
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         origin: Some(old.origin(Again::Retry)),
         ..before.clone()
-    }
+    })
 }
 
 /// Everything recorded of the steps that ended well, in its order.
@@ -237,7 +257,8 @@ fn carried(old: &Recording, plan: &Plan) -> Result<Vec<(Timestamp, Event)>> {
         step.is_some_and(ended_well)
     };
     let records = old.records.iter();
-    let done = records.filter(|it| it.event.step().is_some_and(well));
+    let outermost = |it: &Event| it.step().map(StepIndex::outermost).is_some_and(well);
+    let done = records.filter(|it| outermost(&it.event));
     Ok(done.map(|it| (it.at, it.event.clone())).collect())
 }
 

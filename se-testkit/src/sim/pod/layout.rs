@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -55,35 +55,59 @@ struct Node {
 }
 
 impl Layout {
+    /// The devices of a package; of a session, those of all its parts.
     pub(super) fn read(package: &Path) -> io::Result<Self> {
-        let folder = package.join("PAv1/topology");
-        let nodes = match text(&folder.join("cml.yaml"))? {
-            Some(text) => {
-                serde_saphyr::from_str::<Topology>(&text)
-                    .map_err(|error| unreadable(&folder.join("cml.yaml"), &error))?
-                    .nodes
-            }
-            None => Vec::new(),
-        };
-        let file = folder.join("ports.json");
-        let devices = match text(&file)? {
-            Some(text) => {
-                let all: PortsFile =
-                    serde_json::from_str(&text).map_err(|error| unreadable(&file, &error))?;
-                all.ports.into_iter().map(|it| it.place(&nodes)).collect()
-            }
-            None => nodes.iter().filter_map(Node::ports).collect(),
-        };
-        let layout = Self { devices };
-        if layout.devices.is_empty() {
+        let mut devices = Vec::new();
+        for folder in folders(package)? {
+            devices.extend(devices_in(&folder)?);
+        }
+        if devices.is_empty() {
             let text = format!(
-                "{} names no device: it needs ports.json, or cml.yaml with `serial:` tags",
-                folder.display()
+                "{} names no device: it needs topology/ports.json, or topology/cml.yaml with \
+                 `serial:` tags",
+                package.join("PAv1").display()
             );
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        Ok(layout)
+        Ok(Self { devices })
     }
+}
+
+/// Where topologies lie: below the package, and below each of its parts, in order.
+fn folders(package: &Path) -> io::Result<Vec<PathBuf>> {
+    let root = package.join("PAv1");
+    let parts = root.join("parts");
+    let mut folders = Vec::new();
+    if parts.is_dir() {
+        for part in fs::read_dir(&parts).map_err(|error| unreadable(&parts, &error))? {
+            let part = part.map_err(|error| unreadable(&parts, &error))?;
+            folders.push(part.path().join("topology"));
+        }
+    }
+    folders.sort();
+    folders.insert(0, root.join("topology"));
+    Ok(folders)
+}
+
+fn devices_in(folder: &Path) -> io::Result<Vec<Ports>> {
+    let file = folder.join("cml.yaml");
+    let nodes = match text(&file)? {
+        Some(text) => {
+            serde_saphyr::from_str::<Topology>(&text)
+                .map_err(|error| unreadable(&file, &error))?
+                .nodes
+        }
+        None => Vec::new(),
+    };
+    let file = folder.join("ports.json");
+    Ok(match text(&file)? {
+        Some(text) => {
+            let all: PortsFile =
+                serde_json::from_str(&text).map_err(|error| unreadable(&file, &error))?;
+            all.ports.into_iter().map(|it| it.place(&nodes)).collect()
+        }
+        None => nodes.iter().filter_map(Node::ports).collect(),
+    })
 }
 
 impl PortsOf {

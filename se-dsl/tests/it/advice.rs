@@ -1,0 +1,86 @@
+//! What findings tell to do, where a first guess would send the author astray.
+
+use se_dsl::{Located, Options, check};
+
+use crate::pages::{Files, sound, sources};
+
+fn found(files: &Files) -> Vec<Located> {
+    let sources = sources(files);
+    check(&sources, Options::default())
+        .diagnostics
+        .located(&sources)
+}
+
+/// The sound package with these steps in a job of their own.
+fn with_steps(steps: &str) -> Vec<Located> {
+    let mut files = sound();
+    let job = format!("apiVersion: pav1\nkind: JobDefinition\nspec:\n  steps:\n{steps}");
+    files.insert("PAv1/jobs/tried.yaml".to_owned(), job);
+    found(&files)
+}
+
+/// The only finding says this, and what to do.
+fn says(found: &[Located], code: &str, message: &str, help: &str) {
+    let [one] = found else {
+        panic!("{found:#?}");
+    };
+    assert_eq!(one.code, code, "{one:#?}");
+    assert!(one.message.contains(message), "{one:#?}");
+    assert!(one.help.contains(help), "{one:#?}");
+}
+
+#[test]
+fn a_backslash_in_double_quotes_wants_single_quotes() {
+    let found = with_steps(
+        "    - { id: a, uses: evaluate.regex@v1, with: { source: x, regex: \"^80\\s\" } }\n",
+    );
+    says(&found, "SE1001", "unknown escape", "in single quotes");
+}
+
+#[test]
+fn a_lonely_step_has_nobody_to_wait_for() {
+    let found = with_steps("    - { id: a, uses: pause@v1, with: { seconds: 1 }, needs: [b] }\n");
+    says(&found, "SE1305", "no step `b`", "there is no other step");
+}
+
+#[test]
+fn a_step_that_reads_its_own_result_is_not_sent_up_or_down() {
+    let found = with_steps(
+        "    - { id: a, uses: exec@v1, target: sw01, with: { command: x }, when: \"${ vars.done }\", capture: { ok: done } }\n",
+    );
+    says(&found, "SE1303", "by this step itself", "an earlier step");
+}
+
+#[test]
+fn a_source_with_vars_in_front_is_shown_without() {
+    let mut files = sound();
+    let rubric = files.get_mut("PAv1/grading/rubric.yaml").unwrap();
+    *rubric = rubric.replace("source: sw01.vlans", "source: vars.sw01.vlans");
+    let found = found(&files);
+    says(
+        &found,
+        "SE1504",
+        "below `vars` already",
+        "write `sw01.vlans`",
+    );
+    assert_eq!(found[0].edits[0].text, "sw01.vlans");
+}
+
+#[test]
+fn a_reference_to_no_job_blames_no_job_for_it() {
+    let mut files = sound();
+    let job = files.get_mut("PAv1/jobs/grade.yaml").unwrap();
+    *job = job.replace("      with: { ruleset: rubric }\n", "");
+    let lifecycle = |jobs: &str| {
+        format!(
+            "apiVersion: pav1\nkind: Lifecycle\nspec:\n  phases:\n    - name: grade\n      jobs: [{jobs}]\n"
+        )
+    };
+    for (jobs, code) in [
+        ("grade@v1", "SE1101"),
+        ("{ definition: grading@v1, rubric: rubric }", "SE1201"),
+    ] {
+        files.insert("PAv1/lifecycle.yaml".to_owned(), lifecycle(jobs));
+        says(&found(&files), code, "", "");
+    }
+}

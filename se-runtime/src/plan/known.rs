@@ -1,0 +1,36 @@
+//! What is known of loops before they run: lists that are written out, or that only frozen scopes decide.
+
+use se_dsl::Checked;
+use se_dsl::checked::{ForEach, Job};
+use se_dsl::expr::{Limits, Root, Scopes};
+use serde_json::Value;
+
+use crate::event::FrozenScopes;
+use crate::secret::placeholders;
+use crate::state::{MAX_ELEMENTS, frozen};
+
+/// What the expressions of the package see, then those of each part, as far as it is frozen.
+pub(super) fn of(package: &Checked, scopes: &FrozenScopes) -> Vec<Scopes> {
+    frozen(package, scopes)
+}
+
+/// The elements of a job's loop, if nothing that is captured or given decides them.
+pub(super) fn elements(job: &Job, each: &ForEach, known: &[Scopes]) -> Option<Vec<Value>> {
+    let is_open = |root| matches!(root, Root::Vars | Root::Parameters);
+    let list = match each.list.literal() {
+        Some(list) => list,
+        None if each.list.reads().iter().any(|(root, _)| is_open(root)) => return None,
+        None => {
+            let scopes = known.get(job.part.map_or(0, |part| part + 1))?;
+            each.list.eval(scopes, &Limits::default()).ok()?
+        }
+    };
+    let Value::Array(list) = list else {
+        return None;
+    };
+    // What holds a secret is called otherwise in a log that is sealed.
+    let is_plain = list
+        .iter()
+        .all(|it| placeholders(&it.to_string()).is_empty());
+    (is_plain && list.len() <= MAX_ELEMENTS).then_some(list)
+}

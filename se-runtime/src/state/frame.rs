@@ -1,0 +1,38 @@
+//! The variables that a job begins with: those of the package, and those of each part of it.
+
+use se_dsl::Checked;
+use se_dsl::expr::{Root, Scopes};
+use serde_json::Value;
+
+use super::run::Frame;
+use crate::event::{Accepted, FrozenScopes};
+use crate::plan::Plan;
+
+/// One frame for what belongs to no part, then one for each part, in order.
+pub(super) fn of_job(plan: &Plan, accepted: &Accepted) -> Vec<Frame> {
+    let all = frozen(plan.package(), &accepted.scopes).into_iter();
+    let frame = |scopes| Frame {
+        scopes,
+        target: None,
+    };
+    all.map(frame).collect()
+}
+
+/// What the expressions of the package see, then those of each part, before any step has run.
+pub(crate) fn frozen(package: &Checked, frozen: &FrozenScopes) -> Vec<Scopes> {
+    let mut own = Scopes::new();
+    own.set(Root::Session, &frozen.session);
+    own.set(Root::Content, &frozen.content);
+    own.set(Root::RuntimeEnv, &frozen.runtime_env);
+    own.set(Root::Vars, &Value::Object(frozen.vars.clone()));
+    let parts = package.parts.iter().map(|part| {
+        let mut scopes = own.clone();
+        if let Some(own) = frozen.parts.get(&part.name) {
+            scopes.set(Root::Content, &own.content);
+            scopes.set(Root::RuntimeEnv, &own.runtime_env);
+            scopes.set(Root::Vars, &Value::Object(own.vars.clone()));
+        }
+        scopes
+    });
+    std::iter::once(own.clone()).chain(parts).collect()
+}
