@@ -1,92 +1,81 @@
 //! Expressions beside jaq alone, with its own values and no bounds: the price of the sandbox.
+//!
+//! A million evaluations each, the two by turns, so that both see the same machine.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 use std::hint::black_box;
+use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use jaq_core::data::JustLut;
-use jaq_core::load::{Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Vars, unwrap_valr};
 use jaq_json::Val;
+use se_benches::{bare, elapsed, run_bare};
 use se_dsl::expr::{Expr, Limits, Root, Scopes};
 use serde_json::{Value, json};
 
-type Bare = jaq_core::Filter<JustLut<Val>>;
+const ROUNDS: u32 = 20;
+const EVALUATIONS: u32 = 50_000;
+const COMPILATIONS: u32 = 50;
 
-fn bare(source: &str) -> Bare {
-    let arena = Arena::default();
-    let defs = jaq_core::defs()
-        .chain(jaq_std::defs())
-        .chain(jaq_json::defs());
-    let file = File {
-        code: source,
-        path: (),
-    };
-    let modules = Loader::new(defs)
-        .load(&arena, file)
-        .expect("the program of the benchmark parses");
-    let funs = jaq_core::funs()
-        .chain(jaq_std::funs())
-        .chain(jaq_json::funs());
-    Compiler::default()
-        .with_funs(funs)
-        .compile(modules)
-        .expect("the program of the benchmark compiles")
-}
-
-fn run_bare(filter: &Bare, input: &Val) -> Vec<Val> {
-    let context = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
-    filter
-        .id
-        .run((context, input.clone()))
-        .map(|output| unwrap_valr(output).expect("the program of the benchmark gives values"))
-        .collect()
-}
-
-/// A MiB of captured output.
+/// A MiB of captured output, and a table.
 fn vars() -> Value {
+    let rows: Vec<Value> = (0..20)
+        .map(|at| json!({ "name": format!("Gi0/{at}"), "up": at % 3 == 0 }))
+        .collect();
     json!({
         "rtr01": { "show": "GigabitEthernet0/1 is up, line protocol is up", "n": 1 },
+        "rows": rows,
         "large": "GigabitEthernet0/2 is down\n".repeat(40_000),
     })
 }
 
-fn programs() -> [(&'static str, String); 3] {
+fn programs() -> [(&'static str, String); 6] {
     let fields: Vec<_> = (0..20).map(|at| format!("f{at}: .vars.rtr01.n")).collect();
+    let test = r#".vars.rtr01.show | test("line protocol is (up|down)")"#;
+    let select = "[.vars.rows[] | select(.up) | .name]";
     [
         ("path", ".vars.rtr01.show".to_owned()),
-        ("20 fields", format!("{{{}}}", fields.join(", "))),
+        ("arithmetic", ".vars.rtr01.n + 1 > 1".to_owned()),
         (
-            "test",
-            r#".vars.rtr01.show | test("line protocol is (up|down)")"#.to_owned(),
+            "contains",
+            ".vars.rtr01.show | contains(\"protocol is up\")".to_owned(),
         ),
+        ("select", select.to_owned()),
+        ("20 fields", format!("{{{}}}", fields.join(", "))),
+        ("test", test.to_owned()),
     ]
 }
 
-fn expr(criterion: &mut Criterion) {
+fn main() {
     let vars = vars();
     let mut scopes = Scopes::new();
     scopes.set(Root::Vars, &vars);
     let text = json!({ "vars": vars }).to_string();
     let input: Val = serde_json::from_str(&text).expect("JSON is a value");
     let limits = Limits::default();
+    println!("microseconds each, {ROUNDS} rounds by turns: jaq alone, se-dsl, ratio");
     for (name, source) in programs() {
-        let mut compile = criterion.benchmark_group(format!("compile {name}"));
-        compile.bench_function("jaq alone", |it| it.iter(|| bare(black_box(&source))));
-        compile.bench_function("se-dsl", |it| it.iter(|| Expr::compile(black_box(&source))));
-        compile.finish();
-
+        let alone = || drop(black_box(bare(black_box(&source))));
+        let ours = || drop(black_box(Expr::compile(black_box(&source))));
+        compare(&format!("compile {name}"), COMPILATIONS, alone, ours);
         let (alone, ours) = (bare(&source), Expr::compile(&source));
         let ours = ours.expect("the program of the benchmark compiles");
-        let mut eval = criterion.benchmark_group(format!("eval {name}"));
-        eval.bench_function("jaq alone", |it| {
-            it.iter(|| run_bare(&alone, black_box(&input)))
-        });
-        eval.bench_function("se-dsl", |it| {
-            it.iter(|| ours.eval(black_box(&scopes), &limits))
-        });
-        eval.finish();
+        let alone = || drop(black_box(run_bare(&alone, black_box(&input))));
+        let ours = || drop(black_box(ours.eval(black_box(&scopes), &limits)));
+        compare(&format!("eval {name}"), EVALUATIONS, alone, ours);
     }
 }
 
-criterion_group!(benches, expr);
-criterion_main!(benches);
+fn compare(what: &str, times: u32, alone: impl Fn(), ours: impl Fn()) {
+    let (mut first, mut second) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..ROUNDS {
+        first += elapsed(times, &alone);
+        second += elapsed(times, &ours);
+    }
+    let each = |all: Duration| all.as_secs_f64() * 1e6 / f64::from(ROUNDS * times);
+    let ratio = second.as_secs_f64() / first.as_secs_f64();
+    println!(
+        "  {what:<18} {:>9.3} {:>9.3} {ratio:>6.2}x",
+        each(first),
+        each(second)
+    );
+}

@@ -246,8 +246,8 @@ pub struct Job {
     pub process_type: Option<ProcessType>,
     /// Whether the ordering rules apply.
     pub execution: Execution,
-    /// The steps, in document order; at least one.
-    pub steps: Vec<Step>,
+    /// The steps, in document order; at least one. Shared by all phases that run the job.
+    pub steps: Vec<Arc<Step>>,
     /// What the report step of this job shows, where the phase names one.
     pub report: Option<Arc<ReportSpec>>,
     /// Where it is declared.
@@ -282,7 +282,7 @@ impl Job {
             takes_over: false,
             process_type: None,
             execution: Execution::default(),
-            steps: vec![step],
+            steps: vec![Arc::new(step)],
             report: None,
             span,
         }

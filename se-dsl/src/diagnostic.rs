@@ -1,5 +1,7 @@
 //! What is wrong with a package, for people: many at once, each with a code, a place and a way out.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::source::{Sources, Span};
@@ -55,6 +57,9 @@ pub struct Related {
     pub message: String,
 }
 
+/// So many findings of one code and severity are shown of one document.
+const MAX_ALIKE: usize = 100;
+
 /// Findings in a stable order: by file, place, then code; each once.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
@@ -95,6 +100,7 @@ impl Diagnostics {
         });
         self.all
             .dedup_by(|b, a| a.span == b.span && a.code == b.code && a.message == b.message);
+        self.all = shortened(self.all);
         self
     }
 
@@ -156,6 +162,34 @@ impl Diagnostic {
         self.related.push(Related { span, message });
         self
     }
+}
+
+/// All but what is alike in one document more than [`MAX_ALIKE`] times: the last one kept says so.
+fn shortened(all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(all.len());
+    // Of each kind: how many there are, and where the last one lies that is kept.
+    let mut kinds: HashMap<_, (usize, usize)> = HashMap::new();
+    for it in all {
+        let kind = (it.span.file, it.code, it.severity);
+        let (count, last) = kinds.entry(kind).or_default();
+        *count += 1;
+        match count.checked_sub(MAX_ALIKE) {
+            None | Some(0) => {
+                *last = kept.len();
+                kept.push(it);
+            }
+            Some(more) => {
+                let related = &mut kept[*last].related;
+                if more > 1 {
+                    related.pop();
+                }
+                let message = format!("and {more} more like it, the last one here");
+                let span = it.span;
+                related.push(Related { span, message });
+            }
+        }
+    }
+    kept
 }
 
 /// The name among `known` that `name` is probably a slip of: few letters differ, or it is how only one

@@ -1,6 +1,7 @@
 //! Jobs and steps that no document writes.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -137,7 +138,7 @@ pub(super) fn readiness(place: &Place<'_, '_>, span: Span) -> Option<Job> {
     let mut job = job(BuiltIn::ReadinessCheck, place.part, steps, span);
     job.process_type = Some(ProcessType::Initialization);
     for step in &mut job.steps {
-        step.on_error = OnError::Continue;
+        Arc::make_mut(step).on_error = OnError::Continue;
     }
     add_report(&mut job);
     Some(job)
@@ -173,21 +174,22 @@ pub(super) fn score_report(part: Option<usize>, span: Span) -> Job {
 }
 
 fn job(which: BuiltIn, part: Option<usize>, steps: Vec<Step>, span: Span) -> Job {
-    let mut job = Job {
-        name: which.name().to_owned(),
+    let name = which.name();
+    let placed = |(at, step)| {
+        let pointer = format!("/jobs/{name}/steps/{at}");
+        Arc::new(Step { pointer, ..step })
+    };
+    Job {
+        name: name.to_owned(),
         version: "v1".to_owned(),
         part,
         takes_over: matches!(which, BuiltIn::GradeItem | BuiltIn::ScoreReport),
         process_type: None,
         execution: Execution::Dag,
-        steps,
+        steps: steps.into_iter().enumerate().map(placed).collect(),
         report: None,
         span,
-    };
-    for (at, step) in job.steps.iter_mut().enumerate() {
-        step.pointer = format!("/jobs/{}/steps/{at}", job.name);
     }
-    job
 }
 
 /// Adds the report step that the job's process type implies, unless a step reports already.
@@ -196,7 +198,7 @@ pub(super) fn add_report(job: &mut Job) {
         return;
     };
     let reports = |step: &Step| matches!(step.uses.action(), Some(Action::Report(_)));
-    if job.steps.iter().any(reports) {
+    if job.steps.iter().any(|it| reports(it)) {
         return;
     }
     let primitive = builtin(match process_type {
@@ -211,7 +213,7 @@ pub(super) fn add_report(job: &mut Job) {
     });
     let mut step = step(primitive, &id, None, IndexMap::new(), job.span);
     step.pointer = format!("/jobs/{}/steps/{}", job.name, job.steps.len());
-    job.steps.push(step);
+    job.steps.push(Arc::new(step));
 }
 
 pub(super) fn builtin(name: &str) -> &'static Primitive {

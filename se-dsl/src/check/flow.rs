@@ -62,8 +62,7 @@ impl Reader<'_> {
 }
 
 impl Place<'_, '_> {
-    pub(super) fn flow(&self, steps: &[DraftedStep<'_>]) {
-        let written = Writes::of(steps);
+    pub(super) fn flow(&self, steps: &[DraftedStep<'_>], written: &Writes) {
         self.shadowed(steps);
         self.needs(steps);
         if !steps.iter().all(|step| step.doc.all_known) {
@@ -71,9 +70,14 @@ impl Place<'_, '_> {
             return;
         }
         for (at, step) in steps.iter().enumerate() {
-            let inputs = step.doc.with.iter().chain(&step.doc.target);
+            let inputs = step.doc.with.iter().chain(step.doc.target.as_deref());
             let inputs = inputs.map(|input| (input, WhenNull::Tell));
-            let when = step.doc.when.iter().map(|when| (when, WhenNull::Fine));
+            let when = step
+                .doc
+                .when
+                .as_deref()
+                .into_iter()
+                .map(|when| (when, WhenNull::Fine));
             let list = step.doc.for_each.iter();
             let list = list.map(|each| (&each.list, WhenNull::Tell));
             for (input, when_null) in inputs.chain(when).chain(list) {
@@ -86,7 +90,7 @@ impl Place<'_, '_> {
                 let reads = reads.map(|it| free_vars(step.doc, it)).unwrap_or_default();
                 let found = reads.iter().filter(|path| !path.is_empty());
                 found
-                    .filter_map(|path| reader.finding(path, &written))
+                    .filter_map(|path| reader.finding(path, written))
                     .for_each(|it| self.sink.push(it));
             }
         }
@@ -103,7 +107,7 @@ impl Place<'_, '_> {
         for (capture, span) in steps.iter().flat_map(|step| &step.captures) {
             let path = &capture.path;
             let head = match &path.segments()[0] {
-                Segment::Name(name) => ids.get(name.as_str()),
+                Segment::Name(name) => ids.get(&**name),
                 Segment::Element => None,
             };
             if let Some(other) = first.get(path).or(head) {
@@ -117,12 +121,10 @@ impl Place<'_, '_> {
             let name = &each.var.value;
             let is_head = |path: &CapturePath| {
                 let head = &path.segments()[0];
-                matches!(head, Segment::Name(head) if head == name)
+                matches!(head, Segment::Name(head) if **head == **name)
             };
             let captured = first.iter().find(|(path, _)| is_head(path));
-            let other = captured
-                .map(|(_, span)| span)
-                .or_else(|| ids.get(name.as_str()));
+            let other = captured.map(|(_, span)| span).or_else(|| ids.get(&**name));
             if let Some(other) = other {
                 self.sink
                     .push(flow::shadowed_variable(each.var.span, name, *other));

@@ -7,6 +7,7 @@ use super::inputs::get;
 use super::lint::{self, Evidence};
 use super::lower;
 use super::place::Place;
+use super::written::Writes;
 use crate::catalog::{Action, Primitive};
 use crate::checked::{Capture, CapturePath, Job, Rubric, Step, Uses};
 use crate::diagnostic::codes::{composites, grading, names};
@@ -75,7 +76,7 @@ impl Place<'_, '_> {
         }
         let evidence = lint::evidence(&steps);
         let pointer = format!("{}/jobs/{}", self.pointer(), doc.name);
-        let lowered: Option<Vec<Step>> = steps
+        let lowered: Option<Vec<Arc<Step>>> = steps
             .into_iter()
             .enumerate()
             .map(|(at, step)| lower::step(step, &pointer, at))
@@ -109,8 +110,9 @@ impl Place<'_, '_> {
             .map(|step| self.draft_step(step, within))
             .collect();
         self.duplicate_ids(&steps);
-        self.flow(&steps);
-        self.lint_steps(&steps, within);
+        let written = Writes::of(&steps);
+        self.flow(&steps, &written);
+        self.lint_steps(&steps, &written, within);
         steps
     }
 
@@ -134,13 +136,7 @@ impl Place<'_, '_> {
             captures.extend(doc.capture.iter().filter_map(as_written));
         }
         let list = doc.for_each.as_ref().map(|it| &it.list);
-        for input in doc
-            .with
-            .iter()
-            .chain(&doc.when)
-            .chain(&doc.target)
-            .chain(list)
-        {
+        for input in doc.inputs().chain(list) {
             if let Some(template) = &input.template {
                 self.facts(&input.node, template);
             }

@@ -10,6 +10,7 @@ use super::built_in;
 use super::job::{DraftedStep, Within};
 use super::place::Place;
 use super::step::split_version;
+use super::written::Writes;
 use crate::catalog::{self, Needs, Primitive};
 use crate::checked::Uses;
 use crate::diagnostic::codes::lints;
@@ -19,7 +20,12 @@ pub(super) use evidence::{Evidence, evidence};
 
 impl Place<'_, '_> {
     /// The steps of a job or composite.
-    pub(super) fn lint_steps(&self, steps: &[DraftedStep<'_>], within: Within<'_>) {
+    pub(super) fn lint_steps(
+        &self,
+        steps: &[DraftedStep<'_>],
+        written: &Writes,
+        within: Within<'_>,
+    ) {
         for step in steps {
             self.secrets(step);
             self.never_there(step.doc);
@@ -27,7 +33,7 @@ impl Place<'_, '_> {
             self.pod(step);
             self.patterns(step);
         }
-        self.constants(steps);
+        self.constants(steps, written);
         self.after_report(steps);
         if let Within::Composite(doc) = within {
             self.lost_captures(steps, &doc.export);
@@ -71,6 +77,6 @@ impl Place<'_, '_> {
 /// Every value of a step that may hold expressions.
 fn inputs(doc: &StepDoc) -> impl Iterator<Item = &Input> {
     let list = doc.for_each.as_ref().map(|it| &it.list);
-    let inputs = doc.with.iter().chain(&doc.when).chain(&doc.target);
+    let inputs = doc.inputs();
     inputs.chain(list)
 }

@@ -1,44 +1,46 @@
 //! Steps as the engine runs them.
 
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
 use super::job::DraftedStep;
 use crate::checked::{ForEach, Rubric, Step, StepId};
 use crate::document::{ForEachDoc, Input, StepDoc};
 use crate::expr::{Reads, Root, Template};
 
 /// The step as the engine runs it; `None` if something it needs is missing.
-pub(super) fn step(step: DraftedStep<'_>, pointer: &str, at: usize) -> Option<Step> {
+pub(super) fn step(step: DraftedStep<'_>, pointer: &str, at: usize) -> Option<Arc<Step>> {
     let doc = step.doc;
     let mut reads = reads_of(doc)?;
     if let Some(rubric) = &step.rubric {
         read_sources(&mut reads, rubric);
     }
     let template = |input: &Input| input.template.clone();
-    let with = doc
-        .with
-        .iter()
-        .map(|input| Some((input.key.clone(), template(input)?)));
+    let mut with = IndexMap::with_capacity(doc.with.len());
+    for input in &doc.with {
+        with.insert(input.key.clone(), template(input)?);
+    }
     let needs = doc.needs.as_ref().map(|needs| {
         let ids = needs.iter().map(|need| StepId::parse(&need.value));
         ids.collect::<Option<Vec<_>>>()
     });
     let for_each = doc.for_each.as_ref().map(loop_of);
+    let mut capture = Vec::with_capacity(step.captures.len());
+    capture.extend(step.captures.into_iter().map(|(capture, _)| capture));
     let uses = step.uses?;
-    Some(Step {
+    Some(Arc::new(Step {
         id: doc.id.clone()?.0,
         stage: doc.stage.unwrap_or_else(|| uses.stage()),
         uses,
-        target: doc.target.as_ref().and_then(template),
-        with: with.collect::<Option<_>>()?,
+        target: doc.target.as_deref().and_then(template),
+        with,
         for_each: match for_each {
             Some(each) => Some(each?),
             None => None,
         },
-        capture: step
-            .captures
-            .into_iter()
-            .map(|(capture, _)| capture)
-            .collect(),
-        when: doc.when.as_ref().and_then(template),
+        capture,
+        when: doc.when.as_deref().and_then(template),
         on_error: doc.on_error.clone(),
         timeout: doc.timeout,
         needs: match needs {
@@ -49,7 +51,7 @@ pub(super) fn step(step: DraftedStep<'_>, pointer: &str, at: usize) -> Option<St
         reads,
         span: doc.span?,
         pointer: format!("{pointer}/steps/{at}"),
-    })
+    }))
 }
 
 fn loop_of(doc: &ForEachDoc) -> Option<ForEach> {
@@ -64,7 +66,7 @@ fn loop_of(doc: &ForEachDoc) -> Option<ForEach> {
 /// What a step reads, without what its loop binds; `None` if an expression does not compile.
 fn reads_of(doc: &StepDoc) -> Option<Reads> {
     let mut reads = Reads::new();
-    for input in doc.with.iter().chain(&doc.when).chain(&doc.target) {
+    for input in doc.inputs() {
         let own = input.template.as_ref()?.reads();
         own.iter()
             .filter(|(root, path)| !is_bound(doc, *root, path))

@@ -61,7 +61,7 @@ impl Place<'_, '_> {
     /// Whether what a step reads of `parameters` is there: nothing in a job, what is declared in a composite.
     pub(super) fn reads_parameters(&self, doc: &StepDoc, declared: Option<&[ParameterDoc]>) {
         let list = doc.for_each.as_ref().map(|it| &it.list);
-        let inputs = doc.with.iter().chain(&doc.when).chain(&doc.target);
+        let inputs = doc.inputs();
         for input in inputs.chain(list) {
             let reads = input.template.as_ref().map(Template::reads);
             let reads = reads.iter().flat_map(Reads::iter);

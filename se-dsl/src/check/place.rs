@@ -123,11 +123,27 @@ impl<'p, 's> Place<'p, 's> {
             .chain(composites.flat_map(|it| &it.steps))
     }
 
+    /// Whether some document of those that target connectors cannot be read.
+    fn is_in_parts(&self) -> bool {
+        let Tree {
+            jobs,
+            composites,
+            scenarios,
+            ..
+        } = self.tree;
+        jobs.values().any(Option::is_none)
+            || composites.values().any(Option::is_none)
+            || scenarios.values().any(Option::is_none)
+    }
+
     /// Connectors that nobody targets.
     pub(super) fn connectors_used(&self) {
+        if self.is_in_parts() {
+            return;
+        }
         let inputs = self.steps().flat_map(|step| {
             let device = step.with.iter().find(|input| input.key == "device");
-            step.target.iter().chain(device)
+            step.target.as_deref().into_iter().chain(device)
         });
         let name = |input: &Input| {
             let literal = input.template.as_ref()?.literal()?;

@@ -340,6 +340,7 @@ fn give_rubric(job: &mut Job, doc: &RubricDoc) {
         let has_rule = step.rubric.is_some()
             || (step.with.contains_key("source") && step.with.contains_key("regex"));
         if evaluates && !has_rule {
+            let step = Arc::make_mut(step);
             step.rubric = Some(Arc::clone(&doc.rubric));
             let name = serde_json::Value::from(doc.rubric.name.clone());
             step.with

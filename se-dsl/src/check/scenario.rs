@@ -1,6 +1,7 @@
 //! `ScenarioDefinition`: short for a list of `collect@v1` steps.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ pub(super) fn job(place: &Place<'_, '_>, name: &str, span: Span) -> Option<Job> 
         let id = unused(&slug(&item.as_path.value), |id| taken.contains(id));
         let mut step = step(item, &id)?;
         step.pointer = format!("{}/scenarios/{name}/collect/{at}", place.pointer());
-        steps.push(step);
+        steps.push(Arc::new(step));
         taken.insert(id);
     }
     Some(Job {

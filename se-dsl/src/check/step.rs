@@ -142,10 +142,13 @@ impl Place<'_, '_> {
     }
 
     pub(super) fn names_connector(&self, name: &Spanned<String>) {
-        let Some(known) = self.connector_names() else {
+        let docs = self.tree.connectors.iter().flatten();
+        let mut known = docs.map(|doc| &doc.name.value);
+        let mut implied = self.connectors.iter().map(|it| &it.name);
+        if known.any(|it| *it == name.value) || implied.any(|it| *it == name.value) {
             return;
-        };
-        if !known.contains(&name.value.as_str()) {
+        }
+        if let Some(known) = self.connector_names() {
             self.sink.push(names::unknown_connector(name, &known));
         }
     }

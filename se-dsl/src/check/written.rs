@@ -62,7 +62,7 @@ impl Writes {
 
     fn add(&mut self, written: Written) {
         let name = match &written.path.segments()[0] {
-            Segment::Name(name) => Some(name.clone()),
+            Segment::Name(name) => Some((**name).to_owned()),
             Segment::Element => None,
         };
         self.by_name.entry(name).or_default().push(written);

@@ -1,5 +1,7 @@
 //! Steps under one name: typed parameters in, exports out, and variables of its own in between.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Step;
@@ -21,7 +23,7 @@ pub struct Composite {
     /// The variables that come back; all others end with it.
     pub export: Vec<String>,
     /// The steps, in document order; at least one.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Arc<Step>>,
     /// What its steps do to the world, taken together.
     pub effect: Effect,
     /// Whether a step of it works on the connector that the call names.

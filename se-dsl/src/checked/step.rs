@@ -252,15 +252,15 @@ pub struct Capture {
     pub path: CapturePath,
 }
 
-/// A dotted path below `vars`; in a loop, parts of it may be the element's name.
+/// A dotted path below `vars`; in a loop, parts of it may be the element's name. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CapturePath(Vec<Segment>);
+pub struct CapturePath(Arc<[Segment]>);
 
 /// One name of a [`CapturePath`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Segment {
     /// This name.
-    Name(String),
+    Name(Arc<str>),
     /// The name of the loop's element.
     Element,
 }
@@ -271,7 +271,7 @@ impl CapturePath {
     pub fn parse(text: &str, var: Option<&str>) -> Option<Self> {
         let segment = |name: &str| match name.strip_prefix('@') {
             Some(name) if var == Some(name) => Segment::Element,
-            _ => Segment::Name(name.to_owned()),
+            _ => Segment::Name(name.into()),
         };
         let parts: Vec<&str> = text.split('.').collect();
         let is_whole = parts.iter().all(|it| !it.is_empty());
@@ -300,7 +300,7 @@ impl CapturePath {
     #[must_use]
     pub fn of(&self, element: &str) -> Vec<String> {
         let name = |it: &Segment| match it {
-            Segment::Name(name) => name.clone(),
+            Segment::Name(name) => (**name).to_owned(),
             Segment::Element => element.to_owned(),
         };
         self.0.iter().map(name).collect()
@@ -309,15 +309,18 @@ impl CapturePath {
     /// The path for one element.
     #[must_use]
     pub fn with_element(&self, element: &str) -> Self {
-        Self(self.of(element).into_iter().map(Segment::Name).collect())
+        let name = |it: &Segment| match it {
+            Segment::Name(name) => Segment::Name(Arc::clone(name)),
+            Segment::Element => Segment::Name(element.into()),
+        };
+        Self(self.0.iter().map(name).collect())
     }
 
     /// The same path below a name.
     #[must_use]
     pub fn below(&self, name: &str) -> Self {
-        let mut all = vec![Segment::Name(name.to_owned())];
-        all.extend(self.0.iter().cloned());
-        Self(all)
+        let name = std::iter::once(Segment::Name(name.into()));
+        Self(name.chain(self.0.iter().cloned()).collect())
     }
 
     /// Whether it may be, hold, or lie in what is at `path`.
@@ -325,7 +328,7 @@ impl CapturePath {
     pub fn may_touch(&self, path: &[String]) -> bool {
         let mut pairs = self.0.iter().zip(path);
         pairs.all(|(own, name)| match own {
-            Segment::Name(own) => own == name,
+            Segment::Name(own) => **own == **name,
             Segment::Element => true,
         })
     }
@@ -333,7 +336,7 @@ impl CapturePath {
     /// Whether two captures may meet.
     #[must_use]
     pub fn may_meet(&self, other: &Self) -> bool {
-        let mut pairs = self.0.iter().zip(&other.0);
+        let mut pairs = self.0.iter().zip(&*other.0);
         pairs.all(|pair| match pair {
             (Segment::Name(a), Segment::Name(b)) => a == b,
             _ => true,

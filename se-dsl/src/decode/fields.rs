@@ -77,6 +77,11 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
         let mut missing = self.missing();
         let mut all_known = true;
         let known: Vec<&str> = self.shape.names().collect();
+        let given: Vec<&str> = self
+            .shape
+            .names()
+            .filter(|it| self.map.get(it).is_some())
+            .collect();
         for (key, entry) in self.map.iter() {
             if self.shape.is_open || known.contains(&key) {
                 continue;
@@ -89,7 +94,7 @@ impl<'n, 'k, 's> Fields<'n, 'k, 's> {
             missing.retain(|it| near != Some(*it));
             let found = document::unknown_key(entry.key_span, self.shape.what, key, &known);
             // A key that stands there already cannot be what this one is changed to.
-            let is_free = |edit: &Edit| self.map.get(&edit.text).is_none();
+            let is_free = |edit: &Edit| !given.contains(&edit.text.as_str());
             let edits = found
                 .edits
                 .iter()

@@ -22,10 +22,10 @@ pub(crate) use each::ForEachDoc;
 pub(crate) struct StepDoc {
     pub(crate) id: Option<(StepId, Span)>,
     pub(crate) uses: Option<Spanned<String>>,
-    pub(crate) target: Option<Input>,
+    pub(crate) target: Option<Box<Input>>,
     pub(crate) with: Vec<Input>,
     pub(crate) capture: Vec<CaptureDoc>,
-    pub(crate) when: Option<Input>,
+    pub(crate) when: Option<Box<Input>>,
     pub(crate) on_error: OnError,
     pub(crate) timeout: Option<Duration>,
     pub(crate) stage: Option<Stage>,
@@ -38,6 +38,15 @@ pub(crate) struct StepDoc {
     /// Whether every key, and the loop, could be read: if not, the step may capture and bind more
     /// than it seems to.
     pub(crate) all_known: bool,
+}
+
+impl StepDoc {
+    /// Everything that is evaluated before it runs, but the list of its loop.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Input> {
+        let rest = [&self.when, &self.target];
+        let rest = rest.into_iter().filter_map(|it| it.as_deref());
+        self.with.iter().chain(rest)
+    }
 }
 
 /// A value with expressions in it.
@@ -164,7 +173,8 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> StepDoc {
     };
     let input = |key: &'static str, each| {
         let node = fields.get(key)?;
-        Some(input(sink, key, fields.key_span(key), node, each))
+        let input = input(sink, key, fields.key_span(key), node, each);
+        Some(Box::new(input))
     };
     let is_loop_known = !matches!(each, Loop::Unknown);
     let mut step = StepDoc {
@@ -235,27 +245,30 @@ fn with(sink: &Sink<'_>, node: &Node, each: Loop<'_>) -> Vec<Input> {
     let Some(map) = mapping(sink, node, "`with`") else {
         return Vec::new();
     };
-    map.iter()
-        .map(|(key, entry)| input(sink, key, entry.key_span, &entry.value, each))
-        .collect()
+    let mut inputs = Vec::with_capacity(map.iter().len());
+    inputs.extend(
+        map.iter()
+            .map(|(key, entry)| input(sink, key, entry.key_span, &entry.value, each)),
+    );
+    inputs
 }
 
 fn capture(sink: &Sink<'_>, node: &Node, each: Loop<'_>) -> Vec<CaptureDoc> {
     let Some(map) = mapping(sink, node, "`capture`") else {
         return Vec::new();
     };
-    map.iter()
-        .filter_map(|(key, entry)| {
-            let pair = CaptureDoc {
-                key: Spanned::new(key.to_owned(), entry.key_span),
-                value: name(sink, &entry.value, "a captured variable")?,
-            };
-            // Either of the two may be the path, and both are looked at.
-            let is_key_bound = each::is_bound(sink, &pair.key, each);
-            let is_value_bound = each::is_bound(sink, &pair.value, each);
-            (is_key_bound && is_value_bound).then_some(pair)
-        })
-        .collect()
+    let mut captures = Vec::with_capacity(map.iter().len());
+    captures.extend(map.iter().filter_map(|(key, entry)| {
+        let pair = CaptureDoc {
+            key: Spanned::new(key.to_owned(), entry.key_span),
+            value: name(sink, &entry.value, "a captured variable")?,
+        };
+        // Either of the two may be the path, and both are looked at.
+        let is_key_bound = each::is_bound(sink, &pair.key, each);
+        let is_value_bound = each::is_bound(sink, &pair.value, each);
+        (is_key_bound && is_value_bound).then_some(pair)
+    }));
+    captures
 }
 
 #[derive(Clone, Copy, PartialEq)]

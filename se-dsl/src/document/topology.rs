@@ -2,7 +2,8 @@
 
 use super::paths::Paths;
 use crate::checked::Topology;
-use crate::decode::Sink;
+use crate::decode::{Sink, mapping};
+use crate::diagnostic::codes::document;
 use crate::syntax::{self, Kind, Node};
 
 /// A topology and what its nodes' tags say.
@@ -29,6 +30,13 @@ pub(super) fn read(sink: &Sink<'_>, paths: &Paths<'_>, root: &str) -> Option<Top
         .iter()
         .find_map(|path| paths.find(&format!("{root}{path}")))?;
     let root = syntax::read(sink, file)?;
+    mapping(sink, &root, "the topology")?;
+    let is_cml = sink.sources.path(file).contains("cml.");
+    if is_cml && get(&root, "nodes").is_none() {
+        let found = document::missing_field(root.span, "the topology", "nodes");
+        sink.push(found);
+        return None;
+    }
     let title = get(&root, "lab")
         .and_then(|lab| get(lab, "title"))
         .and_then(as_text);

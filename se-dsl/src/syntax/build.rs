@@ -1,6 +1,6 @@
 //! Puts nodes together, with limits on depth and aliases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{ALIASED_BYTES, Entry, Kind, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Mapping, Node};
 use crate::decode::Sink;
@@ -32,7 +32,40 @@ struct Open {
 
 enum Collection {
     Seq(Vec<Node>),
-    Map(Mapping, Key),
+    Map(Growing, Key),
+}
+
+/// A mapping that is being read.
+#[derive(Default)]
+struct Growing {
+    map: Mapping,
+    /// Where each key stands first, once there are too many to look through.
+    index: HashMap<String, Span>,
+}
+
+impl Growing {
+    /// So many keys are looked through.
+    const FEW: usize = 16;
+
+    /// Where a key stands already.
+    fn first(&self, key: &str) -> Option<Span> {
+        match self.index.is_empty() {
+            true => self.map.get(key).map(|it| it.key_span),
+            false => self.index.get(key).copied(),
+        }
+    }
+
+    fn insert(&mut self, key: String, entry: Entry) {
+        if !self.index.is_empty() {
+            self.index.insert(key.clone(), entry.key_span);
+        }
+        self.map.entries.push((key, entry));
+        if self.map.entries.len() == Self::FEW {
+            let entries = self.map.iter();
+            let index = entries.map(|(key, entry)| (key.to_owned(), entry.key_span));
+            self.index = index.collect();
+        }
+    }
 }
 
 /// What a mapping waits for.
@@ -115,7 +148,7 @@ impl<'a, 's> Builder<'a, 's> {
         is_flow: bool,
     ) -> Result<(), Stop> {
         self.open(
-            Collection::Map(Mapping::default(), Key::Awaited),
+            Collection::Map(Growing::default(), Key::Awaited),
             span,
             anchor,
             is_flow,
@@ -150,11 +183,13 @@ impl<'a, 's> Builder<'a, 's> {
             return Err(Stop);
         };
         let (kind, last) = match done.kind {
-            Collection::Seq(items) => {
+            Collection::Seq(mut items) => {
+                items.shrink_to_fit();
                 let last = items.last().map(|node| node.span.end);
                 (Kind::Seq(items), last)
             }
-            Collection::Map(map, _) => {
+            Collection::Map(Growing { mut map, .. }, _) => {
+                map.entries.shrink_to_fit();
                 let last = map.entries.last();
                 let last = last.map(|(_, entry)| entry.value.span.end.max(entry.key_span.end));
                 (Kind::Map(map), last)
@@ -219,13 +254,8 @@ impl<'a, 's> Builder<'a, 's> {
                 Key::Awaited => *key = self::key(self.sink, map, node),
                 Key::Refused => {}
                 Key::Read(name, key_span) => {
-                    map.entries.insert(
-                        name,
-                        Entry {
-                            key_span,
-                            value: node,
-                        },
-                    );
+                    let value = node;
+                    map.insert(name, Entry { key_span, value });
                 }
             },
         }
@@ -233,7 +263,7 @@ impl<'a, 's> Builder<'a, 's> {
     }
 }
 
-fn key(sink: &Sink<'_>, map: &Mapping, node: Node) -> Key {
+fn key(sink: &Sink<'_>, map: &Growing, node: Node) -> Key {
     let name = match node.kind {
         Kind::Str(text) => text.value,
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
@@ -249,8 +279,8 @@ fn key(sink: &Sink<'_>, map: &Mapping, node: Node) -> Key {
         sink.push(yaml::merge_key(node.span));
         return Key::Refused;
     }
-    if let Some(first) = map.get(&name) {
-        sink.push(yaml::duplicate_key(node.span, &name, first.key_span));
+    if let Some(first) = map.first(&name) {
+        sink.push(yaml::duplicate_key(node.span, &name, first));
         return Key::Refused;
     }
     Key::Read(name, node.span)

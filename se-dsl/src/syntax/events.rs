@@ -1,5 +1,7 @@
 //! The YAML parser's events → a tree. The only file that knows the parser.
 
+use std::borrow::Cow;
+
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, StructureStyle};
 
 use super::build::{Builder, Stop};
@@ -98,7 +100,7 @@ impl Reader<'_, '_> {
                 Ok(())
             }
             Event::Scalar(value, style, anchor, _) => {
-                let node = self.scalar(&value, style, span);
+                let node = self.scalar(value, style, span);
                 self.builder.add(node, anchor)
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -127,7 +129,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn scalar(&mut self, value: &str, style: ScalarStyle, span: Span) -> Node {
+    fn scalar(&mut self, value: Cow<'_, str>, style: ScalarStyle, span: Span) -> Node {
         let (start, end) = (span.start as usize, span.end as usize);
         let inside = self.masks.partition_point(|mask| mask.start < start);
         let masks: Vec<Mask> = self.masks[inside..]
@@ -140,7 +142,11 @@ impl Reader<'_, '_> {
         if is_quoted {
             self.wrong_masks.extend(masks.iter().map(|mask| mask.start));
         }
-        let value = unquoted::restore(value, self.text, &masks);
+        let value = if masks.is_empty() {
+            value.into_owned()
+        } else {
+            unquoted::restore(&value, self.text, &masks)
+        };
         let kind = match style {
             ScalarStyle::Plain => self.plain(value, raw, span, &masks),
             ScalarStyle::Literal => Kind::Str(Text::literal(value, self.text, start)),

@@ -9,9 +9,18 @@ use crate::source::Span;
 pub(crate) struct Text {
     /// The text.
     pub(crate) value: String,
-    /// Runs of `value` that stand in the file as they are, in order; empty where that cannot be told
-    /// (folded text).
-    pieces: Vec<Piece>,
+    place: Place,
+}
+
+/// Where the bytes of a text stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// Nowhere in particular (folded text).
+    Nowhere,
+    /// One by one from this byte of the file on.
+    From(usize),
+    /// In runs that stand in the file as they are, in order.
+    Pieces(Vec<Piece>),
 }
 
 /// From byte `value` of a text on, bytes stand in the file one by one from byte `file` on.
@@ -24,24 +33,29 @@ struct Piece {
 impl Text {
     /// Text that stands in the file as `raw`, from byte `start` on, or else nowhere in particular.
     pub(super) fn plain(value: String, raw: &str, start: usize) -> Self {
-        let pieces = if value == raw {
-            vec![Piece {
-                value: 0,
-                file: start,
-            }]
+        let place = if value == raw {
+            Place::From(start)
         } else {
-            Vec::new()
+            Place::Nowhere
         };
-        Self { value, pieces }
+        Self { value, place }
     }
 
     /// Text in quotes; `raw` has the quotes and starts at byte `start`.
     pub(super) fn quoted(value: String, raw: &str, start: usize) -> Self {
         let quote = raw.chars().next().unwrap_or('"');
         let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+        if value == inner {
+            let place = Place::From(start + 1);
+            return Self { value, place };
+        }
         let (read, pieces) = unescape(inner, quote, start + 1);
-        let pieces = if read == value { pieces } else { Vec::new() };
-        Self { value, pieces }
+        let place = if read == value {
+            Place::Pieces(pieces)
+        } else {
+            Place::Nowhere
+        };
+        Self { value, place }
     }
 
     /// A `|` block whose header or first line lies at byte `start` of `file`.
@@ -54,10 +68,8 @@ impl Text {
             let end = file[at..].find('\n').map_or(file.len(), |n| at + n);
             let raw = file[at..end].trim_end_matches('\r');
             if !raw.ends_with(text) {
-                return Self {
-                    value,
-                    pieces: Vec::new(),
-                };
+                let place = Place::Nowhere;
+                return Self { value, place };
             }
             pieces.push(Piece {
                 value: offset,
@@ -66,7 +78,8 @@ impl Text {
             offset += line.len();
             at = (end + 1).min(file.len());
         }
-        Self { value, pieces }
+        let place = Place::Pieces(pieces);
+        Self { value, place }
     }
 
     /// Where a range of its bytes stands; `whole` if that cannot be told.
@@ -82,9 +95,15 @@ impl Text {
     }
 
     fn place(&self, at: usize) -> Option<usize> {
-        let next = self.pieces.partition_point(|piece| piece.value <= at);
-        let piece = self.pieces.get(next.checked_sub(1)?)?;
-        Some(piece.file + (at - piece.value))
+        match &self.place {
+            Place::Nowhere => None,
+            Place::From(start) => Some(start + at),
+            Place::Pieces(pieces) => {
+                let next = pieces.partition_point(|piece| piece.value <= at);
+                let piece = pieces.get(next.checked_sub(1)?)?;
+                Some(piece.file + (at - piece.value))
+            }
+        }
     }
 }
 

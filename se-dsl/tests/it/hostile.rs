@@ -40,6 +40,24 @@ fn broken_yaml_is_answered_where_it_breaks() {
 }
 
 #[test]
+fn one_mistake_a_thousand_times_fills_no_screen() {
+    let mut text = SEED.to_owned();
+    for at in 0..1_000 {
+        text.push_str(&format!("zzz{at}: 1\n"));
+    }
+    let mut sources = Sources::new();
+    sources.add("PAv1/manifest.yaml", text.as_bytes());
+    let found = check_documents(&sources, Options::default());
+    let located = found.located(&sources);
+    let unknown: Vec<_> = located.iter().filter(|it| it.code == "SE1103").collect();
+    assert_eq!(unknown.len(), 100, "{:?}", located.first());
+    let rest = &unknown[99].related;
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].message, "and 900 more like it, the last one here");
+    assert_eq!(rest[0].place.line, 1_002);
+}
+
+#[test]
 fn encodings_are_told_apart() {
     let with_mark = [b"\xEF\xBB\xBF", SEED.as_bytes()].concat();
     assert_eq!(manifest(&with_mark), []);

@@ -25,7 +25,7 @@ pub(super) fn reserved(nodes: &[Node]) -> BTreeSet<String> {
         names.insert(step.id.as_str().to_owned());
         for capture in &step.capture {
             if let [Segment::Name(name)] = capture.path.segments() {
-                names.insert(name.clone());
+                names.insert((**name).to_owned());
             }
         }
     }
@@ -51,7 +51,9 @@ impl Uses {
     fn meets(&self, one: &CapturePath, other: &CapturePath) -> bool {
         let is_taken = match (one.segments().first(), other.segments().first()) {
             (Some(Segment::Element), Some(Segment::Name(name)))
-            | (Some(Segment::Name(name)), Some(Segment::Element)) => self.reserved.contains(name),
+            | (Some(Segment::Name(name)), Some(Segment::Element)) => {
+                self.reserved.contains(&**name)
+            }
             _ => false,
         };
         !is_taken && one.may_meet(other)

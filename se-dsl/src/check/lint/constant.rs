@@ -23,11 +23,10 @@ struct Dead<'w> {
 }
 
 impl Place<'_, '_> {
-    pub(super) fn constants(&self, steps: &[DraftedStep<'_>]) {
-        let written = Writes::of(steps);
+    pub(super) fn constants(&self, steps: &[DraftedStep<'_>], written: &Writes) {
         let all_known = steps.iter().all(|step| step.doc.all_known);
         let mut dead = Dead {
-            written: &written,
+            written,
             steps: BTreeSet::new(),
         };
         for (at, step) in steps.iter().enumerate() {
@@ -35,7 +34,7 @@ impl Place<'_, '_> {
                 dead.steps.insert(at);
                 self.sink.push(found);
             } else if all_known {
-                let found = step.doc.with.iter().chain(&step.doc.target);
+                let found = step.doc.with.iter().chain(step.doc.target.as_deref());
                 found
                     .filter_map(|input| dead.null(step.doc, input))
                     .for_each(|it| self.sink.push(it));

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::proptest;
-use proptest::prop_assert_eq;
-use se_dsl::Options;
+use proptest::prelude::{any, proptest};
+use proptest::{prop_assert, prop_assert_eq, prop_assume};
+use se_dsl::diagnostic::{Located, Severity};
+use se_dsl::{Options, Sources};
 use se_runtime::Plan;
 use serde_json::Value;
 
@@ -33,6 +34,34 @@ fn difference(one: &Value, other: &Value, at: &str) -> Option<String> {
     }
 }
 
+/// What a hand that slips makes of a text at one of its lines.
+fn slipped(text: &str, line: usize, way: u8) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let at = line % lines.len();
+    match way % 6 {
+        0 => drop(lines.remove(at)),
+        1 => lines.insert(at, lines[at].clone()),
+        2 => lines[at].insert(0, ' '),
+        3 => {
+            let last = lines.len() - 1;
+            lines.swap(at, last.min(at + 1));
+        }
+        4 => {
+            let end = lines[at].chars().count();
+            let kept = lines[at].chars().take(end.saturating_sub(2)).collect();
+            lines[at] = kept;
+        }
+        _ => lines.truncate(at + 1),
+    }
+    lines.join("\n") + "\n"
+}
+
+fn findings(sources: &Sources) -> (Vec<Located>, bool) {
+    let outcome = se_dsl::check(sources, Options::default());
+    let found = outcome.diagnostics.located(sources);
+    (found, outcome.checked.is_some())
+}
+
 proptest! {
     #![proptest_config(config(256))]
 
@@ -54,6 +83,40 @@ proptest! {
         }
         for job in package.content.jobs.keys() {
             prop_assert_eq!(Plan::of_job(Arc::clone(&package), job).err(), None);
+        }
+    }
+
+    #[test]
+    fn a_slip_is_answered_in_its_place(
+        sample in a_sample(Wanted::EVERYTHING),
+        document in any::<usize>(),
+        line in any::<usize>(),
+        way in any::<u8>(),
+    ) {
+        let (before, _) = findings(&sample.sources());
+        let mut documents = sample.documents();
+        let at = document % documents.len();
+        let broken = documents[at].0.clone();
+        prop_assume!(broken.ends_with(".yaml") && documents[at].1.lines().count() > 0);
+        documents[at].1 = slipped(&documents[at].1, line, way);
+        let mut sources = Sources::new();
+        for (path, text) in &documents {
+            sources.add(path.as_str(), text.as_str());
+        }
+        let (found, is_usable) = findings(&sources);
+        prop_assert_eq!(is_usable, found.iter().all(|it| it.severity != Severity::Error));
+        for it in &found {
+            let lines = documents.iter().find(|(path, _)| *path == it.file);
+            let lines = lines.map_or(0, |(_, text)| text.lines().count());
+            prop_assert!(it.line as usize <= lines + 1, "{it:?}");
+        }
+        // What cannot be read says nothing of what others refer to.
+        if found.iter().any(|it| it.file == broken && it.code == "SE1001") {
+            let is_new = |it: &&Located| {
+                it.file != broken && !before.iter().any(|old| old.file == it.file && old.code == it.code)
+            };
+            let cascades: Vec<_> = found.iter().filter(is_new).collect();
+            prop_assert!(cascades.is_empty(), "{cascades:#?}");
         }
     }
 }

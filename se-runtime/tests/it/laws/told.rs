@@ -63,7 +63,7 @@ fn job(job: &Job) -> Value {
         "takes_over": job.takes_over,
         "process_type": job.process_type,
         "sequential": job.execution == Execution::Sequential,
-        "steps": job.steps.iter().map(step).collect::<Value>(),
+        "steps": job.steps.iter().map(|it| step(it)).collect::<Value>(),
         "report": job.report.as_ref().map(|it| it.name.clone()),
     })
 }
@@ -153,7 +153,7 @@ fn composite(composite: &Arc<Composite>) -> Value {
         "version": composite.version,
         "parameters": composite.parameters.iter().map(parameter).collect::<Value>(),
         "export": composite.export,
-        "steps": composite.steps.iter().map(step).collect::<Value>(),
+        "steps": composite.steps.iter().map(|it| step(it)).collect::<Value>(),
         "effect": composite.effect,
         "inherits": composite.target == se_dsl::catalog::Target::Required,
     })
