@@ -133,7 +133,9 @@ impl<'p, 's> Place<'p, 's> {
         } = self.tree;
         jobs.values().any(Option::is_none)
             || composites.values().any(Option::is_none)
-            || scenarios.values().any(Option::is_none)
+            || scenarios
+                .values()
+                .any(|it| it.as_ref().is_none_or(|it| it.collect.is_empty()))
     }
 
     /// Connectors that nobody targets.

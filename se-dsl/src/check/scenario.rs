@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::built_in::{builtin, slug, unused};
 use super::place::Place;
 use crate::checked::{Capture, CapturePath, Execution, Job, Step, StepId};
+use crate::diagnostic::Severity;
+use crate::diagnostic::codes::document;
 use crate::document::CollectDoc;
 use crate::expr::Template;
 use crate::source::Span;
@@ -15,6 +17,15 @@ use crate::source::Span;
 /// The job that collects what a scenario names; `None` if something in it is wrong.
 pub(super) fn job(place: &Place<'_, '_>, name: &str, span: Span) -> Option<Job> {
     let doc = place.tree.scenarios.get(name)?.as_ref()?;
+    if doc.collect.is_empty() {
+        let help = "write it as a ScenarioDefinition with `collect`";
+        let what = "a scenario of the legacy dialect";
+        let found = document::not_supported(span, what, Severity::Error, help);
+        place
+            .sink
+            .push(found.related(Span::file(doc.span.file), "the scenario"));
+        return None;
+    }
     let mut taken = BTreeSet::new();
     let mut steps = Vec::new();
     for (at, item) in doc.collect.iter().enumerate() {

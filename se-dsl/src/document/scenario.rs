@@ -65,16 +65,22 @@ static COLLECT: Shape = Shape::new(
     ],
 );
 
-/// `None` for a legacy scenario too; a note tells of it.
+/// One of the legacy dialect collects nothing; a note tells of it, and an error whoever runs it.
 pub(super) fn decode(sink: &Sink<'_>, _stem: &str, node: &Node) -> Option<ScenarioDoc> {
+    let has = |key| get(node, key).is_some();
     let is_legacy = lifecycle::legacy(node).is_some()
-        || matches!(node.kind, Kind::Map(_)) && get(node, "kind").is_none();
+        || matches!(node.kind, Kind::Map(_))
+            && !["apiVersion", "kind", "spec"].into_iter().any(has);
     if is_legacy {
         let what = "a scenario of the legacy dialect";
         let help = "nothing to do: the document is left out";
         let at = Span::file(node.span.file);
         sink.push(document::not_supported(at, what, Severity::Note, help));
-        return None;
+        return Some(ScenarioDoc {
+            devices: Vec::new(),
+            collect: Vec::new(),
+            span: node.span,
+        });
     }
     let envelope = envelope::open(sink, node, &[&KIND])?;
     let fields = Fields::open(sink, envelope.spec, &SPEC)?;

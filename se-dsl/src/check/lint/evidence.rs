@@ -92,11 +92,12 @@ impl Place<'_, '_> {
     pub(in super::super) fn lint_evidence(&self, lifecycle: Option<&LifecycleDoc>) {
         let phases = lifecycle.into_iter().flat_map(|it| &it.phases);
         let references: Vec<_> = phases.flat_map(|phase| &phase.jobs).collect();
-        // Later jobs may judge what earlier ones captured.
-        let judged_later = references.iter().any(|it| {
-            let name = split_version(&it.definition.value).map(|(name, _)| name);
-            name.and_then(BuiltIn::named) == Some(BuiltIn::GradeItem)
-        });
+        // Later jobs may judge what earlier ones captured, as may those of a lifecycle that cannot be read.
+        let judged_later = lifecycle.is_none()
+            || references.iter().any(|it| {
+                let name = split_version(&it.definition.value).map(|(name, _)| name);
+                name.and_then(BuiltIn::named) == Some(BuiltIn::GradeItem)
+            });
         for (name, drafted) in &self.jobs {
             let Some(evidence) = drafted.as_ref().and_then(|it| it.evidence.as_ref()) else {
                 continue;

@@ -255,8 +255,6 @@ fn values_of_another_type_are_refused_by_both() {
 
 /// A mistake that only one of the two can tell.
 const ONLY_ONE: &[(&str, &str, &str)] = &[
-    // A scenario without a kind is one of the legacy dialect, and left out.
-    ("scenario-definition", " without kind", ""),
     // A built-in job that needs a rubric.
     (
         "lifecycle",
