@@ -225,10 +225,18 @@ fn without_reasons(value: &Value) -> Value {
             let told = map
                 .iter()
                 .filter(|(key, _)| *key != "issues" && *key != "issue");
-            let told = told.map(|(key, it)| (key.clone(), without_reasons(it)));
+            let told = told.map(|(key, it)| (name_without_reasons(key), without_reasons(it)));
             Value::Object(told.collect::<Map<_, _>>())
         }
         Value::Array(items) => items.iter().map(without_reasons).collect(),
         other => other.clone(),
+    }
+}
+
+/// An element that is no text is called as it is written in JSON; so an error may be a name.
+fn name_without_reasons(name: &str) -> String {
+    match serde_json::from_str::<Value>(name) {
+        Ok(element) if element.is_object() => without_reasons(&element).to_string(),
+        _ => name.to_owned(),
     }
 }
