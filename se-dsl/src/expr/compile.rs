@@ -101,7 +101,8 @@ fn build(source: &str, term: Term<'_>, deep: bool) -> Result<Program, Vec<ExprEr
 /// Compiles a term together with the definitions and natives that it reaches, and no others: a
 /// program is then a few KiB, and compiling it takes microseconds.
 fn link(term: Term<'_>, diagnoses: &Diagnoses<'_>) -> Result<Filter<Engine>, Vec<ExprError>> {
-    const MAIN: &str = "expression";
+    // Private: an expression cannot call itself.
+    const MAIN: &str = "_expression";
     let prelude = Prelude::get();
     let (mut defs, mut needed) = prelude.reached(&term);
     // The loader parses its main program from text, but takes definitions as they are.
@@ -191,6 +192,14 @@ mod tests {
             };
             assert!(compile(&source).is_ok(), "{source}");
         }
+    }
+
+    #[test]
+    fn an_expression_cannot_call_itself() {
+        for source in ["expression", "_expression", "def f: expression; f"] {
+            assert!(compile(source).is_err(), "{source}");
+        }
+        assert!(compile("def expression: 1; expression").is_ok());
     }
 
     #[test]
