@@ -4,6 +4,7 @@ mod check;
 pub(crate) mod describe;
 mod run;
 mod serve;
+mod store;
 mod validate;
 
 use std::ffi::OsString;
@@ -49,6 +50,9 @@ enum Command {
     /// Checks a package folder and makes a zip of it: the same bytes for the same content.
     #[command(after_help = "Example:\n  se-server pack examples/lab-0.1 -o lab-0.1.zip")]
     Pack(check::Pack),
+    /// Looks after the database.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Explains a finding, or lists all there are.
     #[command(after_help = "Example:\n  se-server explain SE1203")]
     Explain {
@@ -142,6 +146,7 @@ fn dispatch(command: Command) -> Ended {
         Command::Plan(options) => check::plan(&options),
         Command::Run(options) => run::run(options),
         Command::Pack(options) => check::pack(&options),
+        Command::Store(command) => store::run(command),
         Command::Explain { code } => describe::explain(code.as_deref()),
         Command::Schemas { out } => describe::write_schemas(out.as_deref()),
         Command::Catalog => print_json(&describe::catalog(&se_adapters::Registry::standard())),

@@ -22,7 +22,7 @@ use crate::{dispatch, sender};
 /// The sealing key's file in the data folder.
 const KEY_FILE: &str = "sealing.key";
 /// Unpacked content in the data folder.
-const PACKAGES: &str = "packages";
+pub(crate) const PACKAGES: &str = "packages";
 /// How long deliveries may take to be flushed at the end.
 const FLUSH: Duration = Duration::from_secs(15);
 /// How often old jobs are looked for.

@@ -399,9 +399,9 @@ pub(crate) fn no_job(id: &str) -> Error {
 }
 
 #[derive(sqlx::FromRow)]
-struct JobRow {
-    row: i64,
-    id: String,
+pub(crate) struct JobRow {
+    pub(crate) row: i64,
+    pub(crate) id: String,
     definition_id: String,
     version: String,
     content_hash: String,

@@ -5,6 +5,7 @@
 //! a change causes is written in the transaction of the change: a job with its first event, secrets
 //! and deliveries; an event with the deliveries that tell of it.
 
+mod audit;
 mod changes;
 mod definitions;
 mod error;
@@ -17,6 +18,7 @@ mod sqlite;
 mod store;
 mod writer;
 
+pub use audit::{Audit, Audited, Finding};
 pub use changes::{Changes, Stored};
 pub use definitions::{
     Content, Definition, DefinitionKey, DefinitionStatus, Definitions, Sync, SyncRequest,

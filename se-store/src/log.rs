@@ -260,7 +260,7 @@ fn learned(records: &[Record]) -> Map {
     all
 }
 
-fn parse(id: &str, seq: i64, text: &str) -> Result<Record> {
+pub(crate) fn parse(id: &str, seq: i64, text: &str) -> Result<Record> {
     let corrupt = |reason: String| Error::corrupt("events", format!("{id}/{seq}"), reason);
     let record: Record = serde_json::from_str(text).map_err(|it| corrupt(it.to_string()))?;
     if number(record.seq) == seq {

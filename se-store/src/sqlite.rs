@@ -49,6 +49,25 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
     })
 }
 
+/// Opens a database that is there, beside whoever uses it.
+pub(crate) async fn open_to_read(url: &str) -> Result<SqliteConnection> {
+    let options = SqliteConnectOptions::from_str(url)
+        .doing("understand the database URL")?
+        .busy_timeout(BUSY)
+        .pragma("query_only", "ON")
+        .disable_statement_logging();
+    let mut conn = options.connect().await.doing("open the database")?;
+    let known = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0);
+    let schema: (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut conn)
+        .await
+        .doing("read the schema of the database")?;
+    match schema.0 {
+        Some(found) if found > known => Err(Error::NewerSchema { found, known }),
+        _ => Ok(conn),
+    }
+}
+
 /// Keeps a second engine out: it would drive the same jobs.
 fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>> {
     if url.contains(":memory:") {

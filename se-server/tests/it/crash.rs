@@ -1,6 +1,7 @@
 //! The service killed in the middle of jobs on a simulated pod: nothing is lost, nothing is done twice.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use se_testkit::sim::{Pod, PodOptions, Sink, SinkOptions};
 use serde_json::{Value, json};
@@ -118,6 +119,18 @@ async fn without_holes(server: &Server, job: &str) {
     assert_eq!(done.len(), steps, "a step completed twice");
 }
 
+/// Whether what is stored makes sense, as an operator would ask.
+fn whole(folder: &Path) {
+    let checked = Command::new(env!("CARGO_BIN_EXE_se-server"))
+        .args(["store", "check", "--data-dir", "data"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{text}{checked:?}");
+    assert!(text.contains(": nothing is wrong"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
     let stage = Stage::set().await;
@@ -139,6 +152,7 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
             .when(&job, |it| count(it, "completed") >= kill_after)
             .await;
         assert_eq!(server.end("-KILL").await, None);
+        whole(stage.folder.path());
         server = Server::start(stage.folder.path()).await;
         let ended = server.ended(&job).await;
         let label = format!("{phase} killed after {kill_after} steps: {ended:#}");
@@ -162,6 +176,7 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
             told(&server.stream(&job).await),
             "{label}"
         );
+        whole(stage.folder.path());
     }
     assert_eq!(server.end("-TERM").await, Some(0));
 }

@@ -1,5 +1,7 @@
-//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] for files.
+//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files.
 
+#[cfg(test)]
+mod audit;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]

@@ -63,11 +63,11 @@ contracts! {
         an_expired_version_stays_so_unless_its_sync_ends_well;
 }
 
-fn url(folder: &Path) -> String {
+pub(crate) fn url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join("se.db").display())
 }
 
-async fn sql(folder: &Path, sql: &'static str) {
+pub(crate) async fn sql(folder: &Path, sql: &'static str) {
     let mut conn = SqliteConnection::connect(&url(folder)).await.unwrap();
     sqlx::query(sql).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();

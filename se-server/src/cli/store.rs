@@ -1,0 +1,171 @@
+//! `store`: what an operator does with the database itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand, ValueEnum};
+use se_runtime::{Plan, Record, State};
+use se_store::{Audit, Audited, Finding, Job};
+use serde_json::json;
+
+use super::{Ended, Failure, print, print_json, runtime};
+use crate::config::{self, Config, Given};
+use crate::content::Packages;
+use crate::engine::PACKAGES;
+use crate::error::chain;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Checks the database: the file, the order of events, that each job is what its events say, the
+    /// outbox. Reads one moment and writes nothing; the service may be running.
+    #[command(
+        after_help = "Example:\n  se-server store check --data-dir ./data\n\nExit code: 0 whole, 1 something is wrong, 2 could not read."
+    )]
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The configuration [default: se.toml, if it is there].
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Folder of the database and the content [default: ./data].
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The database [default: sqlite://<data-dir>/se.db].
+    #[arg(long)]
+    store: Option<String>,
+    /// How findings are shown.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Default)]
+struct Report {
+    jobs: u64,
+    events: u64,
+    findings: Vec<Finding>,
+}
+
+pub(super) fn run(command: Store) -> Ended {
+    match command {
+        Store::Check(options) => check(options),
+    }
+}
+
+fn check(options: Check) -> Ended {
+    let format = options.format;
+    let config = configured(options)?;
+    let address = config.store.address();
+    let report = runtime()?.block_on(look(&config, &address));
+    let report = report.map_err(|error| {
+        let help = "give the database with --data-dir or --store";
+        Failure::new(2, format!("{}; {help}", chain(&error)))
+    })?;
+    match format {
+        Format::Text => print(&text(&report))?,
+        Format::Json => print_json(&as_json(&report))?,
+    };
+    Ok(u8::from(!report.findings.is_empty()))
+}
+
+fn configured(options: Check) -> Result<Config, Failure> {
+    let folder = options.data_dir;
+    let folder = folder.map(|it| it.to_string_lossy().into_owned());
+    let flags = [("data_dir", folder), ("url", options.store)];
+    let said = flags.into_iter();
+    let given = Given {
+        file: options.config,
+        environment: config::environment(),
+        flags: said
+            .filter_map(|(key, it)| Some(("store", key, it?)))
+            .collect(),
+    };
+    config::load(&given).map_err(|error| Failure::new(2, error))
+}
+
+async fn look(config: &Config, address: &str) -> se_store::Result<Report> {
+    let mut audit = Audit::open(address).await?;
+    let folder = config.store.data_dir.join(PACKAGES);
+    let packages = Packages::new(folder, config.content.limits());
+    let mut report = Report {
+        findings: audit.tables().await?,
+        ..Report::default()
+    };
+    let mut after = 0;
+    while let Some(Audited {
+        whole, findings, ..
+    }) = audit.next_job(&mut after).await?
+    {
+        report.jobs += 1;
+        report.findings.extend(findings);
+        if let Some((job, records)) = whole {
+            report.events += records.len() as u64;
+            report
+                .findings
+                .extend(folded(&packages, &job, &records).await);
+        }
+    }
+    audit.close().await;
+    Ok(report)
+}
+
+/// What is wrong with a job when its events are folded, as after a crash.
+async fn folded(packages: &Packages, job: &Job, records: &[Record]) -> Option<Finding> {
+    let found = |message: String| Some(Finding::of_job(&job.id, message));
+    let state = match fold(packages, records).await {
+        Ok(state) => state,
+        Err(why) => return found(why),
+    };
+    let (row, log) = (&job.summary, state.summary());
+    let same = row.status == log.status
+        && row.started_at == log.started_at
+        && row.completed_at == log.completed_at;
+    if same {
+        return None;
+    }
+    let (row, log) = (row.status.as_str(), log.status.as_str());
+    found(format!(
+        "its row ({row}) is not what its events say ({log}); the events are right"
+    ))
+}
+
+async fn fold(packages: &Packages, records: &[Record]) -> Result<State, String> {
+    let Some(se_runtime::Event::JobAccepted(accepted)) = records.first().map(|it| &it.event) else {
+        return Err("its log does not begin with its acceptance".to_owned());
+    };
+    let package = packages.of_job(accepted).await;
+    let package = package.map_err(|error| chain(&error))?;
+    let plan = Plan::build(Arc::clone(&package.checked), accepted);
+    let plan = plan.map_err(|error| format!("its plan cannot be made: {error}"))?;
+    State::fold(&plan, records).map_err(|error| format!("its events do not fit: {error}"))
+}
+
+fn text(report: &Report) -> String {
+    let Report {
+        jobs,
+        events,
+        findings,
+    } = report;
+    let mut text: String = findings.iter().map(|it| format!("{it}\n")).collect();
+    let count = match findings.len() {
+        0 => "nothing is wrong".to_owned(),
+        1 => "1 finding".to_owned(),
+        more => format!("{more} findings"),
+    };
+    text.push_str(&format!("{jobs} jobs with {events} events: {count}"));
+    text
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let finding = |it: &Finding| json!({"table": it.table, "row": it.row, "message": it.message});
+    let findings: Vec<_> = report.findings.iter().map(finding).collect();
+    json!({"jobs": report.jobs, "events": report.events, "findings": findings})
+}
