@@ -212,6 +212,8 @@ impl Default for Events {
 pub struct Jobs {
     /// How many run at the same time.
     pub max_concurrent: usize,
+    /// How many may wait; a submission beyond that is answered with 429.
+    pub max_queued: usize,
     /// A job that takes longer is cancelled, in seconds; 0: as long as its steps may.
     pub default_timeout: u64,
     /// Progress is told to receivers at most this often, in seconds.
@@ -222,6 +224,7 @@ impl Default for Jobs {
     fn default() -> Self {
         Self {
             max_concurrent: 10,
+            max_queued: 10_000,
             default_timeout: 0,
             progress_interval: 5,
         }

@@ -29,6 +29,9 @@ pub enum Error {
     /// It is larger than may be.
     #[error("{0}")]
     TooLarge(String),
+    /// There is too much to do already: try again later.
+    #[error("{0}")]
+    Busy(String),
     /// It does not answer: try again.
     #[error("{0}")]
     Unavailable(String),
@@ -71,6 +74,7 @@ impl Error {
             Self::NotFound(_) => "not-found",
             Self::Conflict(_) => "conflict",
             Self::TooLarge(_) => "too-large",
+            Self::Busy(_) => "busy",
             Self::Unavailable(_) => "unavailable",
             Self::Internal(_) => "internal",
         }
@@ -79,7 +83,7 @@ impl Error {
     /// Whether the same call may succeed later without anybody doing anything.
     #[must_use]
     pub fn retry(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Busy(_))
     }
 
     /// The single findings, where there are some.
@@ -95,6 +99,7 @@ impl Error {
             | Self::NotFound(_)
             | Self::Conflict(_)
             | Self::TooLarge(_)
+            | Self::Busy(_)
             | Self::Unavailable(_)
             | Self::Internal(_) => Vec::new(),
         }

@@ -46,7 +46,7 @@ pub enum Submission {
 ///
 /// # Errors
 /// [`Error::Invalid`] names the fields at fault; [`Error::NotFound`] and [`Error::Conflict`] say which
-/// content there is, or why content and worker do not fit; [`Error::Unavailable`]: nothing was stored.
+/// content there is, or why content and worker do not fit; [`Error::Busy`] and [`Error::Unavailable`]: nothing was stored.
 pub async fn submit(
     engine: &Engine,
     body: &Map<String, Value>,
@@ -115,6 +115,13 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
             "a sealed event changed its kind".to_owned(),
         ));
     };
+    if is_full(engine) && !is_known(engine, job.idempotency_key.as_deref()).await? {
+        let most = engine.config.jobs.max_queued;
+        return Err(Error::Busy(format!(
+            "{most} jobs wait already (jobs.max_queued): nothing was stored; send the same request \
+             again later"
+        )));
+    }
     match engine.store.submit_resumed(job, it.done).await? {
         Submitted::New => {
             engine.metrics.submitted.add();
@@ -132,6 +139,21 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
         Submitted::Existing { job_id, .. } => {
             Ok(Submission::Repeated(engine.store.accepted(&job_id).await?))
         }
+    }
+}
+
+/// Whether no more jobs may wait. Requests that come together may all see the last free place: there
+/// are as many more as requests at a time.
+fn is_full(engine: &Engine) -> bool {
+    let (_, queued) = engine.dispatcher.counts();
+    queued >= engine.config.jobs.max_queued
+}
+
+/// Whether the request has been taken in before: then it costs nothing to say so again.
+async fn is_known(engine: &Engine, key: Option<&str>) -> Result<bool> {
+    match key {
+        Some(key) => Ok(engine.store.has_key(key).await?),
+        None => Ok(false),
     }
 }
 

@@ -127,6 +127,21 @@ impl Store {
         self.submit_resumed(job, Vec::new()).await
     }
 
+    /// Whether a request with this idempotency key was taken in within its window.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn has_key(&self, key: &str) -> Result<bool> {
+        let found: Option<(i64,)> =
+            sqlx::query_as("SELECT 1 FROM idempotency WHERE key = ? AND expires_at > ?")
+                .bind(key)
+                .bind(self.now().micros())
+                .fetch_optional(&self.readers)
+                .await
+                .doing("look for the idempotency key")?;
+        Ok(found.is_some())
+    }
+
     /// Takes in a job that goes on where another stopped. `done` is what it need not do again: events
     /// numbered from 2, sealed with the secrets of this job. They are stored with it, in the same
     /// transaction, and announced to nobody.

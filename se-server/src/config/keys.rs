@@ -39,6 +39,7 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("events", "sink", Text),
     ("events", "timeout", Integer),
     ("jobs", "max_concurrent", Integer),
+    ("jobs", "max_queued", Integer),
     ("jobs", "default_timeout", Integer),
     ("jobs", "progress_interval", Integer),
     ("secrets", "dir", Text),

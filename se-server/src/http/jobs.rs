@@ -31,6 +31,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
         (status = 200, description = "The plan, where `dry_run` was asked for", body = Object),
         (status = 404, description = "No such content", body = dto::Problem),
         (status = 409, description = "Content and worker do not fit", body = dto::Problem),
+        (status = 429, description = "Too many jobs wait: send it again after Retry-After", body = dto::Problem),
         (status = 422, description = "Fields that cannot be used", body = dto::Problem),
     )
 )]
@@ -77,6 +78,7 @@ async fn answer(engine: &Engine, submission: Submission) -> Result<Response, Pro
         (status = 202, description = "Stored; it will run", body = dto::JobAccepted),
         (status = 404, description = "No such job", body = dto::Problem),
         (status = 409, description = "It has not ended, or has completed, or its content is gone", body = dto::Problem),
+        (status = 429, description = "Too many jobs wait: send it again after Retry-After", body = dto::Problem),
         (status = 422, description = "Secrets must be given again: `errors[].pointer` names them", body = dto::Problem),
     )
 )]
@@ -104,6 +106,7 @@ pub(super) async fn retry(
         (status = 202, description = "Stored; it will run", body = dto::JobAccepted),
         (status = 404, description = "No such job", body = dto::Problem),
         (status = 409, description = "It has not ended, has no rubric, or the content is gone", body = dto::Problem),
+        (status = 429, description = "Too many jobs wait: send it again after Retry-After", body = dto::Problem),
         (status = 422, description = "The version does not exist or has no rubric in that phase", body = dto::Problem),
     )
 )]

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::harness::Service;
+use crate::harness::{Service, text};
 
 #[tokio::test]
 async fn a_phase_job_runs_and_shows_both_names_of_everything() {
@@ -175,6 +175,51 @@ async fn a_running_job_is_cancelled_and_an_ended_one_is_not() {
         (&json!("cancelled"), &json!("enough"))
     );
     assert_eq!(service.call("DELETE", &path, "").await.0, 409);
+}
+
+#[tokio::test]
+async fn no_more_jobs_wait_than_may() {
+    let service = Service::ready(|config| {
+        config.jobs.max_concurrent = 1;
+        config.jobs.max_queued = 1;
+    })
+    .await;
+    let running = service.submit("wait", json!({})).await;
+    service.reaches(&running, "step_started", "long").await;
+    let send = async |key: &str| {
+        let body = json!({"definition_id": "tiny", "phase": "wait"}).to_string();
+        let request = Request::post("/api/v1/jobs").header("Idempotency-Key", key);
+        service.raw(request.body(Body::from(body)).unwrap()).await
+    };
+    let answered = async |key: &str| {
+        let answer = send(key).await;
+        let (status, later) = (
+            answer.status(),
+            answer.headers().contains_key("Retry-After"),
+        );
+        let body: Value = serde_json::from_str(&text(answer).await).unwrap();
+        (status.as_u16(), later, body)
+    };
+    let (status, _, accepted) = answered("first").await;
+    assert_eq!(status, 202, "{accepted}");
+    let (status, later, refused) = answered("second").await;
+    assert_eq!((status, later), (429, true), "{refused}");
+    assert!(
+        refused["detail"]
+            .as_str()
+            .unwrap()
+            .contains("jobs.max_queued")
+    );
+    // What was taken in before is told again, however full it is.
+    let (status, _, again) = answered("first").await;
+    assert_eq!((status, &again["job_id"]), (202, &accepted["job_id"]));
+    let waiting = accepted["job_id"].as_str().unwrap();
+    service
+        .call("DELETE", &format!("/api/v1/jobs/{waiting}"), "")
+        .await;
+    service.followed(waiting).await;
+    let (status, _, accepted) = answered("second").await;
+    assert_eq!(status, 202, "{accepted}");
 }
 
 #[tokio::test]
