@@ -1,4 +1,4 @@
-//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files.
+//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files, [`disk`] for what they lie on.
 
 #[cfg(test)]
 mod audit;
@@ -10,6 +10,8 @@ mod contract;
 mod crash;
 #[cfg(test)]
 mod definitions;
+#[cfg(test)]
+mod disk;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
