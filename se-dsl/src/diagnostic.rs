@@ -1,6 +1,6 @@
 //! What is wrong with a package, for people: many at once, each with a code, a place and a way out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -168,7 +168,7 @@ impl Diagnostic {
 fn shortened(all: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let mut kept: Vec<Diagnostic> = Vec::with_capacity(all.len());
     // Of each kind: how many there are, and where the last one lies that is kept.
-    let mut kinds: HashMap<_, (usize, usize)> = HashMap::new();
+    let mut kinds: BTreeMap<_, (usize, usize)> = BTreeMap::new();
     for it in all {
         let kind = (it.span.file, it.code, it.severity);
         let (count, last) = kinds.entry(kind).or_default();

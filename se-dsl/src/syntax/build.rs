@@ -1,6 +1,6 @@
 //! Puts nodes together, with limits on depth and aliases.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{ALIASED_BYTES, Entry, Kind, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Mapping, Node};
 use crate::decode::Sink;
@@ -40,7 +40,7 @@ enum Collection {
 struct Growing {
     map: Mapping,
     /// Where each key stands first, once there are too many to look through.
-    index: HashMap<String, Span>,
+    index: BTreeMap<String, Span>,
 }
 
 impl Growing {

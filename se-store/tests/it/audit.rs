@@ -42,70 +42,72 @@ async fn what_an_engine_writes_is_whole_also_while_it_runs() {
     assert_eq!(findings(folder.path()).await, (2, vec![]));
 }
 
+/// Each with what is said of it.
+const DAMAGES: &[(&str, &str)] = &[
+    (
+        "DELETE FROM events WHERE seq = 2 AND job = 1",
+        "jobs running: event 2 is missing: 3 comes next",
+    ),
+    (
+        "DELETE FROM events WHERE seq = 3",
+        "jobs running: its row ends with event 3, its log with 2",
+    ),
+    (
+        "UPDATE events SET record = '{' WHERE seq = 2 AND job = 1",
+        "jobs running: row running/2 of table `events` cannot be read: EOF while parsing an object \
+             at line 1 column 1; restore it from a backup or delete it",
+    ),
+    (
+        "UPDATE jobs SET status = 'lost' WHERE id = 'running'",
+        "jobs running: row running of table `jobs` cannot be read: unknown status `lost`; restore \
+             it from a backup or delete it",
+    ),
+    (
+        "UPDATE jobs SET status = 'running' WHERE id = 'ended'",
+        "jobs ended: its row says running, and its log otherwise",
+    ),
+    (
+        "UPDATE jobs SET status = 'completed' WHERE id = 'running'",
+        "job_secrets running: the job has ended and its secrets are still there",
+    ),
+    (
+        "UPDATE jobs SET id = 'other' WHERE id = 'ended'",
+        "jobs other: its log is that of job ended",
+    ),
+    (
+        "UPDATE deliveries SET status = 'pending'",
+        "deliveries 3: another delivery of its stream is due too: they may arrive out of order",
+    ),
+    (
+        "UPDATE deliveries SET status = 'waiting' WHERE stream = 'jobs/ended'",
+        "deliveries 4: nothing of its stream is due, so it will wait for ever",
+    ),
+    (
+        "UPDATE deliveries SET status = 'sent' WHERE id = 1",
+        "deliveries 1: its status is unknown",
+    ),
+    (
+        "UPDATE deliveries SET event_id = 'running/1' WHERE id = 2",
+        "deliveries 2: the same event is in the outbox twice",
+    ),
+    (
+        "UPDATE deliveries SET body = 'no' WHERE id = 2",
+        "deliveries 2: its body is no JSON",
+    ),
+    (
+        "INSERT INTO session_facts VALUES ('s', '', 'no', 0)",
+        "session_facts s: what the session has learned is no JSON",
+    ),
+    (
+        "INSERT INTO definitions (definition_id, version, status, source_uri, created_at) \
+             VALUES ('d', '1', 'ready', '', 0)",
+        "definitions d@1: it is ready and has no content",
+    ),
+];
+
 #[tokio::test]
 async fn each_kind_of_damage_is_found_by_its_row() {
-    let damages: [(&str, &str); 14] = [
-        (
-            "DELETE FROM events WHERE seq = 2 AND job = 1",
-            "jobs running: event 2 is missing: 3 comes next",
-        ),
-        (
-            "DELETE FROM events WHERE seq = 3",
-            "jobs running: its row ends with event 3, its log with 2",
-        ),
-        (
-            "UPDATE events SET record = '{' WHERE seq = 2 AND job = 1",
-            "jobs running: row running/2 of table `events` cannot be read: EOF while parsing an object \
-             at line 1 column 1; restore it from a backup or delete it",
-        ),
-        (
-            "UPDATE jobs SET status = 'lost' WHERE id = 'running'",
-            "jobs running: row running of table `jobs` cannot be read: unknown status `lost`; restore \
-             it from a backup or delete it",
-        ),
-        (
-            "UPDATE jobs SET status = 'running' WHERE id = 'ended'",
-            "jobs ended: its row says running, and its log otherwise",
-        ),
-        (
-            "UPDATE jobs SET status = 'completed' WHERE id = 'running'",
-            "job_secrets running: the job has ended and its secrets are still there",
-        ),
-        (
-            "UPDATE jobs SET id = 'other' WHERE id = 'ended'",
-            "jobs other: its log is that of job ended",
-        ),
-        (
-            "UPDATE deliveries SET status = 'pending'",
-            "deliveries 3: another delivery of its stream is due too: they may arrive out of order",
-        ),
-        (
-            "UPDATE deliveries SET status = 'waiting' WHERE stream = 'jobs/ended'",
-            "deliveries 4: nothing of its stream is due, so it will wait for ever",
-        ),
-        (
-            "UPDATE deliveries SET status = 'sent' WHERE id = 1",
-            "deliveries 1: its status is unknown",
-        ),
-        (
-            "UPDATE deliveries SET event_id = 'running/1' WHERE id = 2",
-            "deliveries 2: the same event is in the outbox twice",
-        ),
-        (
-            "UPDATE deliveries SET body = 'no' WHERE id = 2",
-            "deliveries 2: its body is no JSON",
-        ),
-        (
-            "INSERT INTO session_facts VALUES ('s', '', 'no', 0)",
-            "session_facts s: what the session has learned is no JSON",
-        ),
-        (
-            "INSERT INTO definitions (definition_id, version, status, source_uri, created_at) \
-             VALUES ('d', '1', 'ready', '', 0)",
-            "definitions d@1: it is ready and has no content",
-        ),
-    ];
-    for (damage, expected) in damages {
+    for (damage, expected) in DAMAGES.iter().copied() {
         let folder = tempfile::tempdir().unwrap();
         filled(folder.path()).await.store.close().await;
         sql(folder.path(), damage).await;
