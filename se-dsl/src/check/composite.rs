@@ -196,9 +196,12 @@ impl Place<'_, '_> {
         }
         let captures = || steps.iter().flat_map(|it| &it.captures);
         let known: Vec<String> = captures().map(|(it, _)| it.path.to_string()).collect();
+        let perhaps = steps.iter().flat_map(DraftedStep::perhaps_captured);
+        let perhaps: Vec<_> = perhaps.map(|(path, _)| path).collect();
         for export in &doc.export {
             let path: Vec<String> = vec![export.value.clone()];
-            if !captures().any(|(it, _)| it.path.may_touch(&path)) {
+            let mut paths = captures().map(|(it, _)| &it.path).chain(&perhaps);
+            if !paths.any(|it| it.may_touch(&path)) {
                 self.sink.push(composites::unknown_export(export, &known));
             }
         }

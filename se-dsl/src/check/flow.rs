@@ -104,7 +104,9 @@ impl Place<'_, '_> {
             .map(|(id, span)| (id.as_str(), *span))
             .collect();
         let mut first: BTreeMap<&CapturePath, Span> = BTreeMap::new();
-        for (capture, span) in steps.iter().flat_map(|step| &step.captures) {
+        // Which side of a capture is the variable is known where the outputs are.
+        let known = steps.iter().filter(|step| step.uses.is_some());
+        for (capture, span) in known.flat_map(|step| &step.captures) {
             let path = &capture.path;
             let head = match &path.segments()[0] {
                 Segment::Name(name) => ids.get(&**name),

@@ -55,6 +55,19 @@ impl DraftedStep<'_> {
     pub(super) fn action(&self) -> Option<Action> {
         self.uses.as_ref().and_then(Uses::action)
     }
+
+    /// What it captures if its captures are the wrong way round: where it is not known what outputs
+    /// there are, that cannot be told.
+    pub(super) fn perhaps_captured(&self) -> Vec<(CapturePath, Span)> {
+        if self.uses.is_some() {
+            return Vec::new();
+        }
+        let var = self.doc.for_each.as_ref();
+        let var = var.map(|it| it.var.value.as_str());
+        let keys = self.doc.capture.iter().map(|it| &it.key);
+        keys.filter_map(|key| Some((CapturePath::parse(&key.value, var)?, key.span)))
+            .collect()
+    }
 }
 
 impl Place<'_, '_> {
@@ -252,11 +265,13 @@ fn takes_rubric(step: &DraftedStep<'_>) -> bool {
 fn captured(steps: &[DraftedStep<'_>]) -> Vec<CapturePath> {
     let mut paths = Vec::new();
     for step in steps {
-        for (capture, _) in &step.captures {
-            paths.push(capture.path.clone());
+        let known = step.captures.iter().map(|(it, _)| it.path.clone());
+        let perhaps = step.perhaps_captured().into_iter().map(|(path, _)| path);
+        for path in known.chain(perhaps) {
             if let Some((id, _)) = &step.doc.id {
-                paths.push(capture.path.below(id.as_str()));
+                paths.push(path.below(id.as_str()));
             }
+            paths.push(path);
         }
     }
     paths

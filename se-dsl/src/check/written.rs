@@ -35,17 +35,19 @@ impl Writes {
     fn add_step(&mut self, at: usize, step: &DraftedStep<'_>) {
         let maybe = step.doc.when.is_some();
         let id = step.doc.id.as_ref();
-        for (capture, span) in &step.captures {
+        let known = step.captures.iter();
+        let known = known.map(|(it, span)| (it.path.clone(), *span));
+        for (path, span) in known.chain(step.perhaps_captured()) {
             let entry = |path| Written {
                 path,
                 step: at,
-                span: *span,
+                span,
                 maybe,
             };
-            self.add(entry(capture.path.clone()));
             if let Some((id, _)) = id {
-                self.add(entry(capture.path.below(id.as_str())));
+                self.add(entry(path.below(id.as_str())));
             }
+            self.add(entry(path));
         }
         if let (Some((id, span)), OnError::Continue) = (id, &step.doc.on_error)
             && let Some(path) = CapturePath::parse(&format!("{id}.error"), None)

@@ -137,7 +137,7 @@ impl Place<'_, '_> {
             read.extend(checks.map(|check| check.source.clone()));
         }
         read.extend(export.iter().map(|it| vec![it.value.clone()]));
-        for step in steps {
+        for step in steps.iter().filter(|step| step.uses.is_some()) {
             let id = step.doc.id.as_ref().map(|(id, _)| id.as_str());
             let is_read = |path: &CapturePath| {
                 let own = id.map(|id| path.below(id));

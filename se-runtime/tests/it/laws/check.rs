@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::{any, proptest};
+use proptest::test_runner::{Config, RngSeed};
 use proptest::{prop_assert, prop_assert_eq, prop_assume};
 use se_dsl::diagnostic::{Located, Severity};
 use se_dsl::{Options, Sources};
@@ -85,6 +86,23 @@ proptest! {
             prop_assert_eq!(Plan::of_job(Arc::clone(&package), job).err(), None);
         }
     }
+}
+
+/// The same slips each time, as there are many more than one run can try: whoever changes the checks
+/// tries others with `PROPTEST_RNG_SEED=<number>`.
+fn slips() -> Config {
+    let seed = Config::default().rng_seed;
+    Config {
+        rng_seed: match seed {
+            RngSeed::Random => RngSeed::Fixed(7),
+            given @ RngSeed::Fixed(_) => given,
+        },
+        ..config(256)
+    }
+}
+
+proptest! {
+    #![proptest_config(slips())]
 
     #[test]
     fn a_slip_is_answered_in_its_place(
