@@ -41,7 +41,7 @@ pub(crate) use manifest::{FLAT, SEED};
 pub(crate) use part::PartDoc;
 pub(crate) use parts::Part;
 pub(crate) use rubric::{RubricDoc, flags, regex};
-pub(crate) use scenario::CollectDoc;
+pub(crate) use scenario::{CollectDoc, ScenarioDoc};
 pub(crate) use step::STEP;
 pub(crate) use step::{CaptureDoc, ForEachDoc, Input, StepDoc};
 pub(crate) use tree::{Named, Tree};

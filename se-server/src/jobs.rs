@@ -16,7 +16,7 @@ use se_store::{NewJob, Store, Submitted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::content::{self, Package};
+use crate::content::{self, Package, Packages};
 use crate::dispatch::{Cancel, Dispatcher};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -273,8 +273,8 @@ pub(crate) async fn all_records(store: &Store, id: &str) -> Result<Vec<Record>> 
 }
 
 /// The plan of a stored job with the package it runs from.
-pub(crate) async fn plan(engine: &Engine, accepted: &Accepted) -> Result<(Plan, Package)> {
-    let package = engine.packages.of_job(accepted).await?;
+pub(crate) async fn plan(packages: &Packages, accepted: &Accepted) -> Result<(Plan, Package)> {
+    let package = packages.of_job(accepted).await?;
     let plan = Plan::build(Arc::clone(&package.checked), accepted)
         .map_err(|error| Error::Internal(error.to_string()))?;
     Ok((plan, package))

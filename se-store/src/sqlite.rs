@@ -57,7 +57,7 @@ pub(crate) async fn open_to_read(url: &str) -> Result<SqliteConnection> {
         .pragma("query_only", "ON")
         .disable_statement_logging();
     let mut conn = options.connect().await.doing("open the database")?;
-    let known = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0);
+    let known = newest_schema();
     let schema: (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
         .fetch_one(&mut conn)
         .await
@@ -106,8 +106,13 @@ fn private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
+/// The newest schema that this engine knows.
+fn newest_schema() -> i64 {
+    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
+}
+
 async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
-    let known = MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0);
+    let known = newest_schema();
     match MIGRATIONS.run(conn).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(found)) if found > known => {

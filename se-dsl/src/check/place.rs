@@ -10,7 +10,7 @@ use crate::checked::{Composite, Connector, PodType};
 use crate::decode::Sink;
 use crate::diagnostic::codes::{composites, names};
 use crate::diagnostic::nearest;
-use crate::document::{self, Documents, Input, Named, StepDoc, Tree};
+use crate::document::{self, Documents, Input, Named, ScenarioDoc, StepDoc, Tree};
 
 /// Where documents lie beside each other.
 pub(super) struct Place<'p, 's> {
@@ -124,7 +124,7 @@ impl<'p, 's> Place<'p, 's> {
     }
 
     /// Whether some document of those that target connectors cannot be read.
-    fn is_in_parts(&self) -> bool {
+    fn hides_targets(&self) -> bool {
         let Tree {
             jobs,
             composites,
@@ -135,12 +135,12 @@ impl<'p, 's> Place<'p, 's> {
             || composites.values().any(Option::is_none)
             || scenarios
                 .values()
-                .any(|it| it.as_ref().is_none_or(|it| it.collect.is_empty()))
+                .any(|it| it.as_ref().is_none_or(ScenarioDoc::is_legacy))
     }
 
     /// Connectors that nobody targets.
     pub(super) fn connectors_used(&self) {
-        if self.is_in_parts() {
+        if self.hides_targets() {
             return;
         }
         let inputs = self.steps().flat_map(|step| {

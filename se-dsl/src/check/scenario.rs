@@ -17,7 +17,7 @@ use crate::source::Span;
 /// The job that collects what a scenario names; `None` if something in it is wrong.
 pub(super) fn job(place: &Place<'_, '_>, name: &str, span: Span) -> Option<Job> {
     let doc = place.tree.scenarios.get(name)?.as_ref()?;
-    if doc.collect.is_empty() {
+    if doc.is_legacy() {
         let help = "write it as a ScenarioDefinition with `collect`";
         let what = "a scenario of the legacy dialect";
         let found = document::not_supported(span, what, Severity::Error, help);

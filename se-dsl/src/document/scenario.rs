@@ -19,6 +19,13 @@ pub(crate) struct ScenarioDoc {
     pub(crate) span: Span,
 }
 
+impl ScenarioDoc {
+    /// Whether it is one of the legacy dialect, of which nothing is read; any other collects something.
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.collect.is_empty()
+    }
+}
+
 pub(crate) struct CollectDoc {
     pub(crate) device: Spanned<String>,
     pub(crate) command: Input,

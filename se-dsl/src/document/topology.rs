@@ -31,7 +31,8 @@ pub(super) fn read(sink: &Sink<'_>, paths: &Paths<'_>, root: &str) -> Option<Top
         .find_map(|path| paths.find(&format!("{root}{path}")))?;
     let root = syntax::read(sink, file)?;
     mapping(sink, &root, "the topology")?;
-    let is_cml = sink.sources.path(file).contains("cml.");
+    let name = sink.sources.path(file).rsplit('/').next();
+    let is_cml = name.is_some_and(|it| it.starts_with("cml."));
     if is_cml && get(&root, "nodes").is_none() {
         let found = document::missing_field(root.span, "the topology", "nodes");
         sink.push(found);

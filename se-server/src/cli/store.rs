@@ -1,10 +1,9 @@
 //! `store`: what an operator does with the database itself.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
-use se_runtime::{Plan, Record, State};
+use se_runtime::{Record, State};
 use se_store::{Audit, Audited, Finding, Job};
 use serde_json::json;
 
@@ -13,6 +12,7 @@ use crate::config::{self, Config, Given};
 use crate::content::Packages;
 use crate::engine::PACKAGES;
 use crate::error::chain;
+use crate::jobs::plan;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
@@ -141,10 +141,8 @@ async fn fold(packages: &Packages, records: &[Record]) -> Result<State, String> 
     let Some(se_runtime::Event::JobAccepted(accepted)) = records.first().map(|it| &it.event) else {
         return Err("its log does not begin with its acceptance".to_owned());
     };
-    let package = packages.of_job(accepted).await;
-    let package = package.map_err(|error| chain(&error))?;
-    let plan = Plan::build(Arc::clone(&package.checked), accepted);
-    let plan = plan.map_err(|error| format!("its plan cannot be made: {error}"))?;
+    let plan = plan(packages, accepted).await;
+    let (plan, _) = plan.map_err(|error| chain(&error))?;
     State::fold(&plan, records).map_err(|error| format!("its events do not fit: {error}"))
 }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use se_runtime::event::{Batch, End};
 use se_runtime::{
-    Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Plan,
-    Ports, Record, State, StepError, Summary, Vault, drive,
+    Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports,
+    Record, State, StepError, Summary, Vault, drive,
 };
 
 use super::pods::Pods;
 use super::{Receiver, Sender};
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::jobs::all_records;
+use crate::jobs::{all_records, plan};
 
 /// Wait before a job is driven again after the store failed; doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -129,9 +129,7 @@ async fn attempt(
         Err(_) if cancel.is_some() => Vault::default(),
         Err(error) => return Err(error.into()),
     };
-    let package = engine.packages.of_job(log.accepted()).await?;
-    let plan = Plan::build(Arc::clone(&package.checked), log.accepted())
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let (plan, package) = plan(&engine.packages, log.accepted()).await?;
     let fold = async || -> Result<State> {
         let records = all_records(&engine.store, id).await?;
         let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub(crate) async fn folded(engine: &Engine, id: &str) -> Result<(Plan, State)> {
     let records = all_records(&engine.store, id).await?;
     let accepted = engine.store.accepted(id).await?;
-    let (plan, _) = plan(engine, &accepted).await?;
+    let (plan, _) = plan(&engine.packages, &accepted).await?;
     let state = State::fold(&plan, &records).map_err(|it| Error::Internal(it.to_string()))?;
     Ok((plan, state))
 }
