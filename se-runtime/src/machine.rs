@@ -91,7 +91,7 @@ pub fn step(
         records,
         start: after.difference(&before).copied().collect(),
         stop: before.difference(after).copied().collect(),
-        wake: state.timer().map(|(at, _)| at),
+        wake: timer(state, mode).map(|(at, _)| at),
     })
 }
 
@@ -161,11 +161,10 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
     if let Some(index) = state.computing() {
         return Some(compute(context, state, index, at));
     }
-    if let Some((due, index)) = state.timer()
+    if let Some((due, index)) = timer(state, mode)
         && due <= at
-        && let Some(event) = timer_over(context, state, index, at, mode)
     {
-        return Some(event);
+        return Some(timer_over(context, state, index, at));
     }
     if mode == Mode::Run
         && let Some(index) = state.ready().next()
@@ -248,15 +247,17 @@ fn end(plan: &Plan, state: &State) -> End {
     }
 }
 
-fn timer_over(
-    context: Context<'_>,
-    state: &State,
-    index: StepIndex,
-    at: Timestamp,
-    mode: Mode,
-) -> Option<Event> {
+/// The next time at which something follows by itself. While the driver stops, no step that waits is
+/// tried again: its time, which may be over, is none to wake for, and holds up no other.
+fn timer(state: &State, mode: Mode) -> Option<(Timestamp, StepIndex)> {
+    let is_running = |index| matches!(state.step(index).status, StepStatus::Running { .. });
+    let mut timers = state.timers();
+    timers.find(|(_, index)| mode == Mode::Run || is_running(*index))
+}
+
+fn timer_over(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
     if matches!(state.step(index).status, StepStatus::Running { .. }) {
-        return Some(match state.kind(index) {
+        return match state.kind(index) {
             Kind::Composite => time_out(state, index, at),
             Kind::Primitive | Kind::Loop => Event::StepCompleted {
                 step: state.key(index).to_owned(),
@@ -264,9 +265,9 @@ fn timer_over(
                 output: crate::event::Map::new(),
                 learned: crate::event::Map::new(),
             },
-        });
+        };
     }
-    (mode == Mode::Run).then(|| begin(context, state, index, at))
+    begin(context, state, index, at)
 }
 
 /// A composite that takes too long: everything in it is stopped, then it has failed.

@@ -85,7 +85,12 @@ impl State {
     /// The next time at which a step goes on by itself.
     #[must_use]
     pub fn timer(&self) -> Option<(Timestamp, StepIndex)> {
-        self.timers.first().copied()
+        self.timers().next()
+    }
+
+    /// Every time at which a step goes on by itself, the next one first.
+    pub(crate) fn timers(&self) -> impl Iterator<Item = (Timestamp, StepIndex)> + '_ {
+        self.timers.iter().copied()
     }
 
     /// The first step, in document order, whose failure the job does not survive.

@@ -188,6 +188,34 @@ fn draining_ends_at_a_step_boundary_and_the_job_goes_on_later() {
 }
 
 #[test]
+fn a_back_off_that_is_over_while_draining_keeps_no_driver_busy() {
+    let steps = "    - { id: slow, uses: collect@v1, target: a, with: { command: x } }\n    \
+                 - { id: again, uses: collect@v1, target: b, with: { command: y }, on_error: { \
+                 action: retry, retries: 1, backoff: 2 } }\n";
+    let run = Run::new(
+        plan(steps),
+        Box::new(|call| match (call.step.as_str(), call.attempt) {
+            ("slow", _) => (20 * SECOND, echo(call)),
+            (_, 1) => (
+                SECOND,
+                Err(Fault::new(FaultKind::Communication, "no answer")),
+            ),
+            _ => (SECOND, echo(call)),
+        }),
+    );
+    // Told once `again` waits: its time comes long before `slow` ends, and nothing may follow from it.
+    let drained = run.drive_until(1, Control::Drain);
+    assert!(matches!(drained, Some(Ok(Drive::Drained))), "{drained:?}");
+    assert_eq!(run.story().last().unwrap(), "step_completed slow");
+    assert_eq!(run.actions.calls.lock().unwrap().len(), 2);
+    let ended = run.drive(vec![]);
+    assert!(
+        matches!(ended, Some(Ok(Drive::Ended(JobStatus::Completed)))),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_pause_keeps_its_remaining_time_over_a_restart() {
     let step = "    - { id: p, uses: pause@v1, with: { seconds: 60 } }\n";
     let mut run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));

@@ -236,7 +236,9 @@ fn without_reasons(value: &Value) -> Value {
 /// An element that is no text is called as it is written in JSON; so an error may be a name.
 fn name_without_reasons(name: &str) -> String {
     match serde_json::from_str::<Value>(name) {
-        Ok(element) if element.is_object() => without_reasons(&element).to_string(),
+        Ok(element) if element.is_object() || element.is_array() => {
+            without_reasons(&element).to_string()
+        }
         _ => name.to_owned(),
     }
 }

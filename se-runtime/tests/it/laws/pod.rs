@@ -87,7 +87,7 @@ impl World {
             .or_else(|| ask.inputs.get("script"));
         let command = command.and_then(Value::as_str).unwrap_or_default();
         // What is said of something long is cut, or answers to answers would grow without end.
-        let command: String = command.chars().take(60).collect();
+        let command: String = without_reasons(command).chars().take(60).collect();
         let text = format!("{} says {before} for {command}", ask.target.unwrap_or("?"));
         let output = match ask.action {
             Action::Exec => json!({"stdout": text, "ok": true, "exit_code": 0, "error": null}),
@@ -98,6 +98,22 @@ impl World {
             learned: Map::new(),
         }
     }
+}
+
+/// A text without the words in which errors in it say why something failed: no answer hangs on those.
+fn without_reasons(text: &str) -> String {
+    let mut told = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(r#"{"type":"#) {
+        told.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let is_error = matches!(values.next(), Some(Ok(it)) if it.get("status").is_some());
+        let end = if is_error { values.byte_offset() } else { 1 };
+        told.push_str(if is_error { "an error" } else { "{" });
+        rest = &rest[end..];
+    }
+    told + rest
 }
 
 /// FNV-1a, mixed once more: neighbours must not be alike.
