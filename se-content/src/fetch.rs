@@ -94,7 +94,7 @@ pub async fn fetch(
     folder: &Path,
 ) -> Result<Fetched> {
     let (store, key) = locate(origin, places)?;
-    let failed = |error| unavailable(origin, error);
+    let failed = |error| unavailable(origin, "fetch", error);
     let found = store.get(&key).await.map_err(failed)?;
     let limit = limits.package_bytes;
     if found.meta.size > limit {
@@ -136,7 +136,7 @@ fn locate(origin: &Origin, places: &Places) -> Result<(Box<dyn ObjectStore>, Key
         Origin::File(path) => {
             let path = places.resolve(path)?;
             let key = Key::from_absolute_path(&path);
-            let key = key.map_err(|error| unavailable(origin, error.into()))?;
+            let key = key.map_err(|error| unavailable(origin, "fetch", error.into()))?;
             Ok((Box::new(LocalFileSystem::new()), key))
         }
         Origin::S3 { bucket, key } => {
@@ -154,14 +154,14 @@ fn locate(origin: &Origin, places: &Places) -> Result<(Box<dyn ObjectStore>, Key
             })?;
             let store = s3
                 .connect(bucket)
-                .map_err(|error| unavailable(origin, error))?;
+                .map_err(|error| unavailable(origin, "fetch", error))?;
             Ok((store, key))
         }
     }
 }
 
 impl S3 {
-    fn connect(&self, bucket: &str) -> object_store::Result<Box<dyn ObjectStore>> {
+    pub(crate) fn connect(&self, bucket: &str) -> object_store::Result<Box<dyn ObjectStore>> {
         let region = self.region.as_deref().unwrap_or("us-east-1");
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
@@ -184,7 +184,12 @@ impl S3 {
     }
 }
 
-fn unavailable(origin: &Origin, error: object_store::Error) -> Error {
+/// What an object store says against doing something.
+pub(crate) fn unavailable(
+    origin: &Origin,
+    doing: &'static str,
+    error: object_store::Error,
+) -> Error {
     let at = origin.to_string();
     match error {
         object_store::Error::NotFound { .. } => Error::NotFound {
@@ -197,7 +202,7 @@ fn unavailable(origin: &Origin, error: object_store::Error) -> Error {
             source: Box::new(error),
         },
         _ => Error::Unavailable {
-            doing: "fetch",
+            doing,
             at,
             source: Box::new(error),
         },

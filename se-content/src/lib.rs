@@ -14,6 +14,7 @@ mod name;
 mod origin;
 mod pack;
 mod package;
+mod shelf;
 
 pub use archive::{Entry, Warning};
 pub use error::{Error, Refused, Result};
@@ -23,3 +24,4 @@ pub use limits::Limits;
 pub use origin::{Origin, Places, S3};
 pub use pack::pack;
 pub use package::{Package, from_dir, from_zip, open, read};
+pub use shelf::Shelf;

@@ -131,7 +131,8 @@ pub trait Progress: Send + Sync {
 ///
 /// # Contract
 /// `append` returns after the batch is durable, all of it or none. It fails with
-/// [`LogError::Conflict`] if the log does not end at `batch.after`.
+/// [`LogError::Conflict`] if the log does not end at `batch.after`, and with [`LogError::Fenced`] if
+/// another engine drives the job by now.
 pub trait EventLog: Send + Sync {
     /// Adds events at the end.
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>>;
@@ -149,6 +150,12 @@ pub enum LogError {
         expected: u64,
         /// Where it ends.
         found: u64,
+    },
+    /// The job was given to somebody else: this driver must stop.
+    #[error("job {job} is driven by another engine now")]
+    Fenced {
+        /// The job.
+        job: String,
     },
     /// The store does not answer; nothing was written.
     #[error("the store is unavailable: {0}")]

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use se_runtime::Secret;
 use se_runtime::cloudevent::Profile;
+use se_store::Limits;
 use serde::{Deserialize, Deserializer};
 
 pub use colour::{Colour, columns};
@@ -85,6 +86,9 @@ pub struct Store {
     pub url: Option<String>,
     /// Ended jobs are deleted after so many days; 0 keeps them.
     pub keep_days: u64,
+    /// Where several engines share a database: one that gives no sign for so long, in seconds, is taken
+    /// for dead, and others go on with its jobs.
+    pub lease: u64,
 }
 
 impl Default for Store {
@@ -93,6 +97,7 @@ impl Default for Store {
             data_dir: PathBuf::from("data"),
             url: None,
             keep_days: 90,
+            lease: 15,
         }
     }
 }
@@ -158,7 +163,8 @@ impl Content {
 pub struct S3 {
     /// `http://minio:9000`; Amazon's own where there is none.
     pub endpoint: Option<String>,
-    /// The bucket that health is looked at in; addresses name their own.
+    /// The bucket that packages are kept in for other engines on the same database; addresses of content
+    /// name their own.
     pub bucket: Option<String>,
     /// Key id.
     pub access_key: Option<String>,
@@ -170,6 +176,13 @@ pub struct S3 {
 }
 
 impl S3 {
+    /// Where packages are kept for other engines; nothing where no bucket is configured.
+    #[must_use]
+    pub fn shelf(&self) -> Option<se_content::Shelf> {
+        let (s3, bucket) = (self.place()?, self.bucket.clone()?);
+        Some(se_content::Shelf { s3, bucket })
+    }
+
     /// As content is fetched; nothing where none of it is configured.
     #[must_use]
     pub fn place(&self) -> Option<se_content::S3> {
@@ -214,6 +227,10 @@ pub struct Jobs {
     pub max_concurrent: usize,
     /// How many may wait; a submission beyond that is answered with 429.
     pub max_queued: usize,
+    /// How many run at the same time on one worker, over all engines; 0: as many as there are.
+    pub max_per_worker: u32,
+    /// How many run at the same time of one pod definition, over all engines; 0: as many as there are.
+    pub max_per_definition: u32,
     /// A job that takes longer is cancelled, in seconds; 0: as long as its steps may.
     pub default_timeout: u64,
     /// Progress is told to receivers at most this often, in seconds.
@@ -225,8 +242,22 @@ impl Default for Jobs {
         Self {
             max_concurrent: 10,
             max_queued: 10_000,
+            max_per_worker: 0,
+            max_per_definition: 0,
             default_timeout: 0,
             progress_interval: 5,
+        }
+    }
+}
+
+impl Jobs {
+    /// How many may run that have something in common.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let limit = |it: u32| if it == 0 { u32::MAX } else { it };
+        Limits {
+            per_worker: limit(self.max_per_worker),
+            per_definition: limit(self.max_per_definition),
         }
     }
 }
@@ -314,6 +345,11 @@ impl Config {
         if self.jobs.max_concurrent == 0 {
             return Err(ConfigError::new(
                 "jobs.max_concurrent is 0: no job would ever run; give at least 1",
+            ));
+        }
+        if self.store.lease == 0 {
+            return Err(ConfigError::new(
+                "store.lease is 0: every engine would be taken for dead; give at least 1 second",
             ));
         }
         if let Some(sink) = &self.events.sink

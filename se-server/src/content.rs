@@ -153,15 +153,41 @@ pub(crate) async fn ready(
         Some(version) => exact(&engine.store, definition_id, version).await?,
         None => latest(&engine.store, definition_id).await?,
     };
-    let Some(folder) = &definition.folder else {
+    let Some(hash) = &definition.content_hash else {
         let why = format!(
             "pod definition {} has no content yet; sync it",
             definition.key
         );
         return Err(Error::Conflict(why));
     };
-    let package = engine.packages.open(Path::new(folder)).await?;
+    let folder = at_hand(engine, &definition.key, hash).await?;
+    let package = engine.packages.open(&folder).await?;
     Ok((definition, package))
+}
+
+/// Makes sure that the content of a job is here.
+///
+/// # Errors
+/// As [`at_hand`].
+pub(crate) async fn of_job(engine: &Engine, accepted: &Accepted) -> Result<PathBuf> {
+    let key = DefinitionKey::new(&accepted.definition_id, &accepted.version);
+    at_hand(engine, &key, &accepted.content_hash).await
+}
+
+/// The folder of exactly that content; another engine on the same database may have synced it.
+///
+/// # Errors
+/// [`Error::Unavailable`] if it is not here and cannot be had.
+pub(crate) async fn at_hand(engine: &Engine, key: &DefinitionKey, hash: &str) -> Result<PathBuf> {
+    match se_content::locate(engine.packages.root(), hash) {
+        Some(folder) => Ok(folder),
+        None if engine.store.is_shared() => sync::again(engine, key, hash).await,
+        None => Err(Error::Internal(format!(
+            "the content {hash} of pod definition {key} is not in {} any more; restore that folder, or \
+             sync the version again",
+            engine.packages.root().display()
+        ))),
+    }
 }
 
 async fn exact(store: &Store, definition_id: &str, version: &str) -> Result<Definition> {

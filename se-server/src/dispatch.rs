@@ -1,110 +1,130 @@
-//! Hands accepted jobs out to tasks, tells running ones to stop, and keeps each apart from the others.
+//! Claims jobs and hands them out to tasks, tells running ones to stop, and keeps each apart from the others.
+//! Who waits, and who is to be cancelled, stands in the store: any engine may take it from there.
 
 mod pods;
 mod run;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::stream::StreamExt as _;
-use se_runtime::Control;
-use tokio::sync::Semaphore;
+use se_runtime::{Control, Vault};
+use se_store::{CancelNoted, Changes, Claimed};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::error::{Result, chain};
 use crate::tasks::TaskKind;
 
 type Sender = futures_channel::mpsc::UnboundedSender<Control>;
 type Receiver = futures_channel::mpsc::UnboundedReceiver<Control>;
 
-/// Which jobs wait and which run.
+/// Where the store failed, it is asked again after this time.
+const STORE_WAIT: Duration = Duration::from_secs(1);
+/// Jobs that are only to be ended, claimed in one go.
+const CANCELLED: u32 = 32;
+
+/// Which jobs run here.
 #[derive(Debug)]
 pub struct Dispatcher {
     places: Mutex<Places>,
-    queue: futures_channel::mpsc::UnboundedSender<String>,
-    /// Taken by the one task that hands jobs out.
-    waiting: Mutex<Option<futures_channel::mpsc::UnboundedReceiver<String>>>,
+    /// How many wait in the store, as far as is known here.
+    waiting: AtomicUsize,
+    /// A job has ended here: there is a place.
+    place: Notify,
 }
 
-/// A job is in one of the two, or in neither once it has ended.
 #[derive(Debug, Default)]
 struct Places {
-    queued: BTreeSet<String>,
-    running: BTreeMap<String, Sender>,
+    running: BTreeMap<String, Running>,
+    /// Whatever begins from here on stops at its next step boundary.
+    draining: bool,
 }
 
-/// What became of a wish to cancel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cancel {
-    /// Its driver was told.
-    Told,
-    /// It was waiting: it is run by itself, to its end.
-    Unqueued,
-    /// It neither waits nor runs here.
-    Unknown,
+#[derive(Debug)]
+struct Running {
+    control: Sender,
+    /// It is no job of this engine any more.
+    abandoned: CancellationToken,
 }
 
 impl Dispatcher {
-    /// Nothing waits, nothing runs.
+    /// Nothing runs.
     #[must_use]
     pub fn new() -> Self {
-        // Unbounded: it holds ids of jobs that are in the store already.
-        let (queue, waiting) = futures_channel::mpsc::unbounded();
         Self {
             places: Mutex::default(),
-            queue,
-            waiting: Mutex::new(Some(waiting)),
+            waiting: AtomicUsize::new(0),
+            place: Notify::new(),
         }
     }
 
-    /// Puts a stored job at the end of the queue.
-    pub fn enqueue(&self, id: &str) {
-        self.places().queued.insert(id.to_owned());
-        // An error means that the engine stops: the job is resumed at the next start.
-        self.queue.unbounded_send(id.to_owned()).ok();
-    }
-
-    /// How many jobs run, and how many wait.
+    /// How many jobs run here, and how many wait.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        let places = self.places();
-        (places.running.len(), places.queued.len())
+        (
+            self.places().running.len(),
+            self.waiting.load(Ordering::SeqCst),
+        )
+    }
+
+    /// One more waits; it is found in the store.
+    pub(crate) fn submitted(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Tells every running job to stop at its next step boundary.
     pub(crate) fn drain(&self) {
-        for control in self.places().running.values() {
-            control.unbounded_send(Control::Drain).ok();
-        }
-    }
-
-    /// Tells a job to stop, or takes it out of the queue.
-    pub(crate) fn cancel(engine: &Arc<Engine>, id: &str, reason: &str) -> Cancel {
-        let mut places = engine.dispatcher.places();
-        if let Some(control) = places.running.get(id) {
-            control
-                .unbounded_send(Control::Cancel {
-                    reason: reason.to_owned(),
-                })
-                .ok();
-            return Cancel::Told;
-        }
-        if !places.queued.remove(id) {
-            return Cancel::Unknown;
-        }
-        let control = places.begin(id);
-        drop(places);
-        start(engine, id, control, Some(reason.to_owned()), None);
-        Cancel::Unqueued
-    }
-
-    /// Takes a job out of the queue to run it; nothing if it is not there any more.
-    fn take(&self, id: &str) -> Option<Receiver> {
         let mut places = self.places();
-        places.queued.remove(id).then(|| places.begin(id))
+        places.draining = true;
+        for it in places.running.values() {
+            it.control.unbounded_send(Control::Drain).ok();
+        }
+    }
+
+    /// Drops every running job where it is: others go on with them.
+    pub(crate) fn abandon(&self) {
+        for it in self.places().running.values() {
+            it.abandoned.cancel();
+        }
+    }
+
+    /// Tells a running job to stop; nothing if it does not run here.
+    fn cancel(&self, id: &str, reason: String) {
+        if let Some(it) = self.places().running.get(id) {
+            it.control.unbounded_send(Control::Cancel { reason }).ok();
+        }
+    }
+
+    fn begin(&self, id: &str) -> (Receiver, CancellationToken) {
+        let (control, told) = futures_channel::mpsc::unbounded();
+        let abandoned = CancellationToken::new();
+        let running = Running {
+            control,
+            abandoned: abandoned.clone(),
+        };
+        let mut places = self.places();
+        if places.draining {
+            // It was claimed while the engine was told to stop.
+            running.control.unbounded_send(Control::Drain).ok();
+        }
+        places.running.insert(id.to_owned(), running);
+        (told, abandoned)
     }
 
     fn ended(&self, id: &str) {
         self.places().running.remove(id);
+        self.place.notify_one();
+    }
+
+    fn claimed(&self, count: usize) {
+        let less = |it: usize| Some(it.saturating_sub(count));
+        // Never refused.
+        self.waiting
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .ok();
     }
 
     fn places(&self) -> MutexGuard<'_, Places> {
@@ -118,58 +138,110 @@ impl Default for Dispatcher {
     }
 }
 
-impl Places {
-    fn begin(&mut self, id: &str) -> Receiver {
-        let (control, told) = futures_channel::mpsc::unbounded();
-        self.running.insert(id.to_owned(), control);
-        told
+/// Notes that a job shall stop, for whichever engine drives it, and tells it if it is this one.
+///
+/// # Errors
+/// As [`se_store::Store::note_cancel`].
+pub(crate) async fn cancel(engine: &Engine, id: &str, reason: &str) -> Result<CancelNoted> {
+    let sealed = match engine.store.secrets(id).await {
+        Ok(secrets) => Vault::new(secrets).seal_text(reason),
+        // Without its secrets nobody knows whether one of them stands in the reason.
+        Err(se_store::Error::WrongKey { .. } | se_store::Error::Corrupt { .. }) => {
+            "cancelled by request".to_owned()
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let noted = engine.store.note_cancel(id, &sealed).await?;
+    if noted == CancelNoted::Noted {
+        engine.dispatcher.cancel(id, reason.to_owned());
     }
+    Ok(noted)
 }
 
 /// Runs jobs in the order they were taken in, as many at a time as configured.
 pub(crate) async fn run(engine: Arc<Engine>) {
-    let waiting = engine
-        .dispatcher
-        .waiting
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take();
-    let Some(mut waiting) = waiting else {
-        tracing::error!("jobs are handed out already: a defect");
-        return;
-    };
     let places = Arc::new(Semaphore::new(engine.config.jobs.max_concurrent));
-    loop {
-        // Each branch can be dropped and made again: a permit that was not taken stays free, a queue
-        // loses nothing.
-        let permit = tokio::select! {
-            permit = Arc::clone(&places).acquire_owned() => permit,
+    let mut changes = engine.store.changes();
+    while !engine.tasks.is_stopping() {
+        let seen = changes.borrow_and_update().jobs;
+        let done = round(&engine, &places).await;
+        if let Err(error) = &done {
+            tracing::warn!(error = %chain(error), "cannot look for jobs to run");
+        }
+        // Each branch can be dropped and made again: the store is looked at afterwards.
+        tokio::select! {
+            () = newer(&mut changes, seen) => {}
+            () = engine.dispatcher.place.notified() => {}
+            () = tokio::time::sleep(STORE_WAIT), if done.is_err() => {}
             () = engine.tasks.stopping() => return,
-        };
-        let Ok(permit) = permit else { return };
-        let next = tokio::select! {
-            next = waiting.next() => next,
-            () = engine.tasks.stopping() => return,
-        };
-        let Some(id) = next else { return };
-        if let Some(told) = engine.dispatcher.take(&id) {
-            start(&engine, &id, told, None, Some(permit));
         }
     }
 }
 
-fn start(
-    engine: &Arc<Engine>,
-    id: &str,
-    told: Receiver,
-    cancel: Option<String>,
-    permit: Option<tokio::sync::OwnedSemaphorePermit>,
-) {
-    let work = run::run(Arc::clone(engine), id.to_owned(), told, cancel);
-    let (at_end, job) = (Arc::clone(engine), id.to_owned());
+/// Ends when there is more to run or to stop than when `seen` was read.
+async fn newer(changes: &mut watch::Receiver<Changes>, seen: u64) {
+    if changes.wait_for(|it| it.jobs != seen).await.is_err() {
+        // The store is gone, and with it whatever could change.
+        std::future::pending().await
+    }
+}
+
+async fn round(engine: &Arc<Engine>, places: &Arc<Semaphore>) -> Result<()> {
+    for Claimed { id, cancel } in engine.store.cancels().await? {
+        if let Some(sealed) = cancel {
+            let reason = opened(engine, &id, &sealed).await;
+            engine.dispatcher.cancel(&id, reason);
+        }
+    }
+    let waiting = engine.store.waiting().await?;
+    let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
+    engine.dispatcher.waiting.store(waiting, Ordering::SeqCst);
+    if waiting == 0 {
+        return Ok(());
+    }
+    for claimed in engine.store.claim_cancelled(CANCELLED).await? {
+        start(engine, claimed, None).await;
+    }
+    let limits = engine.config.jobs.limits();
+    let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
+    if free > 0 && engine.store.has_claimable(limits).await? {
+        for it in engine.store.claim(free, limits).await? {
+            // Only this task takes places, so there are as many as there were.
+            let permit = Arc::clone(places).try_acquire_owned().ok();
+            start(engine, it, permit).await;
+        }
+    }
+    Ok(())
+}
+
+/// What was noted as the reason of a cancel.
+async fn opened(engine: &Engine, id: &str, sealed: &str) -> String {
+    let secrets = engine.store.secrets(id).await.unwrap_or_default();
+    Vault::new(secrets).open_text(sealed)
+}
+
+async fn start(engine: &Arc<Engine>, it: Claimed, permit: Option<OwnedSemaphorePermit>) {
+    let Claimed { id, cancel } = it;
+    engine.dispatcher.claimed(1);
+    let cancel = match cancel {
+        Some(sealed) => Some(opened(engine, &id, &sealed).await),
+        None => None,
+    };
+    let (told, abandoned) = engine.dispatcher.begin(&id);
+    let (owner, job) = (Arc::clone(engine), id.clone());
+    let work = async move {
+        // Dropping a run is what abandoning means: its attempts end with it.
+        tokio::select! {
+            () = run::run(owner, job.clone(), told, cancel) => {}
+            () = abandoned.cancelled() => {
+                tracing::warn!(%job, "job abandoned: another engine goes on with it");
+            }
+        }
+    };
+    let (at_end, job) = (Arc::clone(engine), id.clone());
     engine
         .tasks
-        .spawn(TaskKind::Job, id, work, move |panicked| {
+        .spawn(TaskKind::Job, &id, work, move |panicked| {
             drop(permit);
             if panicked {
                 at_end.metrics.broken.add();

@@ -14,10 +14,10 @@ use crate::clock::World;
 use crate::config::Config;
 use crate::content::Packages;
 use crate::dispatch::Dispatcher;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, sender};
+use crate::{dispatch, lease, sender};
 
 /// The sealing key's file in the data folder.
 const KEY_FILE: &str = "sealing.key";
@@ -51,10 +51,12 @@ impl Engine {
     pub async fn open(config: Config, world: World) -> Result<Arc<Self>> {
         let address = config.store.address();
         // A path is an address too; another scheme must not become the name of a file.
-        if address.contains("://") && !address.starts_with("sqlite:") {
+        let known = ["sqlite:", "postgres:", "postgresql:"];
+        if address.contains("://") && !known.iter().any(|it| address.starts_with(it)) {
             // The address is not shown: it may hold a password.
-            let text = "the database cannot be used: this version keeps jobs in SQLite only; give \
-                        `sqlite://PATH`, or leave out --store, store.url and DATABASE_URL";
+            let text = "the database cannot be used: jobs are kept in SQLite or PostgreSQL; give \
+                        `sqlite://PATH` or `postgres://USER@HOST/DATABASE`, or leave out --store, \
+                        store.url and DATABASE_URL";
             return Err(Error::Unavailable(text.to_owned()));
         }
         let folder: PathBuf = config.store.data_dir.clone();
@@ -83,19 +85,7 @@ impl Engine {
         }))
     }
 
-    /// Puts the jobs that an earlier engine left unfinished in the queue.
-    ///
-    /// # Errors
-    /// [`crate::Error`] if the store cannot say which they are.
-    pub async fn resume(&self) -> Result<()> {
-        for job in self.store.unfinished().await? {
-            tracing::info!(job = %job.id, status = job.summary.status.as_str(), "job resumed");
-            self.dispatcher.enqueue(&job.id);
-        }
-        Ok(())
-    }
-
-    /// Begins to run the jobs in the queue and to send events.
+    /// Begins to run jobs, those first that an earlier engine left unfinished, and to send events.
     pub fn start(self: &Arc<Self>) {
         let dispatching = dispatch::run(Arc::clone(self));
         self.tasks
@@ -103,6 +93,10 @@ impl Engine {
         let sending = sender::run(Arc::clone(self));
         self.tasks
             .spawn(TaskKind::Sender, "sender", sending, |_| {});
+        if self.store.is_shared() {
+            let living = lease::run(Arc::clone(self));
+            self.tasks.spawn(TaskKind::Lease, "lease", living, |_| {});
+        }
         if self.config.store.keep_days > 0 {
             let tidying = housekeeping(Arc::clone(self));
             self.tasks
@@ -115,6 +109,9 @@ impl Engine {
         self.tasks.stop();
         self.dispatcher.drain();
         self.tasks.ended(self.config.drain_timeout() + FLUSH).await;
+        if let Err(error) = self.store.leave().await {
+            tracing::warn!(error = %chain(&error), "others see only after a lease that this engine is gone");
+        }
         self.store.close().await;
     }
 

@@ -114,7 +114,9 @@ impl From<se_store::Error> for Error {
             Store::NotFound { .. } => Self::NotFound(text),
             Store::Conflict { .. } | Store::Busy { .. } => Self::Conflict(text),
             // With the former key the job goes on: nothing is lost that would have to be given up.
-            Store::Unavailable { .. } | Store::WrongKey { .. } => Self::Unavailable(text),
+            Store::Unavailable { .. } | Store::WrongKey { .. } | Store::Fenced => {
+                Self::Unavailable(text)
+            }
             Store::Corrupt { .. }
             | Store::KeyFile { .. }
             | Store::NewerSchema { .. }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use se_runtime::event::FORMAT;
 use se_runtime::{Accepted, Event, Plan, PlanError, Record, Timestamp, Vault};
-use se_store::{NewJob, Store, Submitted};
+use se_store::{CancelNoted, NewJob, Store, Submitted};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::content::{self, Package, Packages};
-use crate::dispatch::{Cancel, Dispatcher};
+use crate::dispatch;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -125,7 +125,7 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
     match engine.store.submit_resumed(job, it.done).await? {
         Submitted::New => {
             engine.metrics.submitted.add();
-            engine.dispatcher.enqueue(&sealed.job_id);
+            engine.dispatcher.submitted();
             tracing::info!(job = %sealed.job_id, phase = sealed.phase, "job accepted");
             Ok(Submission::Accepted(*sealed))
         }
@@ -230,7 +230,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended.
-pub async fn cancel(engine: &Arc<Engine>, id: &str, reason: &str) -> Result<()> {
+pub async fn cancel(engine: &Engine, id: &str, reason: &str) -> Result<()> {
     let ended = |status: &str| {
         Error::Conflict(format!(
             "job {id} is {status}: there is nothing left to cancel"
@@ -240,18 +240,10 @@ pub async fn cancel(engine: &Arc<Engine>, id: &str, reason: &str) -> Result<()> 
     if job.summary.status.is_final() {
         return Err(ended(job.summary.status.as_str()));
     }
-    match Dispatcher::cancel(engine, id, reason) {
-        Cancel::Told | Cancel::Unqueued => Ok(()),
-        Cancel::Unknown => {
-            // It may have ended since it was looked at.
-            let job = engine.store.job(id).await?;
-            if job.summary.status.is_final() {
-                return Err(ended(job.summary.status.as_str()));
-            }
-            let why =
-                format!("job {id} is not run by this engine right now; try again in a moment");
-            Err(Error::Unavailable(why))
-        }
+    match dispatch::cancel(engine, id, reason).await? {
+        CancelNoted::Noted => Ok(()),
+        // It has ended since it was looked at.
+        CancelNoted::Ended => Err(ended("not running any more")),
     }
 }
 

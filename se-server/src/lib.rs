@@ -1,7 +1,8 @@
 //! The ScenarioEngine service and command line.
 //!
 //! Read in this order: [`config`] says what can be chosen, [`Engine`] puts the parts together, [`jobs`]
-//! and [`content`] are what can be done with it, `dispatch` runs jobs, `sender` sends events, [`app`]
+//! and [`content`] are what can be done with it, `dispatch` runs jobs, `lease` goes on with those of dead
+//! engines, `sender` sends events, [`app`]
 //! speaks HTTP, [`cli`] is the command line.
 
 mod announce;
@@ -15,6 +16,7 @@ mod error;
 mod fields;
 mod http;
 pub mod jobs;
+mod lease;
 mod metrics;
 mod sender;
 mod stream;

@@ -3,11 +3,11 @@
 use std::fmt;
 
 use se_runtime::{Event, Record};
-use sqlx::{Connection, SqliteConnection};
 
 use crate::error::{Doing, Result};
 use crate::jobs::{Job, JobRow};
-use crate::{log, sqlite};
+use crate::sql::{self, Connection};
+use crate::{log, postgres, sqlite};
 
 /// Something that is not as an engine writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Audited {
 /// Reads one moment of a database, and writes nothing: an engine may be using it.
 #[derive(Debug)]
 pub struct Audit {
-    conn: SqliteConnection,
+    conn: Connection,
 }
 
 /// What the tables say of each other: a query, and what each row that it gives means.
@@ -75,6 +75,12 @@ const RULES: &[Rule] = &[
         message: "the job has ended and its secrets are still there",
     },
     Rule {
+        table: "jobs",
+        sql: "SELECT id FROM jobs WHERE owner IS NOT NULL \
+              AND status IN ('completed', 'faulted', 'cancelled')",
+        message: "the job has ended and somebody drives it still",
+    },
+    Rule {
         table: "deliveries",
         sql: "SELECT CAST(max(id) AS TEXT) FROM deliveries WHERE status = 'pending' \
               GROUP BY stream, url HAVING count(*) > 1",
@@ -83,7 +89,7 @@ const RULES: &[Rule] = &[
     Rule {
         table: "deliveries",
         sql: "SELECT CAST(min(id) AS TEXT) FROM deliveries WHERE status IN ('pending', 'waiting') \
-              GROUP BY stream, url HAVING sum(status = 'pending') = 0",
+              GROUP BY stream, url HAVING sum(CASE status WHEN 'pending' THEN 1 ELSE 0 END) = 0",
         message: "nothing of its stream is due, so it will wait for ever",
     },
     Rule {
@@ -123,12 +129,17 @@ impl Audit {
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it cannot be opened,
     /// [`Error::NewerSchema`](crate::Error::NewerSchema) if a newer engine wrote it.
     pub async fn open(url: &str) -> Result<Self> {
-        let mut conn = sqlite::open_to_read(url).await?;
+        const DOING: &str = "begin to read the database";
         // From here on everything is read as it is now.
-        sqlx::query("BEGIN")
-            .execute(&mut conn)
-            .await
-            .doing("begin to read the database")?;
+        let conn = if postgres::is_meant(url) {
+            let mut conn = postgres::open_to_read(url).await?;
+            postgres::begin_to_read(&mut conn).await.doing(DOING)?;
+            Connection::Postgres(conn)
+        } else {
+            let mut conn = Connection::Sqlite(sqlite::open_to_read(url).await?);
+            sql::query("BEGIN").execute(&mut conn).await.doing(DOING)?;
+            conn
+        };
         Ok(Self { conn })
     }
 
@@ -139,7 +150,7 @@ impl Audit {
     pub async fn tables(&mut self) -> Result<Vec<Finding>> {
         let mut all = self.file().await?;
         for rule in RULES {
-            let keys: Vec<(String,)> = sqlx::query_as(rule.sql)
+            let keys: Vec<(String,)> = sql::query(rule.sql)
                 .fetch_all(&mut self.conn)
                 .await
                 .doing("look through the tables")?;
@@ -149,9 +160,12 @@ impl Audit {
         Ok(all)
     }
 
-    /// The pages of the file, and rows that refer to nothing.
+    /// The pages of the file, and rows that refer to nothing. A server looks after both by itself.
     async fn file(&mut self) -> Result<Vec<Finding>> {
-        let pages: Vec<(String,)> = sqlx::query_as("PRAGMA integrity_check")
+        if let Connection::Postgres(_) = self.conn {
+            return Ok(Vec::new());
+        }
+        let pages: Vec<(String,)> = sql::query("PRAGMA integrity_check")
             .fetch_all(&mut self.conn)
             .await
             .doing("check the pages of the file")?;
@@ -159,11 +173,10 @@ impl Audit {
         let mut all: Vec<Finding> = pages
             .map(|(it,)| Finding::new("sqlite", "file", it))
             .collect();
-        let lost: Vec<(String, Option<i64>, String, i64)> =
-            sqlx::query_as("PRAGMA foreign_key_check")
-                .fetch_all(&mut self.conn)
-                .await
-                .doing("look for rows that refer to nothing")?;
+        let lost: Vec<(String, Option<i64>, String, i64)> = sql::query("PRAGMA foreign_key_check")
+            .fetch_all(&mut self.conn)
+            .await
+            .doing("look for rows that refer to nothing")?;
         all.extend(lost.into_iter().map(|(table, row, _, _)| {
             let row = row.map_or_else(|| "?".to_owned(), |it| it.to_string());
             Finding::new("sqlite", format!("{table} {row}"), "it belongs to no job")
@@ -177,7 +190,7 @@ impl Audit {
     /// [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn next_job(&mut self, after: &mut i64) -> Result<Option<Audited>> {
         let row: Option<JobRow> =
-            sqlx::query_as("SELECT * FROM jobs WHERE row > ? ORDER BY row LIMIT 1")
+            sql::query("SELECT * FROM jobs WHERE row > $1 ORDER BY row LIMIT 1")
                 .bind(*after)
                 .fetch_optional(&mut self.conn)
                 .await
@@ -188,7 +201,7 @@ impl Audit {
         *after = row.row;
         let id = row.id.clone();
         let events: Vec<(i64, String)> =
-            sqlx::query_as("SELECT seq, record FROM events WHERE job = ? ORDER BY seq")
+            sql::query("SELECT seq, record FROM events WHERE job = $1 ORDER BY seq")
                 .bind(row.row)
                 .fetch_all(&mut self.conn)
                 .await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use se_runtime::Record;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::writer::Written;
 
@@ -21,26 +21,32 @@ pub struct Stored {
     pub record: Record,
 }
 
-/// How far the store is. Each number grows with every commit that concerns it.
+/// How far the store is. Each number grows with every commit that concerns it; where there are other engines
+/// on the database, also when one of them has committed something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Position of the newest event that was committed since the store was opened.
     pub events: i64,
     /// How many changes of the outbox were committed since the store was opened.
     pub deliveries: u64,
+    /// How often there was something to drive or to stop since the store was opened.
+    pub jobs: u64,
 }
 
 #[derive(Clone)]
 pub(crate) struct Announced {
     changes: watch::Sender<Changes>,
     events: broadcast::Sender<Arc<Stored>>,
+    /// Wakes who reads the events of all engines, where there are several.
+    feed: Option<Arc<Notify>>,
 }
 
 impl Announced {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(feed: Option<Arc<Notify>>) -> Self {
         Self {
             changes: watch::Sender::new(Changes::default()),
             events: broadcast::Sender::new(BACKLOG),
+            feed,
         }
     }
 
@@ -52,17 +58,42 @@ impl Announced {
         self.events.subscribe()
     }
 
+    /// What this engine has committed.
     pub(crate) fn tell(&self, written: Written) {
-        let newest = written.events.last().map(|it| it.position);
-        for event in written.events {
+        match &self.feed {
+            None => self.tell_events(written.events),
+            // Events of several engines are told in their order by who reads them all.
+            Some(feed) => feed.notify_one(),
+        }
+        self.changes.send_if_modified(|changes| {
+            changes.deliveries += written.deliveries;
+            changes.jobs += u64::from(written.jobs);
+            written.deliveries > 0 || written.jobs
+        });
+    }
+
+    /// Events in the order in which they were committed.
+    pub(crate) fn tell_events(&self, events: Vec<Arc<Stored>>) {
+        let Some(newest) = events.last().map(|it| it.position) else {
+            return;
+        };
+        for event in events {
             // An error means that nobody listens.
             self.events.send(event).ok();
         }
-        self.changes.send_if_modified(|changes| {
-            let before = *changes;
-            changes.events = newest.unwrap_or(changes.events);
-            changes.deliveries += written.deliveries;
-            *changes != before
+        self.changes.send_modify(|changes| changes.events = newest);
+    }
+
+    /// Another engine has committed something, whatever it was.
+    pub(crate) fn tell_foreign(&self) {
+        self.changes.send_modify(|changes| {
+            changes.deliveries += 1;
+            changes.jobs += 1;
         });
+    }
+
+    /// Whether anybody wants events at the moment.
+    pub(crate) fn has_listeners(&self) -> bool {
+        self.events.receiver_count() > 0
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::{Doing, Error, Result};
 use crate::jobs::{Cursor, Page};
+use crate::sql;
 use crate::store::Store;
 
 mod sync;
@@ -126,8 +127,8 @@ impl Definitions<'_> {
     /// # Errors
     /// [`Error::NotFound`] if none is ready, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn latest_ready(&self, definition_id: &str) -> Result<Definition> {
-        let row: Option<Row> = sqlx::query_as(
-            "SELECT * FROM definitions WHERE definition_id = ? AND status = 'ready' \
+        let row: Option<Row> = sql::query(
+            "SELECT * FROM definitions WHERE definition_id = $1 AND status = 'ready' \
              ORDER BY synced_at DESC, row DESC LIMIT 1",
         )
         .bind(definition_id)
@@ -144,7 +145,7 @@ impl Definitions<'_> {
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn by_version(&self, key: &DefinitionKey) -> Result<Definition> {
         let row: Option<Row> =
-            sqlx::query_as("SELECT * FROM definitions WHERE definition_id = ? AND version = ?")
+            sql::query("SELECT * FROM definitions WHERE definition_id = $1 AND version = $2")
                 .bind(&key.definition_id)
                 .bind(&key.version)
                 .fetch_optional(&self.store.readers)
@@ -159,7 +160,7 @@ impl Definitions<'_> {
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn versions(&self, definition_id: &str) -> Result<Vec<Definition>> {
         let rows: Vec<Row> =
-            sqlx::query_as("SELECT * FROM definitions WHERE definition_id = ? ORDER BY row DESC")
+            sql::query("SELECT * FROM definitions WHERE definition_id = $1 ORDER BY row DESC")
                 .bind(definition_id)
                 .fetch_all(&self.store.readers)
                 .await
@@ -181,9 +182,9 @@ impl Definitions<'_> {
         cursor: Option<Cursor>,
     ) -> Result<Page<Definition>> {
         let limit = limit.clamp(1, 1000);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT * FROM definitions WHERE row < ?1 AND (?2 IS NULL OR status = ?2) \
-             ORDER BY row DESC LIMIT ?3",
+        let rows: Vec<Row> = sql::query(
+            "SELECT * FROM definitions WHERE row < $1 AND ($2 IS NULL OR status = $2) \
+             ORDER BY row DESC LIMIT $3",
         )
         .bind(cursor.map_or(i64::MAX, |it| it.0))
         .bind(status.map(DefinitionStatus::as_str))

@@ -37,6 +37,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// This engine was silent for so long that others have taken over what it worked on.
+    #[error(
+        "this engine has lost its lease: others go on with its jobs; it joins again by itself, so try \
+         again, and look at its connection to the database"
+    )]
+    Fenced,
     /// The secrets of a job cannot be opened with the key at hand: give the former key back.
     #[error(
         "the secrets of job {job} are sealed with key {sealed_with} and the key at hand is {at_hand}; \
@@ -96,7 +102,10 @@ impl Error {
     /// Whether the same call may succeed later without anybody doing anything.
     #[must_use]
     pub fn retry(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Busy { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::Busy { .. } | Self::Fenced
+        )
     }
 
     pub(crate) fn not_found(what: impl Into<String>) -> Self {
@@ -125,6 +134,9 @@ impl Error {
                 job: job.to_owned(),
                 seq,
                 reason,
+            },
+            Self::Fenced => LogError::Fenced {
+                job: job.to_owned(),
             },
             other => LogError::Unavailable(chain(&other)),
         }

@@ -3,6 +3,7 @@ use se_runtime::event::Map;
 use serde_json::Value;
 
 use crate::error::{Doing, Error, Result};
+use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
 
@@ -13,7 +14,7 @@ impl Store {
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn session_facts(&self, session_id: &str, worker: Option<&str>) -> Result<Map> {
         let facts: Option<(String,)> =
-            sqlx::query_as("SELECT facts FROM session_facts WHERE session_id = ? AND worker = ?")
+            sql::query("SELECT facts FROM session_facts WHERE session_id = $1 AND worker = $2")
                 .bind(session_id)
                 .bind(worker.unwrap_or_default())
                 .fetch_optional(&self.readers)
@@ -27,8 +28,8 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn session_worker(&self, session_id: &str) -> Result<Option<String>> {
-        let worker: Option<(String,)> = sqlx::query_as(
-            "SELECT worker FROM jobs WHERE session_id = ? AND worker <> '' ORDER BY row DESC LIMIT 1",
+        let worker: Option<(String,)> = sql::query(
+            "SELECT worker FROM jobs WHERE session_id = $1 AND worker <> '' ORDER BY row DESC LIMIT 1",
         )
         .bind(session_id)
         .fetch_optional(&self.readers)
@@ -47,7 +48,7 @@ pub(crate) async fn learn(
     now: Timestamp,
 ) -> Result<()> {
     let known: Option<(String,)> =
-        sqlx::query_as("SELECT facts FROM session_facts WHERE session_id = ? AND worker = ?")
+        sql::query("SELECT facts FROM session_facts WHERE session_id = $1 AND worker = $2")
             .bind(session)
             .bind(worker)
             .fetch_optional(&mut tx.conn)
@@ -56,9 +57,10 @@ pub(crate) async fn learn(
     let mut facts = known.map_or_else(|| Ok(Map::new()), |(text,)| parse(session, &text))?;
     merge(&mut facts, learned);
     let text = Value::Object(facts).to_string();
-    sqlx::query(
-        "INSERT OR REPLACE INTO session_facts (session_id, worker, facts, updated_at) \
-         VALUES (?, ?, ?, ?)",
+    sql::query(
+        "INSERT INTO session_facts (session_id, worker, facts, updated_at) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, worker) \
+         DO UPDATE SET facts = $3, updated_at = $4",
     )
     .bind(session)
     .bind(worker)

@@ -8,6 +8,7 @@ use crate::error::{Doing, Error, Result};
 use crate::log::insert_events;
 use crate::outbox::{NewDelivery, enqueue, job_stream};
 use crate::seal::Sealed;
+use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
 
@@ -133,7 +134,7 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn has_key(&self, key: &str) -> Result<bool> {
         let found: Option<(i64,)> =
-            sqlx::query_as("SELECT 1 FROM idempotency WHERE key = ? AND expires_at > ?")
+            sql::query("SELECT expires_at FROM idempotency WHERE key = $1 AND expires_at > $2")
                 .bind(key)
                 .bind(self.now().micros())
                 .fetch_optional(&self.readers)
@@ -200,7 +201,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is none, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn job(&self, id: &str) -> Result<Job> {
-        let row: Option<JobRow> = sqlx::query_as("SELECT * FROM jobs WHERE id = ?")
+        let row: Option<JobRow> = sql::query("SELECT * FROM jobs WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.readers)
             .await
@@ -219,10 +220,10 @@ impl Store {
         cursor: Option<Cursor>,
     ) -> Result<Page<Job>> {
         let limit = limit.clamp(1, PAGE);
-        let rows: Vec<JobRow> = sqlx::query_as(
-            "SELECT * FROM jobs WHERE row < ?1 AND (?2 IS NULL OR status = ?2) \
-             AND (?3 IS NULL OR session_id = ?3) AND (?4 IS NULL OR definition_id = ?4) \
-             AND (?5 IS NULL OR phase = ?5) ORDER BY row DESC LIMIT ?6",
+        let rows: Vec<JobRow> = sql::query(
+            "SELECT * FROM jobs WHERE row < $1 AND ($2 IS NULL OR status = $2) \
+             AND ($3 IS NULL OR session_id = $3) AND ($4 IS NULL OR definition_id = $4) \
+             AND ($5 IS NULL OR phase = $5) ORDER BY row DESC LIMIT $6",
         )
         .bind(cursor.map_or(i64::MAX, |it| it.0))
         .bind(filter.status.map(JobStatus::as_str))
@@ -242,7 +243,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn unfinished(&self) -> Result<Vec<Job>> {
-        let rows: Vec<JobRow> = sqlx::query_as(
+        let rows: Vec<JobRow> = sql::query(
             "SELECT * FROM jobs WHERE status IN ('accepted', 'running', 'cancelling') ORDER BY row",
         )
         .fetch_all(&self.readers)
@@ -278,8 +279,8 @@ impl Store {
     /// [`Error::WrongKey`], [`Error::Corrupt`], [`Error::NotFound`] if there is no such job,
     /// [`Error::Unavailable`].
     pub async fn secrets(&self, id: &str) -> Result<Vec<Secret>> {
-        let sealed: Option<Sealed> = sqlx::query_as(
-            "SELECT key_id, nonce, sealed FROM job_secrets JOIN jobs ON jobs.row = job WHERE id = ?",
+        let sealed: Option<Sealed> = sql::query(
+            "SELECT key_id, nonce, sealed FROM job_secrets JOIN jobs ON jobs.row = job WHERE id = $1",
         )
         .bind(id)
         .fetch_optional(&self.readers)
@@ -328,19 +329,22 @@ impl Submission {
         let job = self.insert_job(tx).await?;
         insert_events(tx, job, id, self.batch.records).await?;
         if let Some(sealed) = self.sealed {
-            sqlx::query("INSERT INTO job_secrets (job, key_id, nonce, sealed) VALUES (?, ?, ?, ?)")
-                .bind(job)
-                .bind(sealed.key_id)
-                .bind(sealed.nonce)
-                .bind(sealed.sealed)
-                .execute(&mut tx.conn)
-                .await
-                .doing("store the secrets of the job")?;
+            sql::query(
+                "INSERT INTO job_secrets (job, key_id, nonce, sealed) VALUES ($1, $2, $3, $4)",
+            )
+            .bind(job)
+            .bind(sealed.key_id)
+            .bind(sealed.nonce)
+            .bind(sealed.sealed)
+            .execute(&mut tx.conn)
+            .await
+            .doing("store the secrets of the job")?;
         }
         if let Some((key, hash)) = self.idempotency {
-            sqlx::query(
-                "INSERT OR REPLACE INTO idempotency (key, job_id, request_hash, expires_at) \
-                 VALUES (?, ?, ?, ?)",
+            sql::query(
+                "INSERT INTO idempotency (key, job_id, request_hash, expires_at) \
+                 VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO UPDATE SET job_id = $2, \
+                 request_hash = $3, expires_at = $4",
             )
             .bind(key)
             .bind(id)
@@ -358,11 +362,11 @@ impl Submission {
         let it = &self.accepted;
         let scenario = it.scenario.as_ref();
         let created_at = self.batch.records.first().map_or(self.now, |it| it.at);
-        let inserted = sqlx::query(
+        let inserted: Option<(i64,)> = sql::query(
             "INSERT INTO jobs (id, definition_id, version, content_hash, session_id, phase, \
              scenario_name, scenario_version, worker, status, percentage, message, created_at, \
-             last_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '', ?, ?) \
-             ON CONFLICT (id) DO NOTHING",
+             last_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', $11, $12) \
+             ON CONFLICT (id) DO NOTHING RETURNING row",
         )
         .bind(&it.job_id)
         .bind(&it.definition_id)
@@ -376,16 +380,15 @@ impl Submission {
         .bind(JobStatus::Accepted.as_str())
         .bind(created_at.micros())
         .bind(i64::try_from(self.batch.records.len()).unwrap_or(i64::MAX))
-        .execute(&mut tx.conn)
+        .fetch_optional(&mut tx.conn)
         .await
         .doing("store the job")?;
-        if inserted.rows_affected() == 0 {
-            return Err(Error::Conflict {
-                what: format!("the id of job {}", it.job_id),
-                found: "another job has it".to_owned(),
-            });
-        }
-        Ok(inserted.last_insert_rowid())
+        let (row,) = inserted.ok_or_else(|| Error::Conflict {
+            what: format!("the id of job {}", it.job_id),
+            found: "another job has it".to_owned(),
+        })?;
+        tx.written.jobs = true;
+        Ok(row)
     }
 }
 
@@ -395,8 +398,8 @@ async fn first_job(
     hash: &str,
     now: Timestamp,
 ) -> Result<Option<Submitted>> {
-    let row: Option<(String, String)> = sqlx::query_as(
-        "SELECT job_id, request_hash FROM idempotency WHERE key = ? AND expires_at > ?",
+    let row: Option<(String, String)> = sql::query(
+        "SELECT job_id, request_hash FROM idempotency WHERE key = $1 AND expires_at > $2",
     )
     .bind(key)
     .bind(now.micros())

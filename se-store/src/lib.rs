@@ -7,19 +7,27 @@
 
 mod audit;
 mod changes;
+mod claims;
 mod definitions;
 mod error;
 mod facts;
+mod feed;
 mod jobs;
 mod log;
 mod outbox;
+mod postgres;
+mod process;
+mod replicas;
 mod seal;
+mod session;
+mod sql;
 mod sqlite;
 mod store;
 mod writer;
 
 pub use audit::{Audit, Audited, Finding};
 pub use changes::{Changes, Stored};
+pub use claims::{CancelNoted, Claimed, Limits};
 pub use definitions::{
     Content, Definition, DefinitionKey, DefinitionStatus, Definitions, Sync, SyncRequest,
 };
@@ -29,5 +37,6 @@ pub use log::JobLog;
 pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
+pub use replicas::{Member, Watch};
 pub use seal::{Randomness, SealingKey};
 pub use store::{Options, Store};

@@ -11,6 +11,7 @@ use crate::error::{Doing, Error, Result};
 use crate::facts::learn;
 use crate::jobs::no_job;
 use crate::outbox::{NewDelivery, enqueue, job_stream};
+use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
 
@@ -18,14 +19,16 @@ use crate::writer::Tx;
 #[derive(Clone)]
 pub struct JobLog {
     store: Store,
-    job: Arc<Owner>,
+    job: Arc<Subject>,
 }
 
 /// What every append needs to know of the job; it never changes.
-struct Owner {
+struct Subject {
     row: i64,
     worker: String,
     accepted: Accepted,
+    /// Who this engine was when it took the log: whoever it is later, it may not append here.
+    replica: i64,
 }
 
 impl fmt::Debug for JobLog {
@@ -35,26 +38,27 @@ impl fmt::Debug for JobLog {
 }
 
 impl Store {
-    /// The log of a job.
+    /// The log of a job. Only who has claimed the job can append to it.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job, [`Error::Corrupt`] if its first event cannot be
     /// read, [`Error::Unavailable`].
     pub async fn log(&self, id: &str) -> Result<JobLog> {
-        let row: Option<(i64, String)> =
-            sqlx::query_as("SELECT row, worker FROM jobs WHERE id = ?")
-                .bind(id)
-                .fetch_optional(&self.readers)
-                .await
-                .doing("read the job")?;
+        let replica = self.replica();
+        let row: Option<(i64, String)> = sql::query("SELECT row, worker FROM jobs WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await
+            .doing("read the job")?;
         let (row, worker) = row.ok_or_else(|| no_job(id))?;
         let accepted = self.accepted(id).await?;
         Ok(JobLog {
             store: self.clone(),
-            job: Arc::new(Owner {
+            job: Arc::new(Subject {
                 row,
                 worker,
                 accepted,
+                replica,
             }),
         })
     }
@@ -64,9 +68,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such job, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn events(&self, id: &str, after: u64, limit: u32) -> Result<Vec<Record>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT seq, record FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?) \
-             AND seq > ? ORDER BY seq LIMIT ?",
+        let rows: Vec<(i64, String)> = sql::query(
+            "SELECT seq, record FROM events WHERE job = (SELECT row FROM jobs WHERE id = $1) \
+             AND seq > $2 ORDER BY seq LIMIT $3",
         )
         .bind(id)
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
@@ -86,9 +90,9 @@ impl Store {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn events_since(&self, position: i64, limit: u32) -> Result<Vec<Stored>> {
-        let rows: Vec<(i64, String, i64, String)> = sqlx::query_as(
+        let rows: Vec<(i64, String, i64, String)> = sql::query(
             "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
-             WHERE position > ? ORDER BY position LIMIT ?",
+             WHERE position > $1 ORDER BY position LIMIT $2",
         )
         .bind(position)
         .bind(i64::from(limit))
@@ -138,12 +142,13 @@ impl JobLog {
             .write("append to the log", move |tx| Box::pin(append.store(tx)))
             .await;
         match stored {
-            Ok(None) => Ok(()),
-            Ok(Some(found)) => Err(LogError::Conflict {
+            Ok(Appended::Stored) => Ok(()),
+            Ok(Appended::Elsewhere(found)) => Err(LogError::Conflict {
                 job: id.clone(),
                 expected,
                 found,
             }),
+            Ok(Appended::NotOurs) => Err(LogError::Fenced { job: id.clone() }),
             Err(error) => Err(error.for_log(id, expected + 1)),
         }
     }
@@ -156,21 +161,21 @@ impl EventLog for JobLog {
 }
 
 struct Append {
-    job: Arc<Owner>,
+    job: Arc<Subject>,
     batch: Batch,
     deliveries: Vec<NewDelivery>,
     now: se_runtime::Timestamp,
 }
 
 impl Append {
-    /// Where the log ends elsewhere than expected, writes nothing and says where.
-    async fn store(self, tx: &mut Tx) -> Result<Option<u64>> {
+    /// Writes everything, or nothing and says why.
+    async fn store(self, tx: &mut Tx) -> Result<Appended> {
         let job = &self.job;
         let id = &job.accepted.job_id;
         if !self.update_job(tx).await? {
-            return last_seq(tx, job.row, id).await.map(Some);
+            return refused(tx, job).await;
         }
-        let ended = self.batch.records.iter().any(|it| it.event.is_last());
+        let ended = self.ended();
         let learned = learned(&self.batch.records);
         insert_events(tx, job.row, id, self.batch.records).await?;
         if let Some(session) = job.accepted.session_id.as_deref()
@@ -179,22 +184,29 @@ impl Append {
             learn(tx, session, &job.worker, learned, self.now).await?;
         }
         if ended {
-            sqlx::query("DELETE FROM job_secrets WHERE job = ?")
+            sql::query("DELETE FROM job_secrets WHERE job = $1")
                 .bind(job.row)
                 .execute(&mut tx.conn)
                 .await
                 .doing("erase the secrets of the job")?;
         }
         enqueue(tx, &job_stream(id), self.deliveries, self.now).await?;
-        Ok(None)
+        tx.written.jobs |= ended;
+        Ok(Appended::Stored)
+    }
+
+    fn ended(&self) -> bool {
+        self.batch.records.iter().any(|it| it.event.is_last())
     }
 
     async fn update_job(&self, tx: &mut Tx) -> Result<bool> {
         let summary = &self.batch.summary;
         let last = self.batch.after + self.batch.records.len() as u64;
-        let updated = sqlx::query(
-            "UPDATE jobs SET status = ?, percentage = ?, message = ?, started_at = ?, \
-             completed_at = ?, last_seq = ? WHERE row = ? AND last_seq = ?",
+        let updated = sql::query(
+            "UPDATE jobs SET status = $1, percentage = $2, message = $3, started_at = $4, \
+             completed_at = $5, last_seq = $6, owner = $7, \
+             cancel = CASE WHEN $7 IS NULL THEN NULL ELSE cancel END \
+             WHERE row = $8 AND last_seq = $9 AND owner = $10",
         )
         .bind(summary.status.as_str())
         .bind(i64::from(summary.percentage))
@@ -202,23 +214,41 @@ impl Append {
         .bind(summary.started_at.map(se_runtime::Timestamp::micros))
         .bind(summary.completed_at.map(se_runtime::Timestamp::micros))
         .bind(number(last))
+        .bind((!self.ended()).then_some(self.job.replica))
         .bind(self.job.row)
         .bind(number(self.batch.after))
+        .bind(self.job.replica)
         .execute(&mut tx.conn)
         .await
         .doing("update the job")?;
-        Ok(updated.rows_affected() == 1)
+        Ok(updated == 1)
     }
 }
 
-async fn last_seq(tx: &mut Tx, row: i64, id: &str) -> Result<u64> {
-    let found: Option<(i64,)> = sqlx::query_as("SELECT last_seq FROM jobs WHERE row = ?")
-        .bind(row)
-        .fetch_optional(&mut tx.conn)
-        .await
-        .doing("read the job")?;
-    let (found,) = found.ok_or_else(|| Error::corrupt("jobs", id, "the job was deleted"))?;
-    u64::try_from(found).map_err(|_| Error::corrupt("jobs", id, "impossible last event"))
+/// What became of an append.
+enum Appended {
+    Stored,
+    /// The log ends with this event.
+    Elsewhere(u64),
+    /// Another engine drives the job, or none.
+    NotOurs,
+}
+
+async fn refused(tx: &mut Tx, job: &Subject) -> Result<Appended> {
+    let id = &job.accepted.job_id;
+    let found: Option<(i64, Option<i64>)> =
+        sql::query("SELECT last_seq, owner FROM jobs WHERE row = $1")
+            .bind(job.row)
+            .fetch_optional(&mut tx.conn)
+            .await
+            .doing("read the job")?;
+    let (found, owner) = found.ok_or_else(|| Error::corrupt("jobs", id, "the job was deleted"))?;
+    if owner != Some(job.replica) {
+        return Ok(Appended::NotOurs);
+    }
+    let found = u64::try_from(found);
+    let found = found.map_err(|_| Error::corrupt("jobs", id, "impossible last event"))?;
+    Ok(Appended::Elsewhere(found))
 }
 
 pub(crate) async fn insert_events(
@@ -230,15 +260,17 @@ pub(crate) async fn insert_events(
     for record in records {
         let text = serde_json::to_string(&record)
             .map_err(|error| Error::corrupt("events", format!("{id}/{}", record.seq), error))?;
-        let inserted = sqlx::query("INSERT INTO events (job, seq, record) VALUES (?, ?, ?)")
-            .bind(job)
-            .bind(number(record.seq))
-            .bind(text)
-            .execute(&mut tx.conn)
-            .await
-            .doing("store an event")?;
+        let (position,): (i64,) = sql::query(
+            "INSERT INTO events (job, seq, record) VALUES ($1, $2, $3) RETURNING position",
+        )
+        .bind(job)
+        .bind(number(record.seq))
+        .bind(text)
+        .fetch_one(&mut tx.conn)
+        .await
+        .doing("store an event")?;
         tx.written.events.push(Arc::new(Stored {
-            position: inserted.last_insert_rowid(),
+            position,
             job_id: id.to_owned(),
             record,
         }));

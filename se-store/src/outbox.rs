@@ -3,6 +3,7 @@ use se_runtime::{Accepted, Batch, Timestamp};
 use crate::definitions::Definition;
 use crate::error::{Doing, Error, Result};
 use crate::jobs::{Cursor, Page};
+use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
 
@@ -119,23 +120,24 @@ impl DeliveryStatus {
     }
 }
 
-/// The CloudEvents on their way out. There is one sender: a delivery that is due stays due until its
-/// end is reported.
+/// The CloudEvents on their way out. Each belongs to the engine that put it in, until that is no more: a
+/// delivery that is due stays due until its end is reported.
 #[derive(Clone, Copy, Debug)]
 pub struct Outbox<'a> {
     pub(crate) store: &'a Store,
 }
 
 impl Outbox<'_> {
-    /// Deliveries whose time has come, the longest due first; of each stream only the first.
+    /// Deliveries of this engine whose time has come, the longest due first; of each stream only the first.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT * FROM deliveries WHERE status = 'pending' AND next_at <= ? \
-             ORDER BY next_at, id LIMIT ?",
+        let rows: Vec<Row> = sql::query(
+            "SELECT * FROM deliveries WHERE owner = $1 AND status = 'pending' AND next_at <= $2 \
+             ORDER BY next_at, id LIMIT $3",
         )
+        .bind(self.store.replica())
         .bind(now.micros())
         .bind(i64::from(limit))
         .fetch_all(&self.store.readers)
@@ -144,16 +146,18 @@ impl Outbox<'_> {
         rows.into_iter().map(Delivery::try_from).collect()
     }
 
-    /// When the next delivery is due, if there is one.
+    /// When this engine's next delivery is due, if there is one.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn next_due(&self) -> Result<Option<Timestamp>> {
-        let next: (Option<i64>,) =
-            sqlx::query_as("SELECT min(next_at) FROM deliveries WHERE status = 'pending'")
-                .fetch_one(&self.store.readers)
-                .await
-                .doing("look for due deliveries")?;
+        let next: (Option<i64>,) = sql::query(
+            "SELECT min(next_at) FROM deliveries WHERE owner = $1 AND status = 'pending'",
+        )
+        .bind(self.store.replica())
+        .fetch_one(&self.store.readers)
+        .await
+        .doing("look for due deliveries")?;
         Ok(next.0.map(Timestamp::from_micros))
     }
 
@@ -207,9 +211,9 @@ impl Outbox<'_> {
         cursor: Option<Cursor>,
     ) -> Result<Page<Delivery>> {
         let limit = limit.clamp(1, 1000);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT * FROM deliveries WHERE id < ?1 AND (?2 IS NULL OR status = ?2) \
-             ORDER BY id DESC LIMIT ?3",
+        let rows: Vec<Row> = sql::query(
+            "SELECT * FROM deliveries WHERE id < $1 AND ($2 IS NULL OR status = $2) \
+             ORDER BY id DESC LIMIT $3",
         )
         .bind(cursor.map_or(i64::MAX, |it| it.0))
         .bind(status.map(DeliveryStatus::as_str))
@@ -261,12 +265,12 @@ pub(crate) async fn enqueue(
     now: Timestamp,
 ) -> Result<()> {
     for it in deliveries {
-        sqlx::query(
-            "INSERT INTO deliveries (stream, url, event_id, body, next_at, created_at, status) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?5, CASE \
-             WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = ?1 AND url = ?2 \
+        sql::query(
+            "INSERT INTO deliveries (stream, url, event_id, body, next_at, created_at, owner, status) \
+             SELECT $1, $2, $3, $4, $5, $5, $6, CASE \
+             WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = $1 AND url = $2 \
                AND status = 'gone') THEN 'gone' \
-             WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = ?1 AND url = ?2 \
+             WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = $1 AND url = $2 \
                AND status IN ('pending', 'waiting')) THEN 'waiting' ELSE 'pending' END",
         )
         .bind(stream)
@@ -274,6 +278,7 @@ pub(crate) async fn enqueue(
         .bind(it.event_id)
         .bind(it.body)
         .bind(now.micros())
+        .bind((tx.replica != 0).then_some(tx.replica))
         .execute(&mut tx.conn)
         .await
         .doing("store a delivery")?;
@@ -283,9 +288,9 @@ pub(crate) async fn enqueue(
 }
 
 async fn failed(tx: &mut Tx, id: i64, error: String, next_at: Timestamp) -> Result<()> {
-    let updated = sqlx::query(
-        "UPDATE deliveries SET attempts = attempts + 1, error = ?, next_at = ? \
-         WHERE id = ? AND status = 'pending'",
+    let updated = sql::query(
+        "UPDATE deliveries SET attempts = attempts + 1, error = $1, next_at = $2 \
+         WHERE id = $3 AND status = 'pending'",
     )
     .bind(error)
     .bind(next_at.micros())
@@ -293,7 +298,7 @@ async fn failed(tx: &mut Tx, id: i64, error: String, next_at: Timestamp) -> Resu
     .execute(&mut tx.conn)
     .await
     .doing("note the failed delivery")?;
-    if updated.rows_affected() == 0 {
+    if updated == 0 {
         return Err(not_pending(id));
     }
     tx.written.deliveries += 1;
@@ -307,9 +312,9 @@ async fn end(
     now: Timestamp,
 ) -> Result<()> {
     const DOING: &str = "note the end of the delivery";
-    let stream: Option<(String, String)> = sqlx::query_as(
-        "UPDATE deliveries SET status = ?, error = coalesce(?, error), ended_at = ?, \
-         attempts = attempts + ? WHERE id = ? AND status = 'pending' RETURNING stream, url",
+    let stream: Option<(String, String)> = sql::query(
+        "UPDATE deliveries SET status = $1, error = coalesce($2, error), ended_at = $3, \
+         attempts = attempts + $4, owner = NULL WHERE id = $5 AND status = 'pending' RETURNING stream, url",
     )
     .bind(status.as_str())
     .bind(&error)
@@ -321,9 +326,9 @@ async fn end(
     .doing(DOING)?;
     let (stream, url) = stream.ok_or_else(|| not_pending(id))?;
     if status == DeliveryStatus::Gone {
-        sqlx::query(
-            "UPDATE deliveries SET status = 'gone', error = ?, ended_at = ? \
-             WHERE stream = ? AND url = ? AND status = 'waiting'",
+        sql::query(
+            "UPDATE deliveries SET status = 'gone', error = $1, ended_at = $2, owner = NULL \
+             WHERE stream = $3 AND url = $4 AND status = 'waiting'",
         )
         .bind(error)
         .bind(now.micros())
@@ -341,9 +346,9 @@ async fn end(
 
 /// Makes the first that waits in a stream the one that is due.
 async fn promote(tx: &mut Tx, stream: &str, url: &str, now: Timestamp) -> Result<()> {
-    sqlx::query(
-        "UPDATE deliveries SET status = 'pending', next_at = ?3 WHERE id = (SELECT min(id) \
-         FROM deliveries WHERE stream = ?1 AND url = ?2 AND status = 'waiting')",
+    sql::query(
+        "UPDATE deliveries SET status = 'pending', next_at = $3 WHERE id = (SELECT min(id) \
+         FROM deliveries WHERE stream = $1 AND url = $2 AND status = 'waiting')",
     )
     .bind(stream)
     .bind(url)
@@ -357,7 +362,7 @@ async fn promote(tx: &mut Tx, stream: &str, url: &str, now: Timestamp) -> Result
 async fn resend(tx: &mut Tx, id: i64, now: Timestamp) -> Result<()> {
     const DOING: &str = "put the delivery back in";
     let found: Option<(String, String, String)> =
-        sqlx::query_as("SELECT stream, url, status FROM deliveries WHERE id = ?")
+        sql::query("SELECT stream, url, status FROM deliveries WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut tx.conn)
             .await
@@ -372,18 +377,18 @@ async fn resend(tx: &mut Tx, id: i64, now: Timestamp) -> Result<()> {
             found: format!("it is {status}, and only dead or gone ones are sent again"),
         });
     }
-    sqlx::query(
-        "UPDATE deliveries SET attempts = 0, ended_at = NULL, next_at = ?, \
-         created_at = ?, status = 'waiting' WHERE id = ?",
+    sql::query(
+        "UPDATE deliveries SET attempts = 0, ended_at = NULL, next_at = $1, \
+         created_at = $1, owner = $2, status = 'waiting' WHERE id = $3",
     )
     .bind(now.micros())
-    .bind(now.micros())
+    .bind(tx.replica)
     .bind(id)
     .execute(&mut tx.conn)
     .await
     .doing(DOING)?;
-    let head: Option<(i64,)> = sqlx::query_as(
-        "SELECT id FROM deliveries WHERE stream = ? AND url = ? AND status = 'pending'",
+    let head: Option<(i64,)> = sql::query(
+        "SELECT id FROM deliveries WHERE stream = $1 AND url = $2 AND status = 'pending'",
     )
     .bind(&stream)
     .bind(&url)

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
-use sqlx::SqlitePool;
 use tokio::sync::{broadcast, watch};
 
 use crate::changes::{Announced, Changes, Stored};
 use crate::error::{Doing, Result};
+use crate::feed::Feed;
 use crate::outbox::Announce;
+use crate::postgres::{self, Server};
 use crate::seal::{Randomness, SealingKey};
+use crate::session::{Replica, Session};
+use crate::sql::{self, Connection, Pool};
 use crate::writer::{Tx, Writer, probe};
 use crate::{Definitions, Outbox, sqlite};
 
@@ -36,33 +39,72 @@ impl fmt::Debug for Options {
 /// The database of one engine. Cheap to clone; the last clone that goes ends the writer.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) readers: SqlitePool,
+    pub(crate) readers: Pool,
     pub(crate) options: Options,
+    pub(crate) replica: Replica,
+    /// Where the database is, if it is not a file of this engine alone.
+    pub(crate) server: Option<Server>,
     writer: Writer,
     announced: Announced,
+    /// Tells of what other engines commit; ends with the last clone.
+    feed: Option<Feed>,
 }
 
 impl Store {
     /// Opens the database at `url` (`sqlite:///var/lib/se/se.db`, `sqlite://se.db`,
-    /// `sqlite::memory:`), makes it where there is none, and brings its schema up to date. Syncs that
-    /// a former engine left unfinished are marked as failed.
+    /// `sqlite::memory:`, `postgres://user@host/database`), makes it where there is no file, brings its
+    /// schema up to date and joins whoever works on it. Syncs that a former engine left unfinished are
+    /// marked as failed.
     ///
     /// # Errors
     /// [`Error::InUse`](crate::Error::InUse) if another engine has it open,
     /// [`Error::NewerSchema`](crate::Error::NewerSchema) if a newer one wrote it,
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it cannot be opened.
     pub async fn open(url: &str, options: Options) -> Result<Self> {
-        let opened = sqlite::open(url).await?;
-        let announced = Announced::new();
-        let writer = Writer::start(opened.writer, opened.lock, announced.clone())?;
-        let store = Self {
-            readers: opened.readers,
-            options,
-            writer,
-            announced,
+        let store = if postgres::is_meant(url) {
+            Self::open_postgres(url, options).await?
+        } else {
+            Self::open_sqlite(url, options).await?
         };
-        store.definitions().abandon_syncs().await?;
+        store.join().await?;
         Ok(store)
+    }
+
+    async fn open_sqlite(url: &str, options: Options) -> Result<Self> {
+        let opened = sqlite::open(url).await?;
+        let (replica, announced) = (Replica::default(), Announced::new(None));
+        let conn = Connection::Sqlite(opened.writer);
+        let session = Session::new(conn, None, Arc::clone(&replica));
+        Ok(Self {
+            readers: Pool::Sqlite(opened.readers),
+            options,
+            replica,
+            server: None,
+            writer: Writer::start(session, opened.lock, announced.clone())?,
+            announced,
+            feed: None,
+        })
+    }
+
+    async fn open_postgres(url: &str, options: Options) -> Result<Self> {
+        let server = Server::parse(url)?;
+        let mut conn = Connection::Postgres(server.migrate().await?);
+        let newest: (Option<i64>,) = sql::query("SELECT max(position) FROM events")
+            .fetch_one(&mut conn)
+            .await
+            .doing("read the newest event")?;
+        let replica = Replica::default();
+        let session = Session::new(conn, Some(server.clone()), Arc::clone(&replica));
+        let (feed, announced) = Feed::start(&server, &replica, newest.0.unwrap_or(0))?;
+        Ok(Self {
+            readers: Pool::Postgres(server.readers()),
+            options,
+            replica,
+            server: Some(server),
+            writer: Writer::start(session, None, announced.clone())?,
+            announced,
+            feed: Some(feed),
+        })
     }
 
     /// The versions of pod definitions.
@@ -95,7 +137,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it does not.
     pub async fn ping(&self) -> Result<()> {
-        let read = sqlx::query("SELECT 1").execute(&self.readers).await;
+        let read = sql::query("SELECT 1").execute(&self.readers).await;
         read.doing("reach the database")?;
         self.write("reach the database", |tx| Box::pin(probe(tx)))
             .await
@@ -120,6 +162,9 @@ impl Store {
     /// Makes everything durable, closes the database and gives up the lock on it. Other clones
     /// answer that the store is unavailable afterwards.
     pub async fn close(&self) {
+        if let Some(feed) = &self.feed {
+            feed.close().await;
+        }
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -145,27 +190,27 @@ impl fmt::Debug for Store {
 
 async fn prune(tx: &mut Tx, now: i64, before: i64) -> Result<u64> {
     const DOING: &str = "delete what is old";
-    sqlx::query("DELETE FROM idempotency WHERE expires_at <= ?")
+    sql::query("DELETE FROM idempotency WHERE expires_at <= $1")
         .bind(now)
         .execute(&mut tx.conn)
         .await
         .doing(DOING)?;
-    sqlx::query("DELETE FROM deliveries WHERE status IN ('delivered', 'gone') AND ended_at < ?")
+    sql::query("DELETE FROM deliveries WHERE status IN ('delivered', 'gone') AND ended_at < $1")
         .bind(before)
         .execute(&mut tx.conn)
         .await
         .doing(DOING)?;
-    sqlx::query("DELETE FROM session_facts WHERE updated_at < ?")
+    sql::query("DELETE FROM session_facts WHERE updated_at < $1")
         .bind(before)
         .execute(&mut tx.conn)
         .await
         .doing(DOING)?;
-    let gone = sqlx::query(
-        "DELETE FROM jobs WHERE status IN ('completed', 'faulted', 'cancelled') AND completed_at < ?",
+    let gone = sql::query(
+        "DELETE FROM jobs WHERE status IN ('completed', 'faulted', 'cancelled') AND completed_at < $1",
     )
     .bind(before)
     .execute(&mut tx.conn)
     .await
     .doing(DOING)?;
-    Ok(gone.rows_affected())
+    Ok(gone)
 }

@@ -5,11 +5,12 @@ use std::fs::File;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::changes::{Announced, Stored};
 use crate::error::{Doing, Error, Result};
+use crate::session::{Failure, Session};
+use crate::sql::{self, Connection};
 
 /// Requests that may wait before callers are held back: a few times what one group takes.
 const QUEUE: usize = 1024;
@@ -18,8 +19,12 @@ const GROUP: usize = 256;
 
 /// What a request writes through.
 pub(crate) struct Tx {
-    pub(crate) conn: SqliteConnection,
+    pub(crate) conn: Connection,
     pub(crate) written: Written,
+    /// Who writes.
+    pub(crate) replica: i64,
+    /// What the database calls the transaction, where it has names for them.
+    pub(crate) transaction: Option<String>,
 }
 
 /// What others are told once it is committed.
@@ -27,6 +32,8 @@ pub(crate) struct Tx {
 pub(crate) struct Written {
     pub(crate) events: Vec<Arc<Stored>>,
     pub(crate) deliveries: u64,
+    /// Whether there may be something to drive, or to stop.
+    pub(crate) jobs: bool,
 }
 
 /// Where requests are handed in.
@@ -82,9 +89,9 @@ where
 }
 
 impl Writer {
-    /// Starts the thread that owns `conn` and, as long as it runs, the lock on the database.
+    /// Starts the thread that owns the session and, as long as it runs, the lock on the database.
     pub(crate) fn start(
-        conn: SqliteConnection,
+        session: Session,
         lock: Option<File>,
         announced: Announced,
     ) -> Result<Self> {
@@ -94,18 +101,14 @@ impl Writer {
             source: Some(Arc::new(error)),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(failed)?;
-        let tx = Tx {
-            conn,
-            written: Written::default(),
-        };
         // A thread, not a task: a commit that has begun is not cut short by the end of a runtime.
         std::thread::Builder::new()
             .name("se-store-writer".to_owned())
             .spawn(move || {
-                let closing = runtime.block_on(serve(tx, requests, announced));
+                let closing = runtime.block_on(serve(session, requests, announced));
                 drop(lock);
                 if let Some(closing) = closing {
                     // Whoever asked for the end may no longer care.
@@ -155,7 +158,7 @@ where
 }
 
 async fn serve(
-    mut tx: Tx,
+    mut session: Session,
     mut requests: mpsc::Receiver<Message>,
     announced: Announced,
 ) -> Option<oneshot::Sender<()>> {
@@ -170,61 +173,58 @@ async fn serve(
             }
         }
         if !group.is_empty() {
-            commit(&mut tx, group, &announced).await;
+            commit(&mut session, group, &announced).await;
         }
     }
-    if let Err(error) = tx.conn.close().await {
-        tracing::warn!(%error, "the database did not close cleanly; nothing committed is lost");
-    }
+    session.close().await;
     closing
 }
 
-async fn commit(tx: &mut Tx, mut group: Vec<Box<dyn Request>>, announced: &Announced) {
-    tx.written = Written::default();
-    let outcome = transact(tx, &mut group).await;
-    let outcome = match outcome {
-        Ok(()) => {
-            announced.tell(std::mem::take(&mut tx.written));
+async fn commit(session: &mut Session, mut group: Vec<Box<dyn Request>>, announced: &Announced) {
+    let outcome = match transact(session, &mut group).await {
+        Ok(written) => {
+            announced.tell(written);
             Ok(())
         }
-        Err(error) => {
-            tracing::error!(%error, requests = group.len(), "a group of writes was undone");
-            // Fails where the database has already undone everything by itself.
-            execute(tx, "ROLLBACK").await.ok();
-            Err(Arc::new(error))
+        Err(failure) => {
+            tracing::error!(error = %failure, requests = group.len(), "a group of writes was undone");
+            Err(failure)
         }
     };
     for request in group {
-        let commit = outcome.as_ref().map(|&()| ()).map_err(|error| {
-            let source: Arc<dyn std::error::Error + Send + Sync> = Arc::<sqlx::Error>::clone(error);
-            Error::Unavailable {
-                doing: "commit",
-                source: Some(source),
-            }
-        });
+        let commit = outcome.as_ref().map(|&()| ()).map_err(Failure::error);
         request.answer(commit);
     }
 }
 
-async fn transact(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> Result<(), sqlx::Error> {
-    execute(tx, "BEGIN IMMEDIATE").await?;
+/// All of it in one transaction; each request that fails is undone alone.
+async fn transact(
+    session: &mut Session,
+    group: &mut [Box<dyn Request>],
+) -> Result<Written, Failure> {
+    let mut tx = session.begin().await?;
+    let done = apply(&mut tx, group).await;
+    session.end(tx, done).await
+}
+
+async fn apply(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> sqlx::Result<()> {
     for request in &mut *group {
         let (events, deliveries) = (tx.written.events.len(), tx.written.deliveries);
         execute(tx, "SAVEPOINT request").await?;
         if !request.apply(tx).await {
             // Where the database has undone the whole transaction by itself (disk full), this fails,
             // and with it the group: nobody is told of a success that is gone.
-            execute(tx, "ROLLBACK TO request").await?;
+            execute(tx, "ROLLBACK TO SAVEPOINT request").await?;
             tx.written.events.truncate(events);
             tx.written.deliveries = deliveries;
         }
-        execute(tx, "RELEASE request").await?;
+        execute(tx, "RELEASE SAVEPOINT request").await?;
     }
-    execute(tx, "COMMIT").await
+    Ok(())
 }
 
-async fn execute(tx: &mut Tx, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(sql).execute(&mut tx.conn).await.map(|_| ())
+async fn execute(tx: &mut Tx, sql: &'static str) -> sqlx::Result<()> {
+    sql::query(sql).execute(&mut tx.conn).await.map(drop)
 }
 
 /// Ends when the database answers.
@@ -234,12 +234,14 @@ pub(crate) async fn probe(tx: &mut Tx) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{Connection, SqliteConnection};
+    use sqlx::{Connection as _, SqliteConnection};
     use tokio::sync::oneshot;
 
-    use super::{Request, Tx, Written, commit, execute, request};
+    use super::{Request, Tx, commit, execute, request};
     use crate::changes::Announced;
     use crate::error::{Doing, Error, Result};
+    use crate::session::{Replica, Session};
+    use crate::sql::{Connection, query};
 
     /// A request that runs each statement and fails at the end if `fails`.
     fn script(
@@ -261,29 +263,24 @@ mod tests {
     }
 
     async fn run(requests: [(&'static [&'static str], bool); 3]) -> (Vec<bool>, i64, u64) {
-        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::query("CREATE TABLE t (n INTEGER)")
-            .execute(&mut conn)
-            .await
-            .unwrap();
-        let mut tx = Tx {
-            conn,
-            written: Written::default(),
-        };
-        let announced = Announced::new();
+        let conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut conn = Connection::Sqlite(conn);
+        let made = query("CREATE TABLE t (n INTEGER)").execute(&mut conn).await;
+        made.unwrap();
+        let mut session = Session::new(conn, None, Replica::default());
+        let announced = Announced::new(None);
         let (group, outcomes): (Vec<_>, Vec<_>) = requests
             .into_iter()
             .map(|(sql, fails)| script(sql, fails))
             .unzip();
-        commit(&mut tx, group, &announced).await;
+        commit(&mut session, group, &announced).await;
         let mut fine = Vec::new();
         for outcome in outcomes {
             fine.push(outcome.await.unwrap().is_ok());
         }
-        let (rows,): (i64,) = sqlx::query_as("SELECT count(*) FROM t")
-            .fetch_one(&mut tx.conn)
-            .await
-            .unwrap();
+        let mut tx = session.begin().await.ok().unwrap();
+        let rows = query("SELECT count(*) FROM t").fetch_one(&mut tx.conn);
+        let (rows,): (i64,) = rows.await.unwrap();
         let told = announced.changes().borrow().deliveries;
         (fine, rows, told)
     }

@@ -3,5 +3,6 @@
 pub mod actions;
 pub mod clock;
 pub mod log;
+pub mod postgres;
 pub mod sim;
 pub mod testbed;

@@ -1,10 +1,11 @@
-//! `se-sim`: a simulated pod and an event sink, for demonstrations and tests.
+//! `se-sim`: a simulated pod, an event sink and a database, for demonstrations and tests.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use se_testkit::postgres::Cluster;
 use se_testkit::sim::{Pod, PodOptions, Profile, Sink, SinkOptions};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,6 +32,11 @@ enum Command {
         Jobs then take `http://127.0.0.1:8099/events` as their callback."
     )]
     Sink(SinkArguments),
+    /// Run a PostgreSQL server of its own, with nothing in it, until this ends.
+    #[command(
+        after_help = "Example:\n  se-sim postgres\n\nThe first line that it prints is its URL."
+    )]
+    Postgres,
 }
 
 #[derive(Args)]
@@ -79,6 +85,7 @@ fn main() -> ExitCode {
             match cli.command {
                 Command::Pod(arguments) => pod(arguments).await,
                 Command::Sink(arguments) => sink(&arguments).await,
+                Command::Postgres => postgres().await,
             }
         })
     });
@@ -129,6 +136,14 @@ async fn sink(arguments: &SinkArguments) -> io::Result<()> {
     let sink = Sink::start((&ip, arguments.listen.port()), options).await?;
     // The first line says where; every further one is an event.
     print(&format!("listening on {}\n", sink.url()))?;
+    ended.await;
+    Ok(())
+}
+
+async fn postgres() -> io::Result<()> {
+    let ended = ended()?;
+    let cluster = Cluster::start()?;
+    print(&format!("{}\n", cluster.url()))?;
     ended.await;
     Ok(())
 }

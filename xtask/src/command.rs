@@ -57,6 +57,13 @@ pub(crate) fn output(mut command: Command) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// One of the workspace's binaries, as cargo built it.
+pub(crate) fn binary(name: &str) -> String {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| root().join("target"));
+    target.join("debug").join(name).display().to_string()
+}
+
 /// Whether a command exists and answers.
 pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     let mut command = command(program, arguments);

@@ -11,8 +11,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use self::client::Client;
-use self::process::{Process, binary};
-use crate::command::{Failure, command, root, run as run_command, say};
+use self::process::Process;
+use crate::command::{Failure, binary, command, root, run as run_command, say};
 
 const PACKAGE: &str = "examples/lab-0.1";
 const DEFINITION: &str = "lab-0.1";

@@ -50,6 +50,11 @@ const PROGRAMS: &[Program] = &[
         purpose: "SSH keys",
     },
     Program {
+        path: "/usr/bin/psql",
+        package: "postgresql",
+        purpose: "the database of many engines",
+    },
+    Program {
         path: "/usr/bin/node",
         package: "nodejs",
         purpose: "the SARIF validator, the language server",

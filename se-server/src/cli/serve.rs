@@ -92,7 +92,6 @@ async fn service(config: Config) -> Ended {
     let terminate = signal(SignalKind::terminate())
         .map_err(|error| failed("cannot wait for signals", error))?;
     let engine = Engine::open(config, World::system()).await?;
-    engine.resume().await?;
     engine.start();
     let server = serving(Arc::clone(&engine), listener);
     engine.tasks.spawn(TaskKind::Http, "http", server, |_| {});

@@ -1,6 +1,6 @@
 //! A sync: fetch, unpack, check, and only then make the version ready.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -277,7 +277,10 @@ async fn take_in(
     let fetched = se_content::fetch(origin, &places, &limits, &root).await;
     let fetched = fetched.map_err(|error| body.misplaced(error.into()))?;
     let name = body.key.to_string();
+    let fetched = Arc::new(fetched);
+    let package = Arc::clone(&fetched);
     let work = Tasks::blocking(move || {
+        let fetched = package;
         // The zip is looked at and checked before any of it is unpacked.
         let package = se_content::from_zip(fetched.path(), &limits)?;
         let outcome = se_dsl::check(&package.sources, Options::default());
@@ -297,7 +300,49 @@ async fn take_in(
     });
     let (ingested, checked, warnings) = work.await.map_err(Error::Internal)??;
     expected(body, &ingested, &checked)?;
+    if engine.store.is_shared()
+        && let Some(shelf) = engine.config.s3.shelf()
+    {
+        shelf.put(&ingested.content_hash, &fetched).await?;
+    }
     Ok((ingested, checked, warnings))
+}
+
+/// Unpacks content that another engine has synced: from where engines keep it for each other, else from where
+/// it came from. It must be exactly that content.
+///
+/// # Errors
+/// [`Error::Unavailable`] if it cannot be had now.
+pub(super) async fn again(engine: &Engine, key: &DefinitionKey, hash: &str) -> Result<PathBuf> {
+    let (source_uri, origin) = match engine.config.s3.shelf() {
+        Some(shelf) => (String::new(), shelf.place(hash)),
+        None => {
+            let found = engine.store.definitions().by_version(key).await?;
+            let origin = Origin::parse(&found.source_uri)?;
+            (found.source_uri, origin)
+        }
+    };
+    let body = SyncBody {
+        key: key.clone(),
+        source_uri,
+        source_key: "source_uri",
+        name: None,
+        pod_type: None,
+        content_hash: Some(hash.to_owned()),
+        force: true,
+    };
+    let lost = |error: Error| {
+        Error::Unavailable(format!(
+            "the content {hash} of pod definition {key} is not on this machine, and {origin} does not \
+             give it: {}; let engines share the folder `packages` or a bucket (s3.bucket), or sync the \
+             version again",
+            chain(&error)
+        ))
+    };
+    let (ingested, checked, _) = take_in(engine, &origin, &body).await.map_err(lost)?;
+    engine.packages.keep(&ingested.folder, checked);
+    tracing::info!(definition = %key, content = %hash, "content fetched that another engine has synced");
+    Ok(ingested.folder)
 }
 
 /// What the caller said about the content must be so.

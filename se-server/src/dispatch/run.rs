@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pods::Pods;
+use super::{Receiver, Sender};
+use crate::content;
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::jobs::{all_records, plan};
 use futures_util::StreamExt as _;
 use se_runtime::event::{Batch, End};
 use se_runtime::{
     Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports,
     Record, State, StepError, Summary, Vault, drive,
 };
-
-use super::pods::Pods;
-use super::{Receiver, Sender};
-use crate::engine::Engine;
-use crate::error::{Error, Result, chain};
-use crate::jobs::{all_records, plan};
 
 /// Wait before a job is driven again after the store failed; doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ enum Ended {
     Well(Drive),
     /// It may go on later.
     Later(String),
+    /// Another engine drives it.
+    Lost,
     /// It can never go on.
     Never(String),
 }
@@ -45,7 +47,8 @@ pub(crate) async fn run(
         let ended = once(&engine, &id, &mut told, cancel.as_deref()).await;
         note(&engine, &id, &ended);
         match ended {
-            Ended::Well(_) => return,
+            Ended::Well(Drive::Drained) => return release(&engine, &id).await,
+            Ended::Well(Drive::Ended(_)) | Ended::Lost => return,
             Ended::Never(why) => return give_up(&engine, &id, &why).await,
             Ended::Later(_) => {}
         }
@@ -59,6 +62,13 @@ pub(crate) async fn run(
     }
 }
 
+/// Lets others go on with a job that this engine does not run any more.
+async fn release(engine: &Engine, id: &str) {
+    if let Err(error) = engine.store.release(id).await {
+        tracing::warn!(job = %id, error = %chain(&error), "job not given up before this engine ends");
+    }
+}
+
 /// Counts and logs how a run ended.
 fn note(engine: &Engine, job: &str, ended: &Ended) {
     let (how, why) = match ended {
@@ -66,11 +76,12 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
             engine.metrics.ended(*status);
             (status.as_str(), "it is over")
         }
-        Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start"),
+        Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start, or elsewhere"),
+        Ended::Lost => ("lost", "another engine drives it"),
         Ended::Never(why) => ("broken", why.as_str()),
         Ended::Later(why) => ("interrupted", why.as_str()),
     };
-    if matches!(ended, Ended::Well(_)) {
+    if matches!(ended, Ended::Well(_) | Ended::Lost) {
         tracing::info!(job, status = how, why, "job left its driver");
     } else {
         engine.metrics.broken.add();
@@ -129,7 +140,9 @@ async fn attempt(
         Err(_) if cancel.is_some() => Vault::default(),
         Err(error) => return Err(error.into()),
     };
-    let (plan, package) = plan(&engine.packages, log.accepted()).await?;
+    let accepted = log.accepted();
+    content::of_job(engine, accepted).await?;
+    let (plan, package) = plan(&engine.packages, accepted).await?;
     let fold = async || -> Result<State> {
         let records = all_records(&engine.store, id).await?;
         let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
@@ -183,7 +196,7 @@ async fn attempt(
     actions.finish(LEAVE).await;
     Ok(match driven {
         Ok(ended) => Ended::Well(ended),
-        Err(DriveError::Log(error @ LogError::Unavailable(_))) => Ended::Later(error.to_string()),
+        Err(DriveError::Log(LogError::Fenced { .. })) => Ended::Lost,
         Err(DriveError::Log(error)) => Ended::Later(error.to_string()),
         Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
     })
@@ -191,7 +204,7 @@ async fn attempt(
 
 fn log_error(error: LogError) -> Error {
     match error {
-        LogError::Unavailable(_) | LogError::Conflict { .. } => {
+        LogError::Unavailable(_) | LogError::Conflict { .. } | LogError::Fenced { .. } => {
             Error::Unavailable(error.to_string())
         }
         LogError::Corrupt { .. } => Error::Internal(error.to_string()),

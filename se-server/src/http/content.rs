@@ -1,7 +1,6 @@
 //! `/api/v1/content`.
 
 use std::collections::BTreeSet;
-use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::Json;
@@ -185,10 +184,11 @@ pub(super) async fn file(
     params: Params,
 ) -> Result<Response, Problem> {
     let found = find(&engine, &id, params.text("version")).await?;
-    let Some(folder) = found.folder else {
+    let Some(hash) = &found.content_hash else {
         let why = format!("pod definition {} has no content yet; sync it", found.key);
         return Err(Error::Conflict(why).into());
     };
+    let folder = content::at_hand(&engine, &found.key, hash).await?;
     let missing = |error: &dyn std::fmt::Display| {
         Error::NotFound(format!(
             "pod definition {} has no file `{path}`: {error}",
@@ -196,7 +196,7 @@ pub(super) async fn file(
         ))
     };
     // Where it lies on this machine is nobody's business.
-    let place = se_content::file_in(FilePath::new(&folder), &path)
+    let place = se_content::file_in(&folder, &path)
         .map_err(|_| missing(&"GET the package's listing for its names"))?;
     let file = tokio::fs::File::open(&place)
         .await

@@ -9,7 +9,7 @@ use se_runtime::{Accepted, Event, Plan, Record, State, StepIndex, StepStatus, Ti
 use se_store::Job;
 
 use super::{Intake, all_records};
-use crate::content::Package;
+use crate::content::{self, Package};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -48,14 +48,19 @@ impl Recording {
 
     /// The package it ran from, whatever became of its version.
     async fn package(&self, engine: &Engine) -> Result<Package> {
-        let hash = &self.accepted.content_hash;
-        if se_content::locate(engine.packages.root(), hash).is_none() {
-            return Err(Error::Conflict(format!(
-                "the content {hash} that job {} ran from is not stored any more; sync {}@{} again \
-                 and submit a new job",
-                self.job.id, self.accepted.definition_id, self.accepted.version
-            )));
-        }
+        let gone = |error: Error| {
+            Error::Conflict(format!(
+                "the content {} that job {} ran from is not stored any more; sync {}@{} again and \
+                 submit a new job ({error})",
+                self.accepted.content_hash,
+                self.job.id,
+                self.accepted.definition_id,
+                self.accepted.version
+            ))
+        };
+        content::of_job(engine, &self.accepted)
+            .await
+            .map_err(gone)?;
         engine.packages.of_job(&self.accepted).await
     }
 

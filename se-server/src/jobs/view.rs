@@ -9,6 +9,7 @@ use se_store::Job;
 use serde_json::{Value, json};
 
 use super::{all_records, plan};
+use crate::content;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 pub(crate) async fn folded(engine: &Engine, id: &str) -> Result<(Plan, State)> {
     let records = all_records(&engine.store, id).await?;
     let accepted = engine.store.accepted(id).await?;
+    content::of_job(engine, &accepted).await?;
     let (plan, _) = plan(&engine.packages, &accepted).await?;
     let state = State::fold(&plan, &records).map_err(|it| Error::Internal(it.to_string()))?;
     Ok((plan, state))

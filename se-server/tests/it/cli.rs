@@ -60,10 +60,10 @@ fn commands_answer_with_their_exit_codes() {
         ),
         ("run good.zip --phase none", 2, "", "judge, wait, nothing"),
         (
-            "serve --listen 127.0.0.1:0 --store postgres://u:hidden@h/db",
+            "serve --listen 127.0.0.1:0 --store mysql://u:hidden@h/db",
             2,
             "",
-            "in SQLite only",
+            "in SQLite or PostgreSQL",
         ),
         ("explain se1203", 0, "# SE1203", ""),
         (

@@ -6,6 +6,7 @@ use std::process::Command;
 use se_testkit::sim::{Pod, PodOptions, Sink, SinkOptions};
 use serde_json::{Value, json};
 
+use crate::harness::Home;
 use crate::process::{PATIENCE, Server, count};
 
 fn example() -> PathBuf {
@@ -16,7 +17,7 @@ fn example() -> PathBuf {
 struct Stage {
     pod: Pod,
     sink: Sink,
-    folder: tempfile::TempDir,
+    folder: Home,
 }
 
 impl Stage {
@@ -27,7 +28,7 @@ impl Stage {
         let sink = Sink::start(("127.0.0.1", 0), SinkOptions::default())
             .await
             .unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Home::new();
         let zip = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
         std::fs::write(folder.path().join("lab.zip"), zip).unwrap();
         Self { pod, sink, folder }
@@ -120,12 +121,13 @@ async fn without_holes(server: &Server, job: &str) {
 }
 
 /// Whether what is stored makes sense, as an operator would ask.
-fn whole(folder: &Path) {
-    let checked = Command::new(env!("CARGO_BIN_EXE_se-server"))
-        .args(["store", "check", "--data-dir", "data"])
-        .current_dir(folder)
-        .output()
-        .unwrap();
+pub(crate) fn whole(home: &Home) {
+    let mut check = Command::new(env!("CARGO_BIN_EXE_se-server"));
+    check.args(["store", "check", "--data-dir", "data"]);
+    if let Some(store) = home.store() {
+        check.args(["--store", &store]);
+    }
+    let checked = check.current_dir(home.path()).output().unwrap();
     let text = String::from_utf8_lossy(&checked.stdout);
     assert_eq!(checked.status.code(), Some(0), "{text}{checked:?}");
     assert!(text.contains(": nothing is wrong"), "{text}");
@@ -134,7 +136,7 @@ fn whole(folder: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
     let stage = Stage::set().await;
-    let mut server = Server::start(stage.folder.path()).await;
+    let mut server = Server::start(&stage.folder).await;
     server
         .sync("lab", &stage.folder.path().join("lab.zip"))
         .await;
@@ -152,8 +154,8 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
             .when(&job, |it| count(it, "completed") >= kill_after)
             .await;
         assert_eq!(server.end("-KILL").await, None);
-        whole(stage.folder.path());
-        server = Server::start(stage.folder.path()).await;
+        whole(&stage.folder);
+        server = Server::start(&stage.folder).await;
         let ended = server.ended(&job).await;
         let label = format!("{phase} killed after {kill_after} steps: {ended:#}");
         // A command that was under way may not be repeated: then, and only then, the job faults.
@@ -176,7 +178,7 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
             told(&server.stream(&job).await),
             "{label}"
         );
-        whole(stage.folder.path());
+        whole(&stage.folder);
     }
     assert_eq!(server.end("-TERM").await, Some(0));
 }
@@ -184,7 +186,7 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_service_ends_well_and_the_next_one_goes_on() {
     let stage = Stage::set().await;
-    let server = Server::start(stage.folder.path()).await;
+    let server = Server::start(&stage.folder).await;
     server
         .sync("lab", &stage.folder.path().join("lab.zip"))
         .await;
@@ -193,7 +195,7 @@ async fn a_drained_service_ends_well_and_the_next_one_goes_on() {
     let job = stage.submit(&server, "post_init").await;
     server.when(&job, |it| count(it, "completed") >= 2).await;
     assert_eq!(server.end("-TERM").await, Some(0));
-    let server = Server::start(stage.folder.path()).await;
+    let server = Server::start(&stage.folder).await;
     let ended = server.ended(&job).await;
     assert_eq!(ended["status"], "completed", "{ended:#}");
     without_holes(&server, &job).await;
@@ -203,7 +205,7 @@ async fn a_drained_service_ends_well_and_the_next_one_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelling_stops_a_device_command_and_leaves_the_console_usable() {
     let stage = Stage::set().await;
-    let server = Server::start(stage.folder.path()).await;
+    let server = Server::start(&stage.folder).await;
     server
         .sync("lab", &stage.folder.path().join("lab.zip"))
         .await;

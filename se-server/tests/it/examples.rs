@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use se_testkit::sim::{Pod, PodOptions};
 use serde_json::{Value, json};
 
+use crate::harness::Home;
 use crate::process::Server;
 
 /// A service with an example in it, and the pod of that example.
@@ -12,7 +13,7 @@ struct Stand {
     server: Server,
     pod: Pod,
     /// Data of the service; goes with the stand.
-    _folder: tempfile::TempDir,
+    _folder: Home,
 }
 
 fn example(name: &str) -> PathBuf {
@@ -25,11 +26,11 @@ impl Stand {
     async fn up(name: &str) -> Self {
         let pod = Pod::start(PodOptions::new(example(name)).unwrap());
         let pod = pod.await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Home::new();
         let zip = se_content::pack(&example(name), &se_content::Limits::default()).unwrap();
         let path = folder.path().join("example.zip");
         std::fs::write(&path, zip).unwrap();
-        let server = Server::start(folder.path()).await;
+        let server = Server::start(&folder).await;
         server.sync("example", &path).await;
         Self {
             server,

@@ -10,6 +10,7 @@ use axum::http::{Request, Response, StatusCode, header};
 use se_runtime::Event;
 use se_server::config::Config;
 use se_server::{Engine, World, app};
+use se_testkit::postgres::Database;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -47,10 +48,50 @@ pub(crate) const DOCUMENTS: [(&str, &str); 5] = [
     ("files/readme.txt", "hello\n"),
 ];
 
+/// Where a service keeps everything. The database is a file in the folder, or one on a server: then
+/// `SE_TEST_STORE` is `postgres`, as `cargo xtask test` sets it for a second run.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+    database: Option<Database>,
+}
+
+impl Home {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "says which database the tests are run on"
+    )]
+    pub(crate) fn new() -> Self {
+        let on_a_server = std::env::var("SE_TEST_STORE").is_ok_and(|it| it == "postgres");
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            database: on_a_server.then(Database::create),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `--store` says; nothing for the default.
+    pub(crate) fn store(&self) -> Option<String> {
+        self.database.as_ref().map(Database::url)
+    }
+
+    /// Everything that is stored, as bytes.
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        if let Some(database) = &self.database {
+            return database.dump().unwrap().into_bytes();
+        }
+        let data = self.path().join("data");
+        let files = ["se.db", "se.db-wal"].map(|it| std::fs::read(data.join(it)));
+        files.into_iter().flatten().flatten().collect()
+    }
+}
+
 /// A running engine; its folder goes with it.
 pub(crate) struct Service {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) folder: Arc<tempfile::TempDir>,
+    pub(crate) folder: Arc<Home>,
     app: Router,
 }
 
@@ -60,22 +101,19 @@ impl Service {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let folder = Arc::new(Home::new());
         Self::again(folder, change).await
     }
 
     /// Another engine in the same folder.
-    pub(crate) async fn again(
-        folder: Arc<tempfile::TempDir>,
-        change: impl FnOnce(&mut Config),
-    ) -> Self {
+    pub(crate) async fn again(folder: Arc<Home>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.store.data_dir = folder.path().join("data");
+        config.store.url = folder.store();
         config.content.root = Some(folder.path().to_path_buf());
         config.jobs.progress_interval = 0;
         change(&mut config);
         let engine = Engine::open(config, World::system()).await.unwrap();
-        engine.resume().await.unwrap();
         engine.start();
         Self {
             app: app(Arc::clone(&engine)),

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::harness::Home;
+
 /// More than any of this takes on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -20,11 +22,25 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts on the data in `folder`; `file://` content must lie in it.
-    pub(crate) async fn start(folder: &Path) -> Self {
+    pub(crate) async fn start(home: &Home) -> Self {
+        Self::replica(home.path(), home.store().as_deref(), "data", &[]).await
+    }
+
+    /// Starts on that database with data of its own in `data`.
+    pub(crate) async fn replica(
+        folder: &Path,
+        store: Option<&str>,
+        data: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_se-server"));
         command.current_dir(folder).env_clear();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data]);
         command.arg("--content-root").arg(folder);
+        command.envs(environment.iter().copied());
+        if let Some(store) = store {
+            command.args(["--store", store]);
+        }
         command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -116,13 +116,9 @@ async fn secrets_stay_where_they_belong() {
     tracing::subscriber::set_global_default(subscriber.with_writer(log.clone()).finish()).unwrap();
     let service = Service::ready(|_| {}).await;
     let shown = everything_shown(&service).await;
-    let data = service.folder.path().join("data");
-    let mut stored = Vec::new();
-    for name in ["se.db", "se.db-wal"] {
-        stored.extend(std::fs::read(data.join(name)).unwrap_or_default());
-    }
+    let mut stored = service.folder.stored();
     service.engine.stop().await;
-    stored.extend(std::fs::read(data.join("se.db")).unwrap());
+    stored.extend(service.folder.stored());
     let logged = log.0.lock().unwrap().clone();
     assert!(
         holds(&logged, "job accepted") && holds(&stored, "job_accepted"),

@@ -6,6 +6,7 @@ use std::path::Path;
 use se_testkit::sim::{Pod, PodOptions, Profile};
 use serde_json::{Value, json};
 
+use crate::harness::Home;
 use crate::process::Server;
 
 /// What each connector of the example says of its console.
@@ -34,10 +35,10 @@ async fn each_device_in_trouble_is_told_of_and_holds_up_no_other() {
         ..PodOptions::new(&example).unwrap()
     };
     let pod = Pod::start(options).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Home::new();
     let zip = se_content::pack(&example, &se_content::Limits::default()).unwrap();
     std::fs::write(folder.path().join("lab.zip"), zip).unwrap();
-    let server = Server::start(folder.path()).await;
+    let server = Server::start(&folder).await;
     server.sync("lab", &folder.path().join("lab.zip")).await;
     let facts = pod.facts();
     let mut env = facts["runtime_env"].clone();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Definition, DefinitionKey, Definitions, Row, no_definition};
 use crate::error::{Doing, Error, Result};
 use crate::outbox::{Announce, PodDefinitionEvent, definition_stream, enqueue};
+use crate::sql;
 use crate::writer::Tx;
 
 /// What is to be synced.
@@ -110,9 +111,9 @@ impl Definitions<'_> {
         self.store
             .write("end the sync", move |tx| {
                 Box::pin(async move {
-                    let updated = sqlx::query(
+                    let updated = sql::query(
                         "UPDATE definitions SET sync = NULL, error = NULL \
-                         WHERE definition_id = ? AND version = ? AND sync = ? AND status = 'ready'",
+                         WHERE definition_id = $1 AND version = $2 AND sync = $3 AND status = 'ready'",
                     )
                     .bind(&sync.key.definition_id)
                     .bind(&sync.key.version)
@@ -120,7 +121,7 @@ impl Definitions<'_> {
                     .execute(&mut tx.conn)
                     .await
                     .doing("end the sync")?;
-                    one(updated.rows_affected(), &sync.key)
+                    one(updated, &sync.key)
                 })
             })
             .await
@@ -155,26 +156,6 @@ impl Definitions<'_> {
             .await
     }
 
-    /// Ends the syncs of an engine that is no more.
-    pub(crate) async fn abandon_syncs(&self) -> Result<()> {
-        self.store
-            .write("end abandoned syncs", |tx| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "UPDATE definitions SET sync = NULL, \
-                         error = 'the engine stopped during the sync; sync again', \
-                         status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
-                         WHERE sync IS NOT NULL",
-                    )
-                    .execute(&mut tx.conn)
-                    .await
-                    .doing("end abandoned syncs")?;
-                    Ok(())
-                })
-            })
-            .await
-    }
-
     fn end(&self, sync: Sync) -> End {
         End {
             sync,
@@ -191,9 +172,9 @@ struct End {
 }
 
 async fn insert(tx: &mut Tx, request: &SyncRequest, now: Timestamp) -> Result<()> {
-    sqlx::query(
+    sql::query(
         "INSERT INTO definitions (definition_id, version, name, pod_type, status, source_uri, \
-         created_at) VALUES (?, ?, ?, ?, 'defined', ?, ?) \
+         created_at) VALUES ($1, $2, $3, $4, 'defined', $5, $6) \
          ON CONFLICT (definition_id, version) DO NOTHING",
     )
     .bind(&request.key.definition_id)
@@ -210,24 +191,25 @@ async fn insert(tx: &mut Tx, request: &SyncRequest, now: Timestamp) -> Result<()
 
 async fn begin(tx: &mut Tx, request: SyncRequest, now: Timestamp) -> Result<Sync> {
     insert(tx, &request, now).await?;
-    let (number,): (i64,) = sqlx::query_as("UPDATE syncs SET number = number + 1 RETURNING number")
+    let (number,): (i64,) = sql::query("UPDATE syncs SET number = number + 1 RETURNING number")
         .fetch_one(&mut tx.conn)
         .await
         .doing("number the sync")?;
-    let updated = sqlx::query(
-        "UPDATE definitions SET sync = ?1, \
-         source_uri = CASE status WHEN 'ready' THEN source_uri ELSE ?2 END, \
+    let updated = sql::query(
+        "UPDATE definitions SET sync = $1, sync_owner = $5, \
+         source_uri = CASE status WHEN 'ready' THEN source_uri ELSE $2 END, \
          status = CASE status WHEN 'ready' THEN status ELSE 'synchronizing' END \
-         WHERE definition_id = ?3 AND version = ?4 AND sync IS NULL",
+         WHERE definition_id = $3 AND version = $4 AND sync IS NULL",
     )
     .bind(number)
     .bind(&request.source_uri)
     .bind(&request.key.definition_id)
     .bind(&request.key.version)
+    .bind(tx.replica)
     .execute(&mut tx.conn)
     .await
     .doing("begin the sync")?;
-    if updated.rows_affected() == 0 {
+    if updated == 0 {
         return Err(Error::Busy {
             what: format!("the sync of pod definition {}", request.key),
         });
@@ -242,10 +224,10 @@ async fn begin(tx: &mut Tx, request: SyncRequest, now: Timestamp) -> Result<Sync
 async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<DefinitionKey>> {
     const DOING: &str = "make the version ready";
     let sync = &end.sync;
-    let updated = sqlx::query(
-        "UPDATE definitions SET status = 'ready', sync = NULL, error = NULL, name = ?, \
-         pod_type = ?, content_hash = ?, package_hash = ?, folder = ?, warnings = ?, \
-         source_uri = ?, synced_at = ? WHERE definition_id = ? AND version = ? AND sync = ?",
+    let updated = sql::query(
+        "UPDATE definitions SET status = 'ready', sync = NULL, error = NULL, name = $1, \
+         pod_type = $2, content_hash = $3, package_hash = $4, folder = $5, warnings = $6, \
+         source_uri = $7, synced_at = $8 WHERE definition_id = $9 AND version = $10 AND sync = $11",
     )
     .bind(&content.name)
     .bind(&content.pod_type)
@@ -261,10 +243,10 @@ async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<Definition
     .execute(&mut tx.conn)
     .await
     .doing(DOING)?;
-    one(updated.rows_affected(), &sync.key)?;
-    let superseded: Vec<(String, String)> = sqlx::query_as(
-        "UPDATE definitions SET status = 'superseded' WHERE name = ?1 AND pod_type = ?2 \
-         AND status = 'ready' AND NOT (definition_id = ?3 AND version = ?4) \
+    one(updated, &sync.key)?;
+    let superseded: Vec<(String, String)> = sql::query(
+        "UPDATE definitions SET status = 'superseded' WHERE name = $1 AND pod_type = $2 \
+         AND status = 'ready' AND NOT (definition_id = $3 AND version = $4) \
          RETURNING definition_id, version",
     )
     .bind(&content.name)
@@ -286,10 +268,10 @@ async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<Definition
 
 async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
     let sync = &end.sync;
-    let updated = sqlx::query(
-        "UPDATE definitions SET sync = NULL, error = ?, \
+    let updated = sql::query(
+        "UPDATE definitions SET sync = NULL, error = $1, \
          status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
-         WHERE definition_id = ? AND version = ? AND sync = ?",
+         WHERE definition_id = $2 AND version = $3 AND sync = $4",
     )
     .bind(error)
     .bind(&sync.key.definition_id)
@@ -298,21 +280,21 @@ async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
     .execute(&mut tx.conn)
     .await
     .doing("note the failed sync")?;
-    one(updated.rows_affected(), &sync.key)?;
+    one(updated, &sync.key)?;
     announce(tx, &end, PodDefinitionEvent::Failed).await
 }
 
 async fn expire(tx: &mut Tx, definition_id: String, version: Option<String>) -> Result<()> {
-    let updated = sqlx::query(
-        "UPDATE definitions SET status = 'expired' WHERE definition_id = ?1 \
-         AND (?2 IS NULL OR version = ?2) AND status = 'ready'",
+    let updated = sql::query(
+        "UPDATE definitions SET status = 'expired' WHERE definition_id = $1 \
+         AND ($2 IS NULL OR version = $2) AND status = 'ready'",
     )
     .bind(&definition_id)
     .bind(version)
     .execute(&mut tx.conn)
     .await
     .doing("expire the pod definition")?;
-    if updated.rows_affected() == 0 {
+    if updated == 0 {
         let what = format!("ready version of pod definition {definition_id}");
         return Err(Error::not_found(what));
     }
@@ -322,7 +304,7 @@ async fn expire(tx: &mut Tx, definition_id: String, version: Option<String>) -> 
 async fn announce(tx: &mut Tx, end: &End, event: PodDefinitionEvent) -> Result<()> {
     let key = &end.sync.key;
     let row: Option<Row> =
-        sqlx::query_as("SELECT * FROM definitions WHERE definition_id = ? AND version = ?")
+        sql::query("SELECT * FROM definitions WHERE definition_id = $1 AND version = $2")
             .bind(&key.definition_id)
             .bind(&key.version)
             .fetch_optional(&mut tx.conn)

@@ -43,7 +43,7 @@ pub(crate) async fn a_resumed_job_begins_with_what_is_done(bench: &Bench) {
     assert_eq!(submitted.unwrap(), Submitted::New);
     assert_eq!(bench.store.job("a").await.unwrap().last_seq, 3);
     assert_eq!(events(bench, "a").await.len(), 3);
-    let log = bench.store.log("a").await.unwrap();
+    let log = bench.log("a").await;
     log.append(batch(3, [completed()])).await.unwrap();
     let told = bench.store.outbox().list(None, 9, None).await.unwrap();
     let ids: Vec<&str> = told.items.iter().map(|it| it.event_id.as_str()).collect();
@@ -277,16 +277,21 @@ pub(crate) async fn commits_are_told(bench: &Bench) {
     assert!(log.append(batch(1, [Event::JobStarted])).await.is_err());
     assert!(changes.has_changed().unwrap());
     let seen = *changes.borrow_and_update();
-    assert_eq!(seen.deliveries, 2);
-    let told = [committed.try_recv().unwrap(), committed.try_recv().unwrap()];
+    // Where there are other engines, it may have been one of them.
+    assert!(seen.deliveries >= 2, "{seen:?}");
+    let told = [
+        committed.recv().await.unwrap(),
+        committed.recv().await.unwrap(),
+    ];
     assert!(committed.try_recv().is_err());
+    let newest = changes.wait_for(|it| it.events > 0).await.unwrap().events;
     let stored = bench.store.events_since(0, 10).await.unwrap();
     assert_eq!(
         stored.iter().collect::<Vec<_>>(),
         told.iter().map(|it| &**it).collect::<Vec<_>>()
     );
-    assert_eq!(seen.events, stored[1].position);
-    assert_eq!(bench.store.events_since(seen.events, 10).await.unwrap(), []);
+    assert_eq!(newest, stored[1].position);
+    assert_eq!(bench.store.events_since(newest, 10).await.unwrap(), []);
 }
 
 pub(crate) async fn what_is_old_can_be_deleted(bench: &Bench) {

@@ -61,7 +61,7 @@ async fn holds(bench: &Bench, id: &str, last: u64) {
     let stored = bench.store.job(id).await.unwrap().last_seq;
     assert!(stored >= last, "job {id}: {last} answered, {stored} stored");
     assert_eq!(seqs, (1..=stored).collect::<Vec<u64>>());
-    let log = bench.store.log(id).await.unwrap();
+    let log = bench.log(id).await;
     let more = batch(stored, [Event::JobStarted]);
     log.append(more).await.unwrap();
 }

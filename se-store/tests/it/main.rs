@@ -1,4 +1,5 @@
-//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files, [`disk`] for what they lie on.
+//! Behaviour of the store. [`every`] says what holds for every database, [`sqlite`] and [`audit`] look at files, [`disk`]
+//! at what they lie on, [`replicas`] at several engines on one server.
 
 #[cfg(test)]
 mod audit;
@@ -13,6 +14,10 @@ mod definitions;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod every;
+#[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod replicas;
 #[cfg(test)]
 mod sqlite;

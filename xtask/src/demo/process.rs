@@ -9,7 +9,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::command::{Failure, root};
+use crate::command::Failure;
 
 /// How long a program may take to say that it is ready.
 const START: Duration = Duration::from_secs(20);
@@ -23,13 +23,6 @@ pub(crate) struct Process {
     child: Child,
     lines: Mutex<Lines<BufReader<ChildStdout>>>,
     url: tokio::sync::OnceCell<String>,
-}
-
-/// One of the workspace's binaries, as cargo built it.
-pub(crate) fn binary(name: &str) -> String {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| root().join("target"));
-    target.join("debug").join(name).display().to_string()
 }
 
 impl Process {

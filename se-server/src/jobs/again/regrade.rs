@@ -10,7 +10,7 @@ use se_store::{DefinitionKey, DefinitionStatus};
 use serde_json::{Map, Value, json};
 
 use super::{Recording, continued, intake, judges};
-use crate::content::Package;
+use crate::content::{self, Package};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
@@ -96,23 +96,21 @@ impl Chosen {
             }
             other => other?,
         };
-        let folder = found.folder.filter(|_| {
+        let hash = found.content_hash.filter(|_| {
             matches!(
                 found.status,
                 DefinitionStatus::Ready | DefinitionStatus::Superseded | DefinitionStatus::Expired
             )
         });
-        let Some(folder) = folder.filter(|it| std::path::Path::new(it).is_dir()) else {
+        let Some(hash) = hash else {
             return Err(Error::Conflict(format!(
                 "pod definition {key} is {} and has no content; sync it first",
                 found.status.as_str()
             )));
         };
-        Ok(Self {
-            package: engine.packages.open(std::path::Path::new(&folder)).await?,
-            hash: found.content_hash.unwrap_or_default(),
-            key,
-        })
+        let folder = content::at_hand(engine, &key, &hash).await?;
+        let package = engine.packages.open(&folder).await?;
+        Ok(Self { key, hash, package })
     }
 }
 

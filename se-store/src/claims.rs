@@ -1,0 +1,268 @@
+//! Who drives which job: an engine claims jobs that nobody drives, oldest first.
+
+use crate::error::{Doing, Error, Result};
+use crate::sql::{self, Connection};
+use crate::store::Store;
+use crate::writer::Tx;
+
+/// How many jobs may run at a time that have something in common, over all engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// On one worker.
+    pub per_worker: u32,
+    /// Of one pod definition.
+    pub per_definition: u32,
+}
+
+impl Limits {
+    /// As many as there are.
+    pub const NONE: Self = Self {
+        per_worker: u32::MAX,
+        per_definition: u32::MAX,
+    };
+}
+
+/// A job that this engine drives from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The job.
+    pub id: String,
+    /// Why it is to be cancelled, sealed, if it is.
+    pub cancel: Option<String>,
+}
+
+/// What became of the wish to cancel a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelNoted {
+    /// Whoever drives it will see it.
+    Noted,
+    /// It has ended already.
+    Ended,
+}
+
+/// Jobs that nobody drives, the first that may run. Rows that somebody else holds are passed over.
+macro_rules! waiting {
+    ($locking:literal) => {
+        concat!(
+            "SELECT row, id, cancel FROM jobs WHERE owner IS NULL \
+             AND status IN ('accepted', 'running', 'cancelling') AND cancel IS NULL \
+             AND worker NOT IN (SELECT worker FROM jobs WHERE owner IS NOT NULL AND worker <> '' \
+               GROUP BY worker HAVING count(*) >= $1) \
+             AND definition_id NOT IN (SELECT definition_id FROM jobs WHERE owner IS NOT NULL \
+               GROUP BY definition_id HAVING count(*) >= $2) \
+             ORDER BY row LIMIT 1",
+            $locking
+        )
+    };
+}
+
+/// Jobs that nobody drives and that are only to be ended.
+macro_rules! cancelled {
+    ($locking:literal) => {
+        concat!(
+            "SELECT row, id, cancel FROM jobs WHERE owner IS NULL \
+             AND status IN ('accepted', 'running', 'cancelling') AND cancel IS NOT NULL \
+             ORDER BY row LIMIT 1",
+            $locking
+        )
+    };
+}
+
+const DOING: &str = "claim a job";
+
+impl Store {
+    /// Claims jobs that nobody drives: up to `count`, oldest first, as far as `limits` let. One that
+    /// was cut short by the end of its engine is as old as it is.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Unavailable`].
+    pub async fn claim(&self, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
+        self.write(DOING, move |tx| Box::pin(claim(tx, count, limits)))
+            .await
+    }
+
+    /// Whether [`Self::claim`] would find one, without writing anything.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn has_claimable(&self, limits: Limits) -> Result<bool> {
+        let row: Option<Row> = sql::query(waiting!(""))
+            .bind(i64::from(limits.per_worker))
+            .bind(i64::from(limits.per_definition))
+            .fetch_optional(&self.readers)
+            .await
+            .doing("look for a job to run")?;
+        Ok(row.is_some())
+    }
+
+    /// Gives up a job that this engine does not drive any more; others may claim it.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Unavailable`].
+    pub async fn release(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.write("give up a job", move |tx| {
+            Box::pin(async move {
+                sql::query("UPDATE jobs SET owner = NULL WHERE id = $1 AND owner = $2")
+                    .bind(id)
+                    .bind(tx.replica)
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("give up a job")?;
+                tx.written.jobs = true;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Claims jobs that nobody drives and that shall be cancelled: up to `count`, whatever else runs.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Unavailable`].
+    pub async fn claim_cancelled(&self, count: u32) -> Result<Vec<Claimed>> {
+        self.write(DOING, move |tx| Box::pin(claim_cancelled(tx, count)))
+            .await
+    }
+
+    /// Claims this job. `None` if somebody drives it, or if it has ended.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`], [`Error::Unavailable`].
+    pub async fn claim_one(&self, id: &str) -> Result<Option<Claimed>> {
+        let id = id.to_owned();
+        self.write(DOING, move |tx| {
+            Box::pin(async move {
+                let row = sql::query(
+                    "SELECT row, id, cancel FROM jobs WHERE owner IS NULL AND id = $1 \
+                     AND status IN ('accepted', 'running', 'cancelling')",
+                )
+                .bind(id)
+                .fetch_optional(&mut tx.conn)
+                .await
+                .doing(DOING)?;
+                take(tx, row).await
+            })
+        })
+        .await
+    }
+
+    /// How many jobs wait to be claimed.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn waiting(&self) -> Result<u64> {
+        let (count,): (i64,) = sql::query(
+            "SELECT count(*) FROM jobs WHERE owner IS NULL \
+             AND status IN ('accepted', 'running', 'cancelling')",
+        )
+        .fetch_one(&self.readers)
+        .await
+        .doing("count the jobs that wait")?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// Notes that a job shall be cancelled, for whoever drives it; a wish that is noted already stays.
+    /// `reason` is stored as it is: seal it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Fenced`], [`Error::Unavailable`].
+    pub async fn note_cancel(&self, id: &str, reason: &str) -> Result<CancelNoted> {
+        let (id, reason) = (id.to_owned(), reason.to_owned());
+        let noted = self.write("note that the job shall be cancelled", {
+            let id = id.clone();
+            move |tx| Box::pin(note_cancel(tx, id, reason))
+        });
+        if noted.await? {
+            return Ok(CancelNoted::Noted);
+        }
+        self.job(&id).await.map(|_| CancelNoted::Ended)
+    }
+
+    /// The jobs that this engine drives and that shall be cancelled.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn cancels(&self) -> Result<Vec<Claimed>> {
+        let rows: Vec<(String, Option<String>)> =
+            sql::query("SELECT id, cancel FROM jobs WHERE owner = $1 AND cancel IS NOT NULL")
+                .bind(self.replica())
+                .fetch_all(&self.readers)
+                .await
+                .doing("look for jobs to cancel")?;
+        let claimed = |(id, cancel)| Claimed { id, cancel };
+        Ok(rows.into_iter().map(claimed).collect())
+    }
+}
+
+type Row = (i64, String, Option<String>);
+
+async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
+    let sql = match tx.conn {
+        Connection::Sqlite(_) => waiting!(""),
+        Connection::Postgres(_) => waiting!(" FOR UPDATE SKIP LOCKED"),
+    };
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let row = sql::query(sql)
+            .bind(i64::from(limits.per_worker))
+            .bind(i64::from(limits.per_definition))
+            .fetch_optional(&mut tx.conn)
+            .await
+            .doing(DOING)?;
+        match take(tx, row).await? {
+            Some(claimed) => all.push(claimed),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+async fn claim_cancelled(tx: &mut Tx, count: u32) -> Result<Vec<Claimed>> {
+    let sql = match tx.conn {
+        Connection::Sqlite(_) => cancelled!(""),
+        Connection::Postgres(_) => cancelled!(" FOR UPDATE SKIP LOCKED"),
+    };
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let row = sql::query(sql).fetch_optional(&mut tx.conn).await;
+        match take(tx, row.doing(DOING)?).await? {
+            Some(claimed) => all.push(claimed),
+            None => break,
+        }
+    }
+    Ok(all)
+}
+
+async fn take(tx: &mut Tx, row: Option<Row>) -> Result<Option<Claimed>> {
+    let Some((row, id, cancel)) = row else {
+        return Ok(None);
+    };
+    let taken = sql::query("UPDATE jobs SET owner = $1 WHERE row = $2 AND owner IS NULL")
+        .bind(tx.replica)
+        .bind(row)
+        .execute(&mut tx.conn)
+        .await
+        .doing(DOING)?;
+    if taken == 0 {
+        return Err(Error::Conflict {
+            what: format!("job {id}"),
+            found: "somebody has claimed it".to_owned(),
+        });
+    }
+    Ok(Some(Claimed { id, cancel }))
+}
+
+async fn note_cancel(tx: &mut Tx, id: String, reason: String) -> Result<bool> {
+    let noted = sql::query(
+        "UPDATE jobs SET cancel = coalesce(cancel, $1) WHERE id = $2 \
+         AND status IN ('accepted', 'running', 'cancelling')",
+    )
+    .bind(reason)
+    .bind(id)
+    .execute(&mut tx.conn)
+    .await
+    .doing("note that the job shall be cancelled")?;
+    tx.written.jobs |= noted == 1;
+    Ok(noted == 1)
+}

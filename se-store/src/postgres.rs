@@ -1,0 +1,166 @@
+//! How PostgreSQL is used: many engines on one server, one of them writing at a time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgConnection, PgPool};
+
+use crate::error::{Doing, Error, Result};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Readers at a time; reads are short.
+const READERS: u32 = 8;
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to ask what became of a transaction that is still being ended.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How often at most.
+const QUESTIONS: u32 = 100;
+/// Where engines tell each other that something was committed.
+pub(crate) const CHANNEL: &str = "scenario_engine";
+
+/// How to reach the server.
+#[derive(Clone)]
+pub(crate) struct Server {
+    options: PgConnectOptions,
+}
+
+/// The options hold the password.
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Server")
+    }
+}
+
+impl Server {
+    /// From a URL such as `postgres://se@db.example/se`.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)
+            .doing("understand the database URL")?
+            .application_name("scenario-engine")
+            // An engine that is stopped in the middle of a transaction must not stop the others.
+            .options([("idle_in_transaction_session_timeout", "5s")])
+            .disable_statement_logging();
+        Ok(Self { options })
+    }
+
+    /// A connection.
+    pub(crate) async fn connect(&self) -> sqlx::Result<PgConnection> {
+        tokio::time::timeout(PATIENCE, self.options.connect())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    /// Connections for reading only, made when they are needed.
+    pub(crate) fn readers(&self) -> PgPool {
+        let options = self.options.clone().options([
+            ("default_transaction_read_only", "on"),
+            ("statement_timeout", "30s"),
+        ]);
+        PgPoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options)
+    }
+
+    /// For listening; a pool, because that is what a listener connects again with.
+    pub(crate) fn listeners(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(self.options.clone())
+    }
+
+    /// What became of a transaction whose connection was lost: a new connection, and whether it was
+    /// committed.
+    pub(crate) async fn outcome(&self, transaction: &str) -> sqlx::Result<(PgConnection, bool)> {
+        let mut conn = self.connect().await?;
+        for _ in 0..QUESTIONS {
+            let (status,): (Option<String>,) =
+                sqlx::query_as("SELECT pg_xact_status(CAST($1 AS xid8))")
+                    .bind(transaction)
+                    .fetch_one(&mut conn)
+                    .await?;
+            if status.as_deref() != Some("in progress") {
+                let committed = status.as_deref() == Some("committed");
+                return Ok((conn, committed));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        Err(sqlx::Error::PoolTimedOut)
+    }
+
+    /// Brings the schema up to date.
+    pub(crate) async fn migrate(&self) -> Result<PgConnection> {
+        let mut conn = self.connect().await.doing("reach the database server")?;
+        let known = newest_schema();
+        match MIGRATIONS.run(&mut conn).await {
+            Ok(()) => Ok(conn),
+            Err(MigrateError::VersionMissing(found)) if found > known => {
+                Err(Error::NewerSchema { found, known })
+            }
+            Err(error) => Err(Error::Unavailable {
+                doing: "bring the schema of the database up to date",
+                source: Some(Arc::new(error)),
+            }),
+        }
+    }
+}
+
+/// Whether `url` names a PostgreSQL server.
+pub(crate) fn is_meant(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
+/// The newest schema that this engine knows.
+pub(crate) fn newest_schema() -> i64 {
+    MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
+}
+
+/// Begins a transaction once no other engine is in one. Writers take turns, as on SQLite: what a
+/// request reads is still so when it writes, and events have their positions in the order in which they
+/// were committed.
+pub(crate) async fn begin(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(1935961716)")
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Commits, and tells the other engines.
+pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(replica.to_string())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::raw_sql("COMMIT").execute(conn).await.map(drop)
+}
+
+/// Opens a database that is there, beside whoever uses it.
+pub(crate) async fn open_to_read(url: &str) -> Result<PgConnection> {
+    let server = Server::parse(url)?;
+    let mut conn = server.connect().await.doing("reach the database server")?;
+    let known = newest_schema();
+    let schema: (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut conn)
+        .await
+        .doing("read the schema of the database")?;
+    match schema.0 {
+        Some(found) if found > known => Err(Error::NewerSchema { found, known }),
+        _ => Ok(conn),
+    }
+}
+
+/// A transaction in which every statement sees the same moment.
+pub(crate) async fn begin_to_read(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .execute(conn)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,270 @@
+//! Engines on one database. Each has a row, which is its lease: it says now and then that it is alive,
+//! and whoever finds that it has not for too long deletes the row. That frees what the engine worked on,
+//! and the engine itself can write nothing more until it has joined anew, as another.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use se_runtime::Timestamp;
+
+use crate::error::{Doing, Error, Result};
+use crate::process;
+use crate::sql;
+use crate::store::Store;
+use crate::writer::Tx;
+
+/// An engine on the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number; none is used twice.
+    pub id: i64,
+    /// How often it has said that it is alive.
+    pub beats: i64,
+    /// Which process it is.
+    process: String,
+}
+
+impl Member {
+    /// Whether its process is known to have ended: it ran on this machine, and is not there any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        process::is_gone(&self.process)
+    }
+}
+
+/// Sees by its own clock whose lease has run out.
+#[derive(Debug)]
+pub struct Watch {
+    lease: Duration,
+    seen: BTreeMap<i64, (i64, Duration)>,
+}
+
+impl Watch {
+    /// A member that gives no sign for `lease` has lost it.
+    #[must_use]
+    pub fn new(lease: Duration) -> Self {
+        let seen = BTreeMap::new();
+        Self { lease, seen }
+    }
+
+    /// Those of `members` that have given no sign since they were first seen with as many beats, a
+    /// lease ago or longer. `now` is the time of a clock that never jumps.
+    pub fn lost(&mut self, now: Duration, members: &[Member]) -> Vec<Member> {
+        let mut seen = BTreeMap::new();
+        let mut lost = Vec::new();
+        for it in members {
+            let since = match self.seen.get(&it.id) {
+                Some((beats, since)) if *beats == it.beats => *since,
+                _ => now,
+            };
+            seen.insert(it.id, (it.beats, since));
+            if now.saturating_sub(since) >= self.lease {
+                lost.push(it.clone());
+            }
+        }
+        self.seen = seen;
+        lost
+    }
+}
+
+impl Store {
+    /// Whether other engines may work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Who this engine is at the moment.
+    #[must_use]
+    pub fn replica(&self) -> i64 {
+        self.replica.load(Ordering::SeqCst)
+    }
+
+    /// Becomes a member, anew if it was one: what it worked on as another is not its own any more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn join(&self) -> Result<()> {
+        self.replica.store(0, Ordering::SeqCst);
+        let (now, alone) = (self.now(), !self.is_shared());
+        let id = self
+            .write("join the engines on the database", move |tx| {
+                Box::pin(join(tx, now, alone))
+            })
+            .await?;
+        self.replica.store(id, Ordering::SeqCst);
+        self.adopt().await
+    }
+
+    /// Frees what this engine works on.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn leave(&self) -> Result<()> {
+        self.write("leave the engines on the database", |tx| {
+            Box::pin(async move {
+                sql::query("DELETE FROM replicas WHERE id = $1")
+                    .bind(tx.replica)
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("leave the engines on the database")?;
+                tx.written.jobs = true;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Says that this engine is alive.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] if it has lost its lease, [`Error::Unavailable`].
+    pub async fn beat(&self) -> Result<()> {
+        self.write("say that this engine is alive", |tx| Box::pin(beat(tx)))
+            .await
+    }
+
+    /// All members, this one among them.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn members(&self) -> Result<Vec<Member>> {
+        let rows: Vec<(i64, i64, String)> =
+            sql::query("SELECT id, beats, process FROM replicas ORDER BY id")
+                .fetch_all(&self.readers)
+                .await
+                .doing("look for the engines on the database")?;
+        let member = |(id, beats, process)| Member { id, beats, process };
+        Ok(rows.into_iter().map(member).collect())
+    }
+
+    /// Takes the lease of a member that is dead, unless it has given a sign of life meanwhile; this
+    /// engine sends what that one had to send. Returns whether it was taken.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn bury(&self, dead: &Member) -> Result<bool> {
+        let (id, beats) = (dead.id, dead.beats);
+        self.write("take the lease of a dead engine", move |tx| {
+            Box::pin(async move {
+                let gone = sql::query("DELETE FROM replicas WHERE id = $1 AND beats = $2")
+                    .bind(id)
+                    .bind(beats)
+                    .execute(&mut tx.conn)
+                    .await
+                    .doing("take the lease of a dead engine")?;
+                adopt(tx).await?;
+                tx.written.jobs = true;
+                Ok(gone == 1)
+            })
+        })
+        .await
+    }
+
+    /// Takes over what engines have left behind that is not taken by claims: deliveries on their way
+    /// are sent by this engine, and syncs are ended.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn adopt(&self) -> Result<()> {
+        let left: (i64,) = sql::query(
+            "SELECT (SELECT count(*) FROM deliveries \
+             WHERE owner IS NULL AND status IN ('pending', 'waiting')) \
+             + (SELECT count(*) FROM definitions WHERE sync IS NOT NULL AND sync_owner IS NULL)",
+        )
+        .fetch_one(&self.readers)
+        .await
+        .doing("look for what was left behind")?;
+        if left.0 == 0 {
+            return Ok(());
+        }
+        self.write("take over what was left behind", |tx| Box::pin(adopt(tx)))
+            .await
+    }
+}
+
+async fn join(tx: &mut Tx, now: Timestamp, alone: bool) -> Result<i64> {
+    const DOING: &str = "join the engines on the database";
+    if alone {
+        // Nobody else has the file: whoever is in the table is no more.
+        sql::query("DELETE FROM replicas")
+            .execute(&mut tx.conn)
+            .await
+            .doing(DOING)?;
+    }
+    let (id,): (i64,) =
+        sql::query("INSERT INTO replicas (process, joined_at) VALUES ($1, $2) RETURNING id")
+            .bind(process::this())
+            .bind(now.micros())
+            .fetch_one(&mut tx.conn)
+            .await
+            .doing(DOING)?;
+    tx.written.jobs = true;
+    Ok(id)
+}
+
+async fn beat(tx: &mut Tx) -> Result<()> {
+    let found = sql::query("UPDATE replicas SET beats = beats + 1 WHERE id = $1")
+        .bind(tx.replica)
+        .execute(&mut tx.conn)
+        .await
+        .doing("say that this engine is alive")?;
+    if found == 1 {
+        Ok(())
+    } else {
+        Err(Error::Fenced)
+    }
+}
+
+async fn adopt(tx: &mut Tx) -> Result<()> {
+    const DOING: &str = "take over what was left behind";
+    let adopted = sql::query(
+        "UPDATE deliveries SET owner = $1 WHERE owner IS NULL AND status IN ('pending', 'waiting')",
+    )
+    .bind(tx.replica)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    tx.written.deliveries += adopted;
+    sql::query(
+        "UPDATE definitions SET sync = NULL, \
+         error = 'the engine stopped during the sync; sync again', \
+         status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
+         WHERE sync IS NOT NULL AND sync_owner IS NULL",
+    )
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Member, Watch};
+
+    fn member(id: i64, beats: i64) -> Member {
+        let process = String::new();
+        Member { id, beats, process }
+    }
+
+    #[test]
+    fn a_lease_is_lost_by_a_whole_lease_without_a_sign() {
+        let mut watch = Watch::new(Duration::from_secs(15));
+        let mut lost = |second, members: &[Member]| {
+            let lost = watch.lost(Duration::from_secs(second), members);
+            lost.into_iter().map(|it| it.id).collect::<Vec<_>>()
+        };
+        assert!(lost(100, &[member(1, 7), member(2, 0)]).is_empty());
+        assert!(lost(114, &[member(1, 7), member(2, 1)]).is_empty());
+        assert_eq!(lost(115, &[member(1, 7), member(2, 1)]), [1]);
+        assert_eq!(lost(116, &[member(1, 7), member(2, 1)]), [1]);
+        assert!(lost(117, &[member(1, 8), member(2, 1)]).is_empty());
+        // One that was gone is seen for the first time again.
+        assert!(lost(118, &[member(1, 8)]).is_empty());
+        assert!(lost(200, &[member(2, 1)]).is_empty());
+        assert_eq!(lost(215, &[member(2, 1)]), [2]);
+    }
+}

@@ -1,0 +1,66 @@
+//! The contracts, for every database there is.
+
+use crate::bench::Bench;
+
+/// Runs each contract on a database file, on one in memory, and on a server.
+macro_rules! contracts {
+    ($($module:ident: $($name:ident),+;)+) => {
+        mod file {$($(
+            #[tokio::test]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let bench = super::Bench::open(&crate::sqlite::url(folder.path())).await;
+                crate::$module::$name(&bench).await;
+                bench.store.close().await;
+            }
+        )+)+}
+        mod memory {$($(
+            #[tokio::test]
+            async fn $name() {
+                let bench = super::Bench::open("sqlite::memory:").await;
+                crate::$module::$name(&bench).await;
+            }
+        )+)+}
+        mod postgres {$($(
+            #[tokio::test]
+            async fn $name() {
+                let database = se_testkit::postgres::Database::create();
+                let bench = super::Bench::open(&database.url()).await;
+                crate::$module::$name(&bench).await;
+                bench.store.close().await;
+            }
+        )+)+}
+    };
+}
+
+contracts! {
+    contract:
+        a_job_is_stored_with_its_first_event_and_secrets,
+        a_resumed_job_begins_with_what_is_done,
+        an_idempotency_key_gets_the_first_job_for_a_day,
+        one_of_many_requests_with_one_key_is_stored,
+        a_request_that_fails_does_not_hurt_its_group,
+        a_log_takes_events_only_at_its_end,
+        of_two_drivers_one_goes_on,
+        events_are_paged,
+        the_last_event_erases_the_secrets,
+        what_is_learned_is_kept_for_session_and_worker,
+        jobs_are_listed_newest_first,
+        commits_are_told,
+        what_is_old_can_be_deleted,
+        it_answers_until_it_is_closed;
+    outbox:
+        deliveries_of_a_job_are_due_one_after_the_other,
+        a_failed_attempt_is_due_again_later_and_holds_back_the_rest,
+        dead_letters_let_the_rest_pass_and_can_be_sent_again,
+        only_what_was_given_up_can_be_sent_again,
+        a_receiver_that_is_gone_gets_nothing_more_of_the_stream,
+        deliveries_are_paged_newest_first;
+    definitions:
+        a_sync_makes_a_version_ready,
+        one_sync_of_a_version_at_a_time,
+        a_failed_sync_leaves_what_is_ready_serving,
+        new_content_supersedes_its_name_and_pod_type,
+        versions_expire,
+        an_expired_version_stays_so_unless_its_sync_ends_well;
+}
