@@ -5,6 +5,7 @@
 mod colour;
 mod keys;
 mod load;
+mod sealing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 pub use colour::{Colour, columns};
 pub(crate) use keys::nearest;
 pub use load::{ConfigError, Given, environment, load};
+pub use sealing::Sealing;
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub server: Server,
     /// `[store]`: where jobs are kept.
     pub store: Store,
+    /// `[sealing]`: where the keys of secrets at rest come from.
+    pub sealing: Sealing,
     /// `[content]`: where packages come from.
     pub content: Content,
     /// `[s3]`: the object store.
@@ -311,6 +315,7 @@ impl Config {
                  server.insecure = true)"
             )));
         }
+        self.sealing.check()?;
         if self.jobs.max_concurrent == 0 {
             return Err(ConfigError::new(
                 "jobs.max_concurrent is 0: no job would ever run; give at least 1",

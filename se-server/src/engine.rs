@@ -7,7 +7,7 @@ use std::time::Duration;
 use se_adapters::Registry;
 use se_adapters::connect::Connectors;
 use se_runtime::Timestamp;
-use se_store::{Options, SealingKey, Store};
+use se_store::{Options, Store};
 
 use crate::announce::Announcer;
 use crate::clock::World;
@@ -17,10 +17,8 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, sender};
+use crate::{dispatch, sealing, sender};
 
-/// The sealing key's file in the data folder.
-const KEY_FILE: &str = "sealing.key";
 /// Unpacked content in the data folder.
 pub(crate) const PACKAGES: &str = "packages";
 /// How long deliveries may take to be flushed at the end.
@@ -58,15 +56,16 @@ impl Engine {
             return Err(Error::Unavailable(text.to_owned()));
         }
         let folder: PathBuf = config.store.data_dir.clone();
-        let key = SealingKey::from_file_or_create(&folder.join(KEY_FILE), &*world.random)?;
+        let keys = sealing::Source::of(&config).keys(&*world.random).await?;
         let announce = Announcer::new(&config, Arc::clone(&world.clock));
         let options = Options {
-            key,
+            keys: keys.clone(),
             announce: Arc::new(announce),
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
         };
         let store = Store::open(&address, options).await?;
+        sealing::reseal(&store, &keys).await?;
         let root = folder.join(PACKAGES);
         se_content::sweep(&root)?;
         Ok(Arc::new(Self {

@@ -16,6 +16,7 @@ mod fields;
 mod http;
 pub mod jobs;
 mod metrics;
+mod sealing;
 mod sender;
 mod stream;
 mod tasks;

@@ -37,17 +37,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The secrets of a job cannot be opened with the key at hand: give the former key back.
+    /// The secrets of a job cannot be opened with the keys at hand: give the former key back.
     #[error(
-        "the secrets of job {job} are sealed with key {sealed_with} and the key at hand is {at_hand}; \
-         start with the former key file, or cancel the job"
+        "the secrets of job {job} are sealed with key {sealed_with}, and at hand is {at_hand}; put the \
+         former key back, behind the one that seals, or cancel the job"
     )]
     WrongKey {
         /// The job.
         job: String,
         /// Id of the key that is needed.
         sealed_with: String,
-        /// Id of the key there is.
+        /// Ids of the keys there are.
         at_hand: String,
     },
     /// The key file cannot be used or made.

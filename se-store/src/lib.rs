@@ -11,8 +11,11 @@ mod definitions;
 mod error;
 mod facts;
 mod jobs;
+mod key_file;
+mod keyring;
 mod log;
 mod outbox;
+mod reseal;
 mod seal;
 mod sqlite;
 mod store;
@@ -25,9 +28,12 @@ pub use definitions::{
 };
 pub use error::{Error, Result};
 pub use jobs::{Cursor, Job, JobFilter, NewJob, Page, Submitted};
+pub use key_file::KeyFile;
+pub use keyring::{Keyring, NoKeyring};
 pub use log::JobLog;
 pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
+pub use reseal::Resealed;
 pub use seal::{Randomness, SealingKey};
 pub use store::{Options, Store};

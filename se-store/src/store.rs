@@ -9,16 +9,17 @@ use tokio::sync::{broadcast, watch};
 
 use crate::changes::{Announced, Changes, Stored};
 use crate::error::{Doing, Result};
+use crate::keyring::Keyring;
 use crate::outbox::Announce;
-use crate::seal::{Randomness, SealingKey};
+use crate::seal::Randomness;
 use crate::writer::{Tx, Writer, probe};
 use crate::{Definitions, Outbox, sqlite};
 
 /// What a store needs of the world.
 #[derive(Clone)]
 pub struct Options {
-    /// Seals the secrets of jobs.
-    pub key: SealingKey,
+    /// Seal and open the secrets of jobs.
+    pub keys: Keyring,
     /// Says what is to be delivered when something happens.
     pub announce: Arc<dyn Announce>,
     /// Tells the time.
@@ -29,7 +30,7 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("key", &self.key).finish()
+        f.debug_struct("Options").field("keys", &self.keys).finish()
     }
 }
 

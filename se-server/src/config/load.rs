@@ -184,6 +184,11 @@ fn set(table: &mut Table, path: &[&str], text: &str, said: &str) -> Result<(), C
             "false" | "0" | "no" => Value::Boolean(false),
             _ => return Err(wrong("true or false")),
         },
+        Kind::List => {
+            let texts: Vec<String> = serde_json::from_str(text)
+                .map_err(|_| wrong("a list of texts, such as [\"program\", \"argument\"]"))?;
+            Value::Array(texts.into_iter().map(Value::String).collect())
+        }
     };
     put(table, path, value);
     Ok(())
@@ -264,6 +269,17 @@ mod tests {
             ("[events]\nprofile = \"x\"", &[], "give seed or lcm"),
             ("[events]\nsink = \"ftp://x\"", &[], "http://"),
             ("[server", &[], "is no TOML"),
+            (
+                "[sealing]\nfile = \"a\"",
+                &[("SE_SEALING__COMMAND", "[\"b\"]")],
+                "sealing.file and sealing.command all say",
+            ),
+            ("[sealing]\ncommand = [\"\"]", &[], "the program"),
+            (
+                "",
+                &[("SE_SEALING__COMMAND", "vault read")],
+                "a list of texts",
+            ),
         ] {
             let error = from(file, environment).unwrap_err();
             assert!(error.contains(expected), "{file} {environment:?}: {error}");
@@ -295,6 +311,7 @@ mod tests {
             let value = match (kind, *key) {
                 (Kind::Integer, _) => "1",
                 (Kind::Boolean, _) => "false",
+                (Kind::List, _) => "['x']",
                 (Kind::Text, "listen") => "'127.0.0.1:1'",
                 (Kind::Text, "profile") => "'lcm'",
                 (Kind::Text, "format") => "'json'",

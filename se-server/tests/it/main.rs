@@ -13,6 +13,7 @@ mod guide;
 mod harness;
 mod http;
 mod jobs;
+mod keys;
 mod lifecycle;
 mod process;
 mod secrets;

@@ -1,4 +1,4 @@
-//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files, [`disk`] for what they lie on.
+//! Behaviour of the store. [`contract`] holds for every database, [`sqlite`] and [`audit`] for files, [`disk`] for what they lie on; [`keys`] is about the keys of secrets.
 
 #[cfg(test)]
 mod audit;
@@ -12,6 +12,8 @@ mod crash;
 mod definitions;
 #[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
