@@ -5,6 +5,7 @@
 mod colour;
 mod keys;
 mod load;
+mod retention;
 mod sealing;
 
 use std::collections::BTreeMap;
@@ -87,8 +88,18 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// The database; default: `se.db` in the data folder.
     pub url: Option<String>,
-    /// Ended jobs are deleted after so many days; 0 keeps them.
+    /// What has ended is deleted after so many days, where nothing else is said of it; 0 keeps it.
     pub keep_days: u64,
+    /// Jobs that ended well.
+    pub keep_completed_days: Option<u64>,
+    /// Jobs that failed.
+    pub keep_faulted_days: Option<u64>,
+    /// Jobs that were cancelled.
+    pub keep_cancelled_days: Option<u64>,
+    /// CloudEvents that arrived.
+    pub keep_delivered_days: Option<u64>,
+    /// CloudEvents that were given up.
+    pub keep_dead_days: Option<u64>,
 }
 
 impl Default for Store {
@@ -97,6 +108,11 @@ impl Default for Store {
             data_dir: PathBuf::from("data"),
             url: None,
             keep_days: 90,
+            keep_completed_days: None,
+            keep_faulted_days: None,
+            keep_cancelled_days: None,
+            keep_delivered_days: None,
+            keep_dead_days: None,
         }
     }
 }
@@ -315,6 +331,7 @@ impl Config {
                  server.insecure = true)"
             )));
         }
+        self.store.check()?;
         self.sealing.check()?;
         if self.jobs.max_concurrent == 0 {
             return Err(ConfigError::new(

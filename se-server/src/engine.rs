@@ -17,14 +17,12 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, sealing, sender};
+use crate::{dispatch, housekeeping, sealing, sender};
 
 /// Unpacked content in the data folder.
 pub(crate) const PACKAGES: &str = "packages";
 /// How long deliveries may take to be flushed at the end.
 const FLUSH: Duration = Duration::from_secs(15);
-/// How often old jobs are looked for.
-const HOUSEKEEPING: Duration = Duration::from_secs(60 * 60);
 
 /// Everything that serves requests and runs jobs.
 #[derive(Debug)]
@@ -102,11 +100,9 @@ impl Engine {
         let sending = sender::run(Arc::clone(self));
         self.tasks
             .spawn(TaskKind::Sender, "sender", sending, |_| {});
-        if self.config.store.keep_days > 0 {
-            let tidying = housekeeping(Arc::clone(self));
-            self.tasks
-                .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
-        }
+        let tidying = housekeeping::run(Arc::clone(self));
+        self.tasks
+            .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
     }
 
     /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.
@@ -133,27 +129,5 @@ impl Engine {
             queued,
             uptime,
         }
-    }
-}
-
-async fn housekeeping(engine: Arc<Engine>) {
-    let days = engine.config.store.keep_days;
-    let keep = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
-    loop {
-        tidy(&engine, keep).await;
-        let next = engine.world.clock.now().after(HOUSEKEEPING);
-        // Both can be dropped at any time.
-        tokio::select! {
-            () = engine.world.clock.sleep_until(next) => {}
-            () = engine.tasks.stopping() => return,
-        }
-    }
-}
-
-async fn tidy(engine: &Engine, keep: Duration) {
-    match engine.store.prune(keep).await {
-        Ok(0) => {}
-        Ok(jobs) => tracing::info!(jobs, "old jobs deleted"),
-        Err(error) => tracing::warn!(%error, "old jobs not deleted"),
     }
 }

@@ -13,6 +13,7 @@ mod dispatch;
 mod engine;
 mod error;
 mod fields;
+mod housekeeping;
 mod http;
 pub mod jobs;
 mod metrics;

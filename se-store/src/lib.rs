@@ -16,9 +16,11 @@ mod keyring;
 mod log;
 mod outbox;
 mod reseal;
+mod retention;
 mod seal;
 mod sqlite;
 mod store;
+mod vacuum;
 mod writer;
 
 pub use audit::{Audit, Audited, Finding};
@@ -35,5 +37,7 @@ pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
 pub use reseal::Resealed;
+pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};
 pub use store::{Options, Store};
+pub use vacuum::compact;

@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
@@ -102,22 +101,6 @@ impl Store {
             .await
     }
 
-    /// Deletes what nobody asks for any more: ended jobs with their events, deliveries that arrived
-    /// and session facts, all untouched for `keep`; and idempotency keys past their window. Dead
-    /// letters stay. Returns how many jobs went.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted.
-    pub async fn prune(&self, keep: Duration) -> Result<u64> {
-        let now = self.now();
-        let kept = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-        let before = now.micros().saturating_sub(kept);
-        self.write("delete what is old", move |tx| {
-            Box::pin(prune(tx, now.micros(), before))
-        })
-        .await
-    }
-
     /// Makes everything durable, closes the database and gives up the lock on it. Other clones
     /// answer that the store is unavailable afterwards.
     pub async fn close(&self) {
@@ -142,31 +125,4 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Store")
     }
-}
-
-async fn prune(tx: &mut Tx, now: i64, before: i64) -> Result<u64> {
-    const DOING: &str = "delete what is old";
-    sqlx::query("DELETE FROM idempotency WHERE expires_at <= ?")
-        .bind(now)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    sqlx::query("DELETE FROM deliveries WHERE status IN ('delivered', 'gone') AND ended_at < ?")
-        .bind(before)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    sqlx::query("DELETE FROM session_facts WHERE updated_at < ?")
-        .bind(before)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    let gone = sqlx::query(
-        "DELETE FROM jobs WHERE status IN ('completed', 'faulted', 'cancelled') AND completed_at < ?",
-    )
-    .bind(before)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone.rows_affected())
 }

@@ -36,6 +36,11 @@ pub(super) enum Store {
         after_help = "Example:\n  se-server store retire-keys --data-dir ./data\n\nBackups from before the rotation need the former keys: keep these as long.\nExit code: 0 done, 1 some secrets cannot be opened and nothing was taken out, 2 not done."
     )]
     RetireKeys(Place),
+    /// Writes the database anew without free space, which it takes again meanwhile. One that was made before
+    /// space was given back by itself needs it once, to get smaller when jobs are deleted. The service must not be
+    /// running.
+    #[command(after_help = "Example:\n  se-server store compact --data-dir ./data")]
+    Compact(Place),
 }
 
 /// Which database.
@@ -80,6 +85,7 @@ pub(super) fn run(command: Store) -> Ended {
         Store::Check(options) => check(options),
         Store::RotateKey(place) => keys::rotate(place),
         Store::RetireKeys(place) => keys::retire(place),
+        Store::Compact(place) => compact(place),
     }
 }
 
@@ -97,6 +103,13 @@ fn check(options: Check) -> Ended {
         Format::Json => print_json(&as_json(&report))?,
     };
     Ok(u8::from(!report.findings.is_empty()))
+}
+
+fn compact(place: Place) -> Ended {
+    let config = configured(place)?;
+    let done = runtime()?.block_on(se_store::compact(&config.store.address()));
+    done.map_err(|error| Failure::new(2, chain(&error)))?;
+    Ok(0)
 }
 
 fn configured(place: Place) -> Result<Config, Failure> {

@@ -81,7 +81,7 @@ pub fn load(given: &Given) -> Result<Config, ConfigError> {
     }
     let mut config: Config = table
         .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::new(error.message().to_owned()))?;
+        .map_err(|error: toml::de::Error| ConfigError::new(error.to_string().trim_end()))?;
     let secrets = given.environment.iter().filter_map(|(name, value)| {
         let name = name
             .strip_prefix(SECRET)?
@@ -269,6 +269,14 @@ mod tests {
             ("[events]\nprofile = \"x\"", &[], "give seed or lcm"),
             ("[events]\nsink = \"ftp://x\"", &[], "http://"),
             ("[server", &[], "is no TOML"),
+            ("[store]\nkeep_faulted_days = 100000", &[], "up to 36500"),
+            ("[store]\nkeep_days = -1", &[], "keep_days"),
+            ("", &[("SE_STORE__KEEP_DEAD_DAYS", "-1")], "keep_dead_days"),
+            (
+                "",
+                &[("SE_STORE__KEEP_DEAD_DAYS", "ever")],
+                "a whole number",
+            ),
             (
                 "[sealing]\nfile = \"a\"",
                 &[("SE_SEALING__COMMAND", "[\"b\"]")],

@@ -17,4 +17,6 @@ mod keys;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod sqlite;
