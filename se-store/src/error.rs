@@ -72,6 +72,19 @@ pub enum Error {
         /// Newest schema that this engine knows.
         known: i64,
     },
+    /// An event was written by a newer engine: it is fine, and nothing may be done with its job here.
+    #[error(
+        "event {seq} of job {job} cannot be read here, because a newer engine wrote it: {reason}; start \
+         the newer engine again: this one leaves the job as it is"
+    )]
+    NewerEvent {
+        /// The job.
+        job: String,
+        /// The event.
+        seq: i64,
+        /// What is not known of it.
+        reason: String,
+    },
     /// Another engine has the database open.
     #[error("{path} is in use by another engine; stop it, or give this one a database of its own")]
     InUse {

@@ -69,12 +69,21 @@ impl Service {
         folder: Arc<tempfile::TempDir>,
         change: impl FnOnce(&mut Config),
     ) -> Self {
+        Self::in_world(folder, World::system(), change).await
+    }
+
+    /// Another engine in the same folder, and in another world.
+    pub(crate) async fn in_world(
+        folder: Arc<tempfile::TempDir>,
+        world: World,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
         config.store.data_dir = folder.path().join("data");
         config.content.root = Some(folder.path().to_path_buf());
         config.jobs.progress_interval = 0;
         change(&mut config);
-        let engine = Engine::open(config, World::system()).await.unwrap();
+        let engine = Engine::open(config, world).await.unwrap();
         engine.resume().await.unwrap();
         engine.start();
         Self {

@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod lifecycle;
 mod process;
+mod released;
 mod retention;
 mod secrets;
 mod streams;
