@@ -309,6 +309,22 @@ impl JobStatus {
 }
 
 impl Event {
+    /// The names of all there are.
+    pub const KINDS: [&'static str; 12] = [
+        "job_accepted",
+        "job_started",
+        "step_started",
+        "step_completed",
+        "step_faulted",
+        "step_skipped",
+        "step_cancelled",
+        "job_progress",
+        "cancel_requested",
+        "job_completed",
+        "job_faulted",
+        "job_cancelled",
+    ];
+
     /// Its name, as the stored form has it.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -18,6 +18,7 @@ pub mod report;
 mod retry;
 pub mod secret;
 mod state;
+mod stored;
 mod time;
 
 pub use drive::{Control, Drive, DriveError, PARTS, Ports, drive};
@@ -27,4 +28,5 @@ pub use plan::{Block, Edge, Node, Plan, PlanError, StepIndex, Why};
 pub use port::{Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome};
 pub use secret::{Secret, Vault};
 pub use state::{FoldError, State, StepState, StepStatus};
+pub use stored::Unreadable;
 pub use time::Timestamp;

@@ -5,6 +5,8 @@
 mod colour;
 mod keys;
 mod load;
+mod retention;
+mod sealing;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 pub use colour::{Colour, columns};
 pub(crate) use keys::nearest;
 pub use load::{ConfigError, Given, environment, load};
+pub use sealing::Sealing;
 
 /// All of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -29,6 +32,8 @@ pub struct Config {
     pub server: Server,
     /// `[store]`: where jobs are kept.
     pub store: Store,
+    /// `[sealing]`: where the keys of secrets at rest come from.
+    pub sealing: Sealing,
     /// `[content]`: where packages come from.
     pub content: Content,
     /// `[s3]`: the object store.
@@ -84,11 +89,21 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// The database; default: `se.db` in the data folder.
     pub url: Option<String>,
-    /// Ended jobs are deleted after so many days; 0 keeps them.
+    /// What has ended is deleted after so many days, where nothing else is said of it; 0 keeps it.
     pub keep_days: u64,
     /// Where several engines share a database: one that gives no sign for so long, in seconds, is taken
     /// for dead, and others go on with its jobs.
     pub lease: u64,
+    /// Jobs that ended well.
+    pub keep_completed_days: Option<u64>,
+    /// Jobs that failed.
+    pub keep_faulted_days: Option<u64>,
+    /// Jobs that were cancelled.
+    pub keep_cancelled_days: Option<u64>,
+    /// CloudEvents that arrived.
+    pub keep_delivered_days: Option<u64>,
+    /// CloudEvents that were given up.
+    pub keep_dead_days: Option<u64>,
 }
 
 impl Default for Store {
@@ -98,6 +113,11 @@ impl Default for Store {
             url: None,
             keep_days: 90,
             lease: 15,
+            keep_completed_days: None,
+            keep_faulted_days: None,
+            keep_cancelled_days: None,
+            keep_delivered_days: None,
+            keep_dead_days: None,
         }
     }
 }
@@ -342,6 +362,8 @@ impl Config {
                  server.insecure = true)"
             )));
         }
+        self.store.check()?;
+        self.sealing.check()?;
         if self.jobs.max_concurrent == 0 {
             return Err(ConfigError::new(
                 "jobs.max_concurrent is 0: no job would ever run; give at least 1",

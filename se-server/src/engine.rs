@@ -7,7 +7,7 @@ use std::time::Duration;
 use se_adapters::Registry;
 use se_adapters::connect::Connectors;
 use se_runtime::Timestamp;
-use se_store::{Options, SealingKey, Store};
+use se_store::{Options, Store};
 
 use crate::announce::Announcer;
 use crate::clock::World;
@@ -17,16 +17,12 @@ use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result, chain};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, lease, sender};
+use crate::{dispatch, housekeeping, lease, sealing, sender};
 
-/// The sealing key's file in the data folder.
-const KEY_FILE: &str = "sealing.key";
 /// Unpacked content in the data folder.
 pub(crate) const PACKAGES: &str = "packages";
 /// How long deliveries may take to be flushed at the end.
 const FLUSH: Duration = Duration::from_secs(15);
-/// How often old jobs are looked for.
-const HOUSEKEEPING: Duration = Duration::from_secs(60 * 60);
 
 /// Everything that serves requests and runs jobs.
 #[derive(Debug)]
@@ -60,15 +56,16 @@ impl Engine {
             return Err(Error::Unavailable(text.to_owned()));
         }
         let folder: PathBuf = config.store.data_dir.clone();
-        let key = SealingKey::from_file_or_create(&folder.join(KEY_FILE), &*world.random)?;
+        let keys = sealing::Source::of(&config).keys(&*world.random).await?;
         let announce = Announcer::new(&config, Arc::clone(&world.clock));
         let options = Options {
-            key,
+            keys: keys.clone(),
             announce: Arc::new(announce),
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
         };
         let store = Store::open(&address, options).await?;
+        sealing::reseal(&store, &keys).await?;
         let root = folder.join(PACKAGES);
         se_content::sweep(&root)?;
         Ok(Arc::new(Self {
@@ -97,11 +94,9 @@ impl Engine {
             let living = lease::run(Arc::clone(self));
             self.tasks.spawn(TaskKind::Lease, "lease", living, |_| {});
         }
-        if self.config.store.keep_days > 0 {
-            let tidying = housekeeping(Arc::clone(self));
-            self.tasks
-                .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
-        }
+        let tidying = housekeeping::run(Arc::clone(self));
+        self.tasks
+            .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
     }
 
     /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.
@@ -131,27 +126,5 @@ impl Engine {
             queued,
             uptime,
         }
-    }
-}
-
-async fn housekeeping(engine: Arc<Engine>) {
-    let days = engine.config.store.keep_days;
-    let keep = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
-    loop {
-        tidy(&engine, keep).await;
-        let next = engine.world.clock.now().after(HOUSEKEEPING);
-        // Both can be dropped at any time.
-        tokio::select! {
-            () = engine.world.clock.sleep_until(next) => {}
-            () = engine.tasks.stopping() => return,
-        }
-    }
-}
-
-async fn tidy(engine: &Engine, keep: Duration) {
-    match engine.store.prune(keep).await {
-        Ok(0) => {}
-        Ok(jobs) => tracing::info!(jobs, "old jobs deleted"),
-        Err(error) => tracing::warn!(%error, "old jobs not deleted"),
     }
 }

@@ -113,10 +113,12 @@ impl From<se_store::Error> for Error {
         match error {
             Store::NotFound { .. } => Self::NotFound(text),
             Store::Conflict { .. } | Store::Busy { .. } => Self::Conflict(text),
-            // With the former key the job goes on: nothing is lost that would have to be given up.
-            Store::Unavailable { .. } | Store::WrongKey { .. } | Store::Fenced => {
-                Self::Unavailable(text)
-            }
+            // With the former key, or the newer engine, the job goes on: nothing is lost that would have
+            // to be given up.
+            Store::Unavailable { .. }
+            | Store::WrongKey { .. }
+            | Store::NewerEvent { .. }
+            | Store::Fenced => Self::Unavailable(text),
             Store::Corrupt { .. }
             | Store::KeyFile { .. }
             | Store::NewerSchema { .. }

@@ -12,7 +12,12 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// One more.
     pub fn add(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.grow(1);
+    }
+
+    /// So many more.
+    pub fn grow(&self, by: u64) {
+        self.0.fetch_add(by, Ordering::Relaxed);
     }
 
     /// How many.
@@ -44,8 +49,25 @@ pub struct Metrics {
     pub undelivered: Counter,
     /// CloudEvents given up.
     pub dead: Counter,
+    /// What was deleted because it was old.
+    pub deleted: Deleted,
     /// Requests answered, by the first digit of the status.
     pub requests: [Counter; 6],
+}
+
+/// What retention has deleted.
+#[derive(Debug, Default)]
+pub struct Deleted {
+    /// Jobs that had ended well.
+    pub completed: Counter,
+    /// Jobs that had failed.
+    pub faulted: Counter,
+    /// Jobs that had been cancelled.
+    pub cancelled: Counter,
+    /// CloudEvents that had arrived.
+    pub delivered: Counter,
+    /// CloudEvents that had been given up.
+    pub dead: Counter,
 }
 
 /// What is looked up when the numbers are asked for.
@@ -107,7 +129,7 @@ impl Metrics {
     }
 
     /// Name, meaning, and the counters with their labels.
-    fn counters(&self) -> [Family<'_>; 5] {
+    fn counters(&self) -> [Family<'_>; 7] {
         let ended = [
             ("completed", &self.completed),
             ("faulted", &self.faulted),
@@ -142,11 +164,35 @@ impl Metrics {
                 labelled("outcome", sent),
             ),
             (
+                "se_jobs_deleted_total",
+                "Ended jobs deleted because they were old, by status.",
+                labelled("status", self.deleted.jobs()),
+            ),
+            (
+                "se_deliveries_deleted_total",
+                "CloudEvents deleted because they were old, by outcome.",
+                labelled("outcome", self.deleted.deliveries()),
+            ),
+            (
                 "se_http_requests_total",
                 "Answers, by class of status.",
                 labelled("class", answers),
             ),
         ]
+    }
+}
+
+impl Deleted {
+    fn jobs(&self) -> [(&'static str, &Counter); 3] {
+        [
+            ("completed", &self.completed),
+            ("faulted", &self.faulted),
+            ("cancelled", &self.cancelled),
+        ]
+    }
+
+    fn deliveries(&self) -> [(&'static str, &Counter); 2] {
+        [("delivered", &self.delivered), ("dead", &self.dead)]
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Audited {
 #[derive(Debug)]
 pub struct Audit {
     conn: Connection,
+    /// Whether it says who drives a job: what former engines wrote does not, before a newer one opens it.
+    has_owners: bool,
 }
 
 /// What the tables say of each other: a query, and what each row that it gives means.
@@ -73,12 +75,6 @@ const RULES: &[Rule] = &[
         sql: "SELECT id FROM job_secrets JOIN jobs ON jobs.row = job \
               WHERE status IN ('completed', 'faulted', 'cancelled')",
         message: "the job has ended and its secrets are still there",
-    },
-    Rule {
-        table: "jobs",
-        sql: "SELECT id FROM jobs WHERE owner IS NOT NULL \
-              AND status IN ('completed', 'faulted', 'cancelled')",
-        message: "the job has ended and somebody drives it still",
     },
     Rule {
         table: "deliveries",
@@ -122,6 +118,13 @@ const RULES: &[Rule] = &[
     },
 ];
 
+const OWNED: Rule = Rule {
+    table: "jobs",
+    sql: "SELECT id FROM jobs WHERE owner IS NOT NULL \
+          AND status IN ('completed', 'faulted', 'cancelled')",
+    message: "the job has ended and somebody drives it still",
+};
+
 impl Audit {
     /// Opens the database at `url`, as [`Store::open`](crate::Store::open) takes it; it must be there.
     ///
@@ -131,16 +134,17 @@ impl Audit {
     pub async fn open(url: &str) -> Result<Self> {
         const DOING: &str = "begin to read the database";
         // From here on everything is read as it is now.
-        let conn = if postgres::is_meant(url) {
+        let (conn, has_owners) = if postgres::is_meant(url) {
             let mut conn = postgres::open_to_read(url).await?;
             postgres::begin_to_read(&mut conn).await.doing(DOING)?;
-            Connection::Postgres(conn)
+            (Connection::Postgres(conn), true)
         } else {
-            let mut conn = Connection::Sqlite(sqlite::open_to_read(url).await?);
+            let (conn, schema) = sqlite::open_to_read(url).await?;
+            let mut conn = Connection::Sqlite(conn);
             sql::query("BEGIN").execute(&mut conn).await.doing(DOING)?;
-            conn
+            (conn, schema >= sqlite::OWNERS)
         };
-        Ok(Self { conn })
+        Ok(Self { conn, has_owners })
     }
 
     /// What is wrong with the file, and with tables beside each other.
@@ -149,7 +153,8 @@ impl Audit {
     /// [`Error::Unavailable`](crate::Error::Unavailable).
     pub async fn tables(&mut self) -> Result<Vec<Finding>> {
         let mut all = self.file().await?;
-        for rule in RULES {
+        let owned = self.has_owners.then_some(&OWNED);
+        for rule in RULES.iter().chain(owned) {
             let keys: Vec<(String,)> = sql::query(rule.sql)
                 .fetch_all(&mut self.conn)
                 .await

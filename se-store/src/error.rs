@@ -43,17 +43,17 @@ pub enum Error {
          again, and look at its connection to the database"
     )]
     Fenced,
-    /// The secrets of a job cannot be opened with the key at hand: give the former key back.
+    /// The secrets of a job cannot be opened with the keys at hand: give the former key back.
     #[error(
-        "the secrets of job {job} are sealed with key {sealed_with} and the key at hand is {at_hand}; \
-         start with the former key file, or cancel the job"
+        "the secrets of job {job} are sealed with key {sealed_with}, and at hand is {at_hand}; put the \
+         former key back, behind the one that seals, or cancel the job"
     )]
     WrongKey {
         /// The job.
         job: String,
         /// Id of the key that is needed.
         sealed_with: String,
-        /// Id of the key there is.
+        /// Ids of the keys there are.
         at_hand: String,
     },
     /// The key file cannot be used or made.
@@ -77,6 +77,19 @@ pub enum Error {
         found: i64,
         /// Newest schema that this engine knows.
         known: i64,
+    },
+    /// An event was written by a newer engine: it is fine, and nothing may be done with its job here.
+    #[error(
+        "event {seq} of job {job} cannot be read here, because a newer engine wrote it: {reason}; start \
+         the newer engine again: this one leaves the job as it is"
+    )]
+    NewerEvent {
+        /// The job.
+        job: String,
+        /// The event.
+        seq: i64,
+        /// What is not known of it.
+        reason: String,
     },
     /// Another engine has the database open.
     #[error("{path} is in use by another engine; stop it, or give this one a database of its own")]

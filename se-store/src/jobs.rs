@@ -168,7 +168,7 @@ impl Store {
         } else {
             let options = &self.options;
             let id = &accepted.job_id;
-            Some(options.key.seal(id, &job.secrets, &*options.random)?)
+            Some(options.keys.seal(id, &job.secrets, &*options.random)?)
         };
         let mut batch = Batch {
             after: 0,
@@ -287,7 +287,7 @@ impl Store {
         .await
         .doing("read the secrets of the job")?;
         match sealed {
-            Some(sealed) => self.options.key.open(id, &sealed),
+            Some(sealed) => self.options.keys.open(id, &sealed),
             None => self.job(id).await.map(|_| Vec::new()),
         }
     }

@@ -13,16 +13,21 @@ mod error;
 mod facts;
 mod feed;
 mod jobs;
+mod key_file;
+mod keyring;
 mod log;
 mod outbox;
 mod postgres;
 mod process;
 mod replicas;
+mod reseal;
+mod retention;
 mod seal;
 mod session;
 mod sql;
 mod sqlite;
 mod store;
+mod vacuum;
 mod writer;
 
 pub use audit::{Audit, Audited, Finding};
@@ -33,10 +38,15 @@ pub use definitions::{
 };
 pub use error::{Error, Result};
 pub use jobs::{Cursor, Job, JobFilter, NewJob, Page, Submitted};
+pub use key_file::KeyFile;
+pub use keyring::{Keyring, NoKeyring};
 pub use log::JobLog;
 pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
 pub use replicas::{Member, Watch};
+pub use reseal::Resealed;
+pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};
 pub use store::{Options, Store};
+pub use vacuum::compact;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use se_runtime::event::Map;
 use se_runtime::secret::mask_value;
-use se_runtime::{Accepted, Batch, Event, EventLog, LogError, Record};
+use se_runtime::{Accepted, Batch, Event, EventLog, LogError, Record, Unreadable};
 
 use crate::changes::Stored;
 use crate::error::{Doing, Error, Result};
@@ -294,7 +294,14 @@ fn learned(records: &[Record]) -> Map {
 
 pub(crate) fn parse(id: &str, seq: i64, text: &str) -> Result<Record> {
     let corrupt = |reason: String| Error::corrupt("events", format!("{id}/{seq}"), reason);
-    let record: Record = serde_json::from_str(text).map_err(|it| corrupt(it.to_string()))?;
+    let record = Record::parse(text).map_err(|error| match error {
+        Unreadable::Newer(reason) => Error::NewerEvent {
+            job: id.to_owned(),
+            seq,
+            reason,
+        },
+        Unreadable::Damaged(reason) => corrupt(reason),
+    })?;
     if number(record.seq) == seq {
         Ok(record)
     } else {

@@ -1,8 +1,7 @@
 //! Secrets at rest: XChaCha20-Poly1305 with a key that lives beside the database, not in it.
 
 use std::fmt;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
@@ -24,7 +23,7 @@ pub trait Randomness: Send + Sync {
     fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
 }
 
-/// The key that secrets at rest are sealed with.
+/// A key that secrets at rest are sealed with.
 #[derive(Clone)]
 pub struct SealingKey {
     bytes: [u8; KEY_BYTES],
@@ -43,30 +42,21 @@ impl SealingKey {
         Self { bytes, id }
     }
 
-    /// From a file that holds 64 hexadecimal digits; where there is none, one is made that only its
-    /// owner can read.
-    ///
-    /// # Errors
-    /// [`Error::KeyFile`] if the file cannot be read, written or understood.
-    pub fn from_file_or_create(path: &Path, random: &dyn Randomness) -> Result<Self> {
-        let failed = |reason: &str, source: Option<io::Error>| Error::KeyFile {
-            path: path.display().to_string(),
-            reason: reason.to_owned(),
-            source,
-        };
-        match std::fs::read_to_string(path).map(Zeroizing::new) {
-            Ok(text) => {
-                warn_if_open_to_others(path);
-                let bytes = unhex(text.trim())
-                    .ok_or_else(|| failed("it must hold exactly 64 hexadecimal digits", None))?;
-                Ok(Self::new(bytes))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create(path, random).map_err(|error| failed("it cannot be made", Some(error)))?;
-                Self::from_file_or_create(path, random)
-            }
-            Err(error) => Err(failed("it cannot be read", Some(error))),
-        }
+    /// From 64 hexadecimal digits.
+    pub(crate) fn parse(digits: &str) -> Option<Self> {
+        unhex(digits).map(Self::new)
+    }
+
+    /// One that nobody has.
+    pub(crate) fn draw(random: &dyn Randomness) -> io::Result<Self> {
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        random.fill(bytes.as_mut())?;
+        Ok(Self::new(*bytes))
+    }
+
+    /// As [`Self::parse`] reads it.
+    pub(crate) fn digits(&self) -> Zeroizing<String> {
+        Zeroizing::new(hex(&self.bytes))
     }
 
     /// Names the key without telling it.
@@ -102,14 +92,8 @@ impl SealingKey {
         })
     }
 
+    /// What this key has sealed.
     pub(crate) fn open(&self, job: &str, it: &Sealed) -> Result<Vec<Secret>> {
-        if it.key_id != self.id {
-            return Err(Error::WrongKey {
-                job: job.to_owned(),
-                sealed_with: it.key_id.clone(),
-                at_hand: self.id.clone(),
-            });
-        }
         let corrupt = |reason: &str| Error::corrupt("job_secrets", job, reason);
         if it.nonce.len() != NONCE_BYTES {
             return Err(corrupt("the nonce has a wrong length"));
@@ -152,40 +136,6 @@ pub(crate) struct Sealed {
     pub(crate) nonce: Vec<u8>,
     pub(crate) sealed: Vec<u8>,
 }
-
-/// Writes a whole key or none: the file appears under its name in one step, and never over another.
-fn create(path: &Path, random: &dyn Randomness) -> io::Result<()> {
-    let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-    random.fill(bytes.as_mut())?;
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)?;
-    // Made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(Zeroizing::new(hex(bytes.as_ref())).as_bytes())?;
-    file.write_all(b"\n")?;
-    file.as_file().sync_all()?;
-    match file.persist_noclobber(path) {
-        Ok(_) => std::fs::File::open(folder)?.sync_all(),
-        // Another engine was quicker; its key is as good.
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error),
-    }
-}
-
-#[cfg(unix)]
-fn warn_if_open_to_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map(|it| it.permissions().mode());
-    if mode.is_ok_and(|mode| mode & 0o007 != 0) {
-        tracing::warn!(path = %path.display(), "the sealing key is open to everybody; chmod 600 it");
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open_to_others(_path: &Path) {}
 
 fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 
 use crate::error::{Doing, Error, Result};
@@ -16,6 +18,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Readers at a time; reads are short.
 const READERS: u32 = 4;
+/// The schema since which jobs have owners.
+pub(crate) const OWNERS: i64 = 2;
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -29,6 +33,7 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
     let options = SqliteConnectOptions::from_str(url)
         .doing("understand the database URL")?
         .create_if_missing(true)
+        .auto_vacuum(SqliteAutoVacuum::Incremental)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
@@ -49,8 +54,8 @@ pub(crate) async fn open(url: &str) -> Result<Opened> {
     })
 }
 
-/// Opens a database that is there, beside whoever uses it.
-pub(crate) async fn open_to_read(url: &str) -> Result<SqliteConnection> {
+/// Opens a database that is there, beside whoever uses it; gives its schema too.
+pub(crate) async fn open_to_read(url: &str) -> Result<(SqliteConnection, i64)> {
     let options = SqliteConnectOptions::from_str(url)
         .doing("understand the database URL")?
         .busy_timeout(BUSY)
@@ -62,9 +67,9 @@ pub(crate) async fn open_to_read(url: &str) -> Result<SqliteConnection> {
         .fetch_one(&mut conn)
         .await
         .doing("read the schema of the database")?;
-    match schema.0 {
-        Some(found) if found > known => Err(Error::NewerSchema { found, known }),
-        _ => Ok(conn),
+    match schema.0.unwrap_or(0) {
+        found if found > known => Err(Error::NewerSchema { found, known }),
+        found => Ok((conn, found)),
     }
 }
 

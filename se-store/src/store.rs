@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
@@ -9,9 +8,10 @@ use tokio::sync::{broadcast, watch};
 use crate::changes::{Announced, Changes, Stored};
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
+use crate::keyring::Keyring;
 use crate::outbox::Announce;
 use crate::postgres::{self, Server};
-use crate::seal::{Randomness, SealingKey};
+use crate::seal::Randomness;
 use crate::session::{Replica, Session};
 use crate::sql::{self, Connection, Pool};
 use crate::writer::{Tx, Writer, probe};
@@ -20,8 +20,8 @@ use crate::{Definitions, Outbox, sqlite};
 /// What a store needs of the world.
 #[derive(Clone)]
 pub struct Options {
-    /// Seals the secrets of jobs.
-    pub key: SealingKey,
+    /// Seal and open the secrets of jobs.
+    pub keys: Keyring,
     /// Says what is to be delivered when something happens.
     pub announce: Arc<dyn Announce>,
     /// Tells the time.
@@ -32,7 +32,7 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("key", &self.key).finish()
+        f.debug_struct("Options").field("keys", &self.keys).finish()
     }
 }
 
@@ -143,22 +143,6 @@ impl Store {
             .await
     }
 
-    /// Deletes what nobody asks for any more: ended jobs with their events, deliveries that arrived
-    /// and session facts, all untouched for `keep`; and idempotency keys past their window. Dead
-    /// letters stay. Returns how many jobs went.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted.
-    pub async fn prune(&self, keep: Duration) -> Result<u64> {
-        let now = self.now();
-        let kept = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-        let before = now.micros().saturating_sub(kept);
-        self.write("delete what is old", move |tx| {
-            Box::pin(prune(tx, now.micros(), before))
-        })
-        .await
-    }
-
     /// Makes everything durable, closes the database and gives up the lock on it. Other clones
     /// answer that the store is unavailable afterwards.
     pub async fn close(&self) {
@@ -186,31 +170,4 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Store")
     }
-}
-
-async fn prune(tx: &mut Tx, now: i64, before: i64) -> Result<u64> {
-    const DOING: &str = "delete what is old";
-    sql::query("DELETE FROM idempotency WHERE expires_at <= $1")
-        .bind(now)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    sql::query("DELETE FROM deliveries WHERE status IN ('delivered', 'gone') AND ended_at < $1")
-        .bind(before)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    sql::query("DELETE FROM session_facts WHERE updated_at < $1")
-        .bind(before)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    let gone = sql::query(
-        "DELETE FROM jobs WHERE status IN ('completed', 'faulted', 'cancelled') AND completed_at < $1",
-    )
-    .bind(before)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone)
 }

@@ -53,10 +53,12 @@ pub(crate) fn run_tests(options: &Options) -> Result<(), Failure> {
 /// The tests of the service once more, with jobs in PostgreSQL. Those of commands that keep no jobs are as before,
 /// and content that is gone from one machine is fetched again where engines share a database.
 fn on_a_server(database: Option<&Database>) -> std::process::Command {
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 8] = [
         "cli::",
         "editor::",
         "guide::",
+        "keys::",
+        "released::",
         "replicas::",
         "content_is_gone",
         "content_that_is_gone",

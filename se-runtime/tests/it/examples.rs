@@ -18,7 +18,7 @@ fn folder(name: &str) -> PathBuf {
     clippy::disallowed_methods,
     reason = "a test reads the example packages"
 )]
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut paths: Vec<PathBuf> = entries.map(|it| it.unwrap().path()).collect();
     paths.sort();
@@ -29,8 +29,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     clippy::disallowed_methods,
     reason = "a test reads the example packages"
 )]
-fn sources(name: &str) -> Sources {
-    let root = folder(name);
+pub(crate) fn sources(root: &Path) -> Sources {
     let mut sources = Sources::new();
     let mut open = vec![root.join("PAv1")];
     while let Some(path) = open.pop() {
@@ -38,7 +37,7 @@ fn sources(name: &str) -> Sources {
             open.extend(entries(&path));
             continue;
         }
-        let inside = path.strip_prefix(&root).unwrap().to_str().unwrap();
+        let inside = path.strip_prefix(root).unwrap().to_str().unwrap();
         let bytes = std::fs::read(&path).unwrap();
         if inside.ends_with(".yaml") || inside.ends_with(".json") {
             sources.add(inside, bytes);
@@ -51,7 +50,7 @@ fn sources(name: &str) -> Sources {
 
 /// The example, of which not even a strict check finds anything to say.
 fn checked(name: &str) -> Arc<Checked> {
-    let sources = sources(name);
+    let sources = sources(&folder(name));
     let outcome = check(&sources, Options { strict: true });
     let text = render(&outcome.diagnostics, &sources, Format::Text, false);
     assert_eq!(

@@ -10,6 +10,7 @@ mod laws;
 mod log;
 mod nested;
 mod plan;
+mod released;
 mod report;
 mod sandbox;
 mod world;

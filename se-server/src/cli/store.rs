@@ -1,5 +1,7 @@
 //! `store`: what an operator does with the database itself.
 
+mod keys;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -22,19 +24,43 @@ pub(super) enum Store {
         after_help = "Example:\n  se-server store check --data-dir ./data\n\nExit code: 0 whole, 1 something is wrong, 2 could not read."
     )]
     Check(Check),
+    /// Makes a new sealing key and seals the secrets of all jobs with it; former keys stay to open. The
+    /// service must not be running.
+    #[command(
+        after_help = "Example:\n  se-server store rotate-key --data-dir ./data\n\nMay be repeated if it is cut short; the service can be started in any case.\nExit code: 0 done, 1 some secrets cannot be opened, 2 not done."
+    )]
+    RotateKey(Place),
+    /// Takes former keys out of the key file, once nothing here is sealed with them. The service must
+    /// not be running.
+    #[command(
+        after_help = "Example:\n  se-server store retire-keys --data-dir ./data\n\nBackups from before the rotation need the former keys: keep these as long.\nExit code: 0 done, 1 some secrets cannot be opened and nothing was taken out, 2 not done."
+    )]
+    RetireKeys(Place),
+    /// Writes the database anew without free space, which it takes again meanwhile. One that was made before
+    /// space was given back by itself needs it once, to get smaller when jobs are deleted. The service must not be
+    /// running.
+    #[command(after_help = "Example:\n  se-server store compact --data-dir ./data")]
+    Compact(Place),
 }
 
+/// Which database.
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct Place {
     /// The configuration [default: se.toml, if it is there].
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Folder of the database and the content [default: ./data].
+    /// Folder of the database, the sealing key and the content [default: ./data].
     #[arg(long)]
     data_dir: Option<PathBuf>,
     /// The database [default: sqlite://<data-dir>/se.db].
     #[arg(long)]
     store: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    place: Place,
     /// How findings are shown.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -57,12 +83,15 @@ struct Report {
 pub(super) fn run(command: Store) -> Ended {
     match command {
         Store::Check(options) => check(options),
+        Store::RotateKey(place) => keys::rotate(place),
+        Store::RetireKeys(place) => keys::retire(place),
+        Store::Compact(place) => compact(place),
     }
 }
 
 fn check(options: Check) -> Ended {
     let format = options.format;
-    let config = configured(options)?;
+    let config = configured(options.place)?;
     let address = config.store.address();
     let report = runtime()?.block_on(look(&config, &address));
     let report = report.map_err(|error| {
@@ -76,13 +105,20 @@ fn check(options: Check) -> Ended {
     Ok(u8::from(!report.findings.is_empty()))
 }
 
-fn configured(options: Check) -> Result<Config, Failure> {
-    let folder = options.data_dir;
+fn compact(place: Place) -> Ended {
+    let config = configured(place)?;
+    let done = runtime()?.block_on(se_store::compact(&config.store.address()));
+    done.map_err(|error| Failure::new(2, chain(&error)))?;
+    Ok(0)
+}
+
+fn configured(place: Place) -> Result<Config, Failure> {
+    let folder = place.data_dir;
     let folder = folder.map(|it| it.to_string_lossy().into_owned());
-    let flags = [("data_dir", folder), ("url", options.store)];
+    let flags = [("data_dir", folder), ("url", place.store)];
     let said = flags.into_iter();
     let given = Given {
-        file: options.config,
+        file: place.config,
         environment: config::environment(),
         flags: said
             .filter_map(|(key, it)| Some(("store", key, it?)))

@@ -9,9 +9,11 @@ pub(super) enum Kind {
     Integer,
     /// `true` or `false`.
     Boolean,
+    /// Texts.
+    List,
 }
 
-use Kind::{Boolean, Integer, Text};
+use Kind::{Boolean, Integer, List, Text};
 
 /// Section, key, kind. Sections that hold named entries (`workers`) have their own list.
 pub(super) const KEYS: &[(&str, &str, Kind)] = &[
@@ -25,6 +27,14 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("store", "url", Text),
     ("store", "keep_days", Integer),
     ("store", "lease", Integer),
+    ("store", "keep_completed_days", Integer),
+    ("store", "keep_faulted_days", Integer),
+    ("store", "keep_cancelled_days", Integer),
+    ("store", "keep_delivered_days", Integer),
+    ("store", "keep_dead_days", Integer),
+    ("sealing", "file", Text),
+    ("sealing", "key", Text),
+    ("sealing", "command", List),
     ("content", "root", Text),
     ("content", "sync_wait", Integer),
     ("content", "max_package", Integer),

@@ -81,7 +81,7 @@ pub fn load(given: &Given) -> Result<Config, ConfigError> {
     }
     let mut config: Config = table
         .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::new(error.message().to_owned()))?;
+        .map_err(|error: toml::de::Error| ConfigError::new(error.to_string().trim_end()))?;
     let secrets = given.environment.iter().filter_map(|(name, value)| {
         let name = name
             .strip_prefix(SECRET)?
@@ -184,6 +184,11 @@ fn set(table: &mut Table, path: &[&str], text: &str, said: &str) -> Result<(), C
             "false" | "0" | "no" => Value::Boolean(false),
             _ => return Err(wrong("true or false")),
         },
+        Kind::List => {
+            let texts: Vec<String> = serde_json::from_str(text)
+                .map_err(|_| wrong("a list of texts, such as [\"program\", \"argument\"]"))?;
+            Value::Array(texts.into_iter().map(Value::String).collect())
+        }
     };
     put(table, path, value);
     Ok(())
@@ -264,6 +269,25 @@ mod tests {
             ("[events]\nprofile = \"x\"", &[], "give seed or lcm"),
             ("[events]\nsink = \"ftp://x\"", &[], "http://"),
             ("[server", &[], "is no TOML"),
+            ("[store]\nkeep_faulted_days = 100000", &[], "up to 36500"),
+            ("[store]\nkeep_days = -1", &[], "keep_days"),
+            ("", &[("SE_STORE__KEEP_DEAD_DAYS", "-1")], "keep_dead_days"),
+            (
+                "",
+                &[("SE_STORE__KEEP_DEAD_DAYS", "ever")],
+                "a whole number",
+            ),
+            (
+                "[sealing]\nfile = \"a\"",
+                &[("SE_SEALING__COMMAND", "[\"b\"]")],
+                "sealing.file and sealing.command all say",
+            ),
+            ("[sealing]\ncommand = [\"\"]", &[], "the program"),
+            (
+                "",
+                &[("SE_SEALING__COMMAND", "vault read")],
+                "a list of texts",
+            ),
         ] {
             let error = from(file, environment).unwrap_err();
             assert!(error.contains(expected), "{file} {environment:?}: {error}");
@@ -295,6 +319,7 @@ mod tests {
             let value = match (kind, *key) {
                 (Kind::Integer, _) => "1",
                 (Kind::Boolean, _) => "false",
+                (Kind::List, _) => "['x']",
                 (Kind::Text, "listen") => "'127.0.0.1:1'",
                 (Kind::Text, "profile") => "'lcm'",
                 (Kind::Text, "format") => "'json'",

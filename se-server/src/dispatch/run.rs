@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pods::Pods;
-use super::{Receiver, Sender};
-use crate::content;
-use crate::engine::Engine;
-use crate::error::{Error, Result, chain};
-use crate::jobs::{all_records, plan};
 use futures_util::StreamExt as _;
 use se_runtime::event::{Batch, End};
 use se_runtime::{
     Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports,
     Record, State, StepError, Summary, Vault, drive,
 };
+
+use super::pods::Pods;
+use super::{Receiver, Sender};
+use crate::content;
+use crate::engine::Engine;
+use crate::error::{Error, Result, chain};
+use crate::jobs::{all_records, plan};
 
 /// Wait before a job is driven again after the store failed; doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(crate) async fn run(
 ) {
     let mut wait = FIRST_WAIT;
     loop {
-        let ended = once(&engine, &id, &mut told, cancel.as_deref()).await;
+        let ended = once(&engine, &id, &mut told, &mut cancel).await;
         note(&engine, &id, &ended);
         match ended {
             Ended::Well(Drive::Drained) => return release(&engine, &id).await,
@@ -91,14 +92,22 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
 
 /// Drives a job once. The driver's own channel ends with the driver; what is told meanwhile reaches
 /// the next one.
-async fn once(engine: &Engine, id: &str, told: &mut Receiver, cancel: Option<&str>) -> Ended {
+///
+/// A cancel that is told before there is a driver to hear it is kept in `cancel`.
+async fn once(
+    engine: &Engine,
+    id: &str,
+    told: &mut Receiver,
+    cancel: &mut Option<String>,
+) -> Ended {
+    let said = cancel.clone();
     let (control, relay) = futures_channel::mpsc::unbounded();
     let beside = async {
-        futures_util::join!(pass_on(told, &control), limit(engine, &control));
+        futures_util::join!(pass_on(told, &control, cancel), limit(engine, &control));
     };
     // Only the driver ends; what runs beside it is dropped with it.
     let driven = tokio::select! {
-        driven = attempt(engine, id, relay, cancel) => driven,
+        driven = attempt(engine, id, relay, said.as_deref()) => driven,
         () = beside => return Ended::Later("nobody tells the driver anything any more".to_owned()),
     };
     match driven {
@@ -109,8 +118,11 @@ async fn once(engine: &Engine, id: &str, told: &mut Receiver, cancel: Option<&st
 }
 
 /// Never ends; hands on what is told.
-async fn pass_on(told: &mut Receiver, control: &Sender) {
+async fn pass_on(told: &mut Receiver, control: &Sender, cancel: &mut Option<String>) {
     while let Some(it) = told.next().await {
+        if let Control::Cancel { reason } = &it {
+            *cancel = Some(reason.clone());
+        }
         control.unbounded_send(it).ok();
     }
     std::future::pending().await

@@ -68,6 +68,12 @@ impl Home {
         }
     }
 
+    /// What is in that folder already.
+    pub(crate) fn of(folder: tempfile::TempDir) -> Self {
+        let database = None;
+        Self { folder, database }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -107,13 +113,22 @@ impl Service {
 
     /// Another engine in the same folder.
     pub(crate) async fn again(folder: Arc<Home>, change: impl FnOnce(&mut Config)) -> Self {
+        Self::in_world(folder, World::system(), change).await
+    }
+
+    /// Another engine in the same folder, and in another world.
+    pub(crate) async fn in_world(
+        folder: Arc<Home>,
+        world: World,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
         config.store.data_dir = folder.path().join("data");
         config.store.url = folder.store();
         config.content.root = Some(folder.path().to_path_buf());
         config.jobs.progress_interval = 0;
         change(&mut config);
-        let engine = Engine::open(config, World::system()).await.unwrap();
+        let engine = Engine::open(config, world).await.unwrap();
         engine.start();
         Self {
             app: app(Arc::clone(&engine)),

@@ -17,7 +17,22 @@ const SECRETS: [&str; 4] = [
 
 /// What was logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// One that takes everything that this process logs from here on: one process a test.
+    pub(crate) fn of_this_process() -> Self {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
+        tracing::subscriber::set_global_default(subscriber.with_writer(log.clone()).finish())
+            .unwrap();
+        log
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -110,10 +125,7 @@ async fn everything_shown(service: &Service) -> String {
 
 #[tokio::test]
 async fn secrets_stay_where_they_belong() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
-    // One process a test: this one's log is its own.
-    tracing::subscriber::set_global_default(subscriber.with_writer(log.clone()).finish()).unwrap();
+    let log = Log::of_this_process();
     let service = Service::ready(|_| {}).await;
     let shown = everything_shown(&service).await;
     let mut stored = service.folder.stored();

@@ -93,7 +93,7 @@ impl Announce for TellAll {
 pub(crate) fn options(clock: &Arc<HandClock>, key: u8) -> Options {
     let clock: Arc<dyn Clock> = Arc::<HandClock>::clone(clock);
     Options {
-        key: SealingKey::new([key; 32]),
+        keys: SealingKey::new([key; 32]).into(),
         announce: Arc::new(TellAll),
         clock,
         random: Arc::new(Counter::default()),

@@ -294,22 +294,6 @@ pub(crate) async fn commits_are_told(bench: &Bench) {
     assert_eq!(bench.store.events_since(newest, 10).await.unwrap(), []);
 }
 
-pub(crate) async fn what_is_old_can_be_deleted(bench: &Bench) {
-    let ended = bench.submit(job("ended")).await;
-    ended.append(batch(1, [completed()])).await.unwrap();
-    bench.submit(job("running")).await;
-    let keep = Duration::from_secs(60);
-    assert_eq!(bench.store.prune(keep).await.unwrap(), 0);
-    bench.clock.advance(Duration::from_secs(120));
-    assert_eq!(bench.store.prune(keep).await.unwrap(), 1);
-    assert!(bench.store.job("ended").await.is_err());
-    assert!(bench.store.job("running").await.is_ok());
-    assert_eq!(bench.store.events_since(0, 10).await.unwrap().len(), 1);
-    // A driver that still holds the log of a deleted job learns that.
-    let late = ended.append(batch(2, [Event::JobStarted])).await;
-    assert!(matches!(late, Err(LogError::Corrupt { .. })), "{late:?}");
-}
-
 pub(crate) async fn it_answers_until_it_is_closed(bench: &Bench) {
     bench.store.ping().await.unwrap();
     bench.store.close().await;

@@ -47,8 +47,13 @@ contracts! {
         what_is_learned_is_kept_for_session_and_worker,
         jobs_are_listed_newest_first,
         commits_are_told,
-        what_is_old_can_be_deleted,
         it_answers_until_it_is_closed;
+    retention:
+        what_is_old_can_be_deleted,
+        each_status_is_kept_as_long_as_it_says,
+        a_sweep_goes_in_slices,
+        deliveries_go_by_what_became_of_them,
+        keys_facts_and_secrets_go_too;
     outbox:
         deliveries_of_a_job_are_due_one_after_the_other,
         a_failed_attempt_is_due_again_later_and_holds_back_the_rest,

@@ -1,5 +1,5 @@
 //! Behaviour of the store. [`every`] says what holds for every database, [`sqlite`] and [`audit`] look at files, [`disk`]
-//! at what they lie on, [`replicas`] at several engines on one server.
+//! at what they lie on, [`replicas`] at several engines on one server, [`keys`] at the keys of secrets.
 
 #[cfg(test)]
 mod audit;
@@ -16,8 +16,12 @@ mod disk;
 #[cfg(test)]
 mod every;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod replicas;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod sqlite;

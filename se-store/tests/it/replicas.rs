@@ -1,7 +1,5 @@
 //! Several engines on one database.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use se_runtime::{Event, EventLog, LogError};
 use se_store::{CancelNoted, Error, Limits, Member, Submitted};
@@ -92,7 +90,10 @@ async fn who_lost_the_lease_writes_nothing_more() {
         old.store.claim(1, Limits::NONE).await.map(drop),
         old.store.beat().await,
         old.store.note_cancel("a", "no").await.map(drop),
-        old.store.prune(Duration::ZERO).await.map(drop),
+        old.store
+            .sweep(se_store::Retention::default())
+            .await
+            .map(drop),
         old.store.outbox().delivered(1).await,
     ];
     for outcome in outcomes {

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use se_runtime::EventLog;
-use se_store::{Error, SealingKey, Store};
+use se_store::{Error, Store};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::bench::{Bench, Counter, SECRET, batch, completed, job, options};
+use crate::bench::{Bench, SECRET, batch, completed, job, options};
 
 pub(crate) fn url(folder: &Path) -> String {
     format!("sqlite://{}", folder.join("se.db").display())
@@ -111,7 +111,7 @@ async fn a_newer_schema_is_refused() {
             opened,
             Err(Error::NewerSchema {
                 found: 9999,
-                known: 2
+                known: 3
             })
         ),
         "{opened:?}"
@@ -190,20 +190,6 @@ async fn the_files_are_for_their_owner_only() {
 }
 
 #[tokio::test]
-async fn another_key_is_told_from_damage() {
-    let folder = tempfile::tempdir().unwrap();
-    let bench = Bench::open(&url(folder.path())).await;
-    bench.submit(job("a")).await;
-    bench.store.close().await;
-    let store = Store::open(&url(folder.path()), options(&bench.clock, 8))
-        .await
-        .unwrap();
-    let opened = store.secrets("a").await;
-    assert!(matches!(opened, Err(Error::WrongKey { .. })), "{opened:?}");
-    store.close().await;
-}
-
-#[tokio::test]
 async fn secrets_moved_to_another_job_do_not_open() {
     let folder = tempfile::tempdir().unwrap();
     let bench = Bench::open(&url(folder.path())).await;
@@ -218,28 +204,6 @@ async fn secrets_moved_to_another_job_do_not_open() {
     let opened = bench.store.secrets("b").await;
     assert!(matches!(opened, Err(Error::Corrupt { .. })), "{opened:?}");
     bench.store.close().await;
-}
-
-#[test]
-fn the_key_file_is_made_once_for_its_owner_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("new/sealing.key");
-    let random = Counter::default();
-    let first = SealingKey::from_file_or_create(&path, &random).unwrap();
-    let second = SealingKey::from_file_or_create(&path, &random).unwrap();
-    assert_eq!(first.id(), second.id());
-    assert_eq!(format!("{first:?}"), format!("SealingKey({})", first.id()));
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-    for broken in ["", "abc", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
-        std::fs::write(&path, broken).unwrap();
-        let opened = SealingKey::from_file_or_create(&path, &random);
-        assert!(matches!(opened, Err(Error::KeyFile { .. })), "{broken}");
-    }
 }
 
 #[tokio::test]

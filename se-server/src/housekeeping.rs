@@ -1,0 +1,51 @@
+//! Deletes what is old, and gives its space back: a little at a time, so that jobs do not wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use se_store::Swept;
+
+use crate::engine::Engine;
+
+/// How often old jobs are looked for.
+const PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// Tidies up now and every hour, until the engine stops.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    loop {
+        if let Err(error) = tidy(&engine).await {
+            tracing::warn!(%error, "not everything that is old was deleted");
+        }
+        let next = engine.world.clock.now().after(PAUSE);
+        // Both can be dropped at any time.
+        tokio::select! {
+            () = engine.world.clock.sleep_until(next) => {}
+            () = engine.tasks.stopping() => return,
+        }
+    }
+}
+
+async fn tidy(engine: &Engine) -> se_store::Result<()> {
+    let retention = engine.config.store.retention();
+    let (mut more, mut jobs) = (true, 0);
+    while more && !engine.tasks.is_stopping() {
+        let swept = engine.store.sweep(retention).await?;
+        count(engine, swept);
+        jobs += swept.jobs();
+        more = swept.more;
+    }
+    if jobs > 0 {
+        tracing::info!(jobs, "old jobs deleted");
+    }
+    while !engine.tasks.is_stopping() && engine.store.shrink().await? {}
+    Ok(())
+}
+
+fn count(engine: &Engine, swept: Swept) {
+    let deleted = &engine.metrics.deleted;
+    deleted.completed.grow(swept.completed);
+    deleted.faulted.grow(swept.faulted);
+    deleted.cancelled.grow(swept.cancelled);
+    deleted.delivered.grow(swept.delivered);
+    deleted.dead.grow(swept.dead);
+}

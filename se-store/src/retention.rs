@@ -1,0 +1,199 @@
+//! How long what has ended is kept, and the sweep that deletes the rest a little at a time.
+
+use std::time::Duration;
+
+use crate::error::{Doing, Result};
+use crate::sql;
+use crate::store::Store;
+use crate::writer::Tx;
+
+const DOING: &str = "delete what is old";
+/// Jobs in one transaction, whose events are not more than
+const JOBS: i64 = 200;
+/// so many, but for the last of them: other writes wait for it.
+const EVENTS: i64 = 2_000;
+/// Rows of other tables in one transaction.
+const ROWS: i64 = 500;
+
+/// How long what has ended is kept; `None`: for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs that ended well.
+    pub completed: Option<Duration>,
+    /// Jobs that failed.
+    pub faulted: Option<Duration>,
+    /// Jobs that were cancelled.
+    pub cancelled: Option<Duration>,
+    /// `CloudEvents` that arrived, or that their receiver did not want.
+    pub delivered: Option<Duration>,
+    /// `CloudEvents` that were given up.
+    pub dead: Option<Duration>,
+    /// What sessions have learned, since they last learned something.
+    pub facts: Option<Duration>,
+}
+
+/// What one slice of the sweep has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Jobs that had ended well.
+    pub completed: u64,
+    /// Jobs that had failed.
+    pub faulted: u64,
+    /// Jobs that had been cancelled.
+    pub cancelled: u64,
+    /// `CloudEvents` that had arrived, or that their receiver did not want.
+    pub delivered: u64,
+    /// `CloudEvents` that had been given up.
+    pub dead: u64,
+    /// Whether there is more to delete.
+    pub more: bool,
+}
+
+impl Retention {
+    /// The same for everything.
+    #[must_use]
+    pub fn all(keep: Option<Duration>) -> Self {
+        Self {
+            completed: keep,
+            faulted: keep,
+            cancelled: keep,
+            delivered: keep,
+            dead: keep,
+            facts: keep,
+        }
+    }
+}
+
+impl Swept {
+    /// How many jobs went.
+    #[must_use]
+    pub fn jobs(self) -> u64 {
+        self.completed + self.faulted + self.cancelled
+    }
+}
+
+impl Store {
+    /// Deletes some of what nobody asks for any more: ended jobs with their events, deliveries,
+    /// session facts, and idempotency keys past their window. One short transaction; to be called
+    /// again while there is more.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted.
+    pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
+        let now = self.now().micros();
+        self.write(DOING, move |tx| Box::pin(slice(tx, retention, now)))
+            .await
+    }
+}
+
+async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
+    let mut swept = Swept::default();
+    for (status, keep, count) in [
+        ("completed", keep.completed, &mut swept.completed),
+        ("faulted", keep.faulted, &mut swept.faulted),
+        ("cancelled", keep.cancelled, &mut swept.cancelled),
+    ] {
+        if let Some(before) = before(now, keep) {
+            let more;
+            (*count, more) = jobs(tx, status, before).await?;
+            swept.more |= more;
+        }
+    }
+    for (status, keep) in [
+        ("delivered", keep.delivered),
+        ("gone", keep.delivered),
+        ("dead", keep.dead),
+    ] {
+        if let Some(before) = before(now, keep) {
+            let gone = deliveries(tx, status, before).await?;
+            swept.more |= is_full(gone);
+            match status {
+                "dead" => swept.dead += gone,
+                _ => swept.delivered += gone,
+            }
+        }
+    }
+    if let Some(before) = before(now, keep.facts) {
+        swept.more |= is_full(facts(tx, before).await?);
+    }
+    swept.more |= is_full(keys(tx, now).await?);
+    Ok(swept)
+}
+
+/// What ended before that is not kept.
+fn before(now: i64, keep: Option<Duration>) -> Option<i64> {
+    let kept = i64::try_from(keep?.as_micros()).unwrap_or(i64::MAX);
+    Some(now.saturating_sub(kept))
+}
+
+fn is_full(rows: u64) -> bool {
+    i64::try_from(rows).is_ok_and(|it| it >= ROWS)
+}
+
+/// Deletes the jobs that ended first, with all that is theirs; how many, and whether there are more.
+async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
+    let old: Vec<(i64, i64)> = sql::query(
+        "SELECT row, last_seq FROM jobs WHERE status = $1 AND completed_at < $2 \
+         ORDER BY completed_at LIMIT $3",
+    )
+    .bind(status)
+    .bind(before)
+    .bind(JOBS)
+    .fetch_all(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    let (mut jobs, mut events) = (0, 0);
+    for (row, last_seq) in &old {
+        if events >= EVENTS {
+            return Ok((jobs, true));
+        }
+        sql::query("DELETE FROM jobs WHERE row = $1")
+            .bind(*row)
+            .execute(&mut tx.conn)
+            .await
+            .doing(DOING)?;
+        jobs += 1;
+        events += last_seq;
+    }
+    Ok((jobs, i64::try_from(old.len()).is_ok_and(|it| it == JOBS)))
+}
+
+async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
+    let gone = sql::query(
+        "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries \
+         WHERE status = $1 AND ended_at < $2 ORDER BY ended_at LIMIT $3)",
+    )
+    .bind(status)
+    .bind(before)
+    .bind(ROWS)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(gone)
+}
+
+async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
+    let gone = sql::query(
+        "DELETE FROM session_facts WHERE (session_id, worker) IN (SELECT session_id, worker \
+         FROM session_facts WHERE updated_at < $1 LIMIT $2)",
+    )
+    .bind(before)
+    .bind(ROWS)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(gone)
+}
+
+async fn keys(tx: &mut Tx, now: i64) -> Result<u64> {
+    let gone = sql::query(
+        "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency \
+         WHERE expires_at <= $1 LIMIT $2)",
+    )
+    .bind(now)
+    .bind(ROWS)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(gone)
+}
