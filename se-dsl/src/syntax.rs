@@ -7,6 +7,7 @@ mod scalar;
 mod unquoted;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::decode::Sink;
 use crate::diagnostic::Diagnostic;
@@ -60,7 +61,8 @@ pub(crate) enum Kind {
 /// searched takes a third of the memory of an index, and is as fast.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Mapping {
-    entries: Vec<(String, Entry)>,
+    /// Equal keys of a document share their text.
+    entries: Vec<(Arc<str>, Entry)>,
 }
 
 /// One pair of a [`Mapping`].
@@ -76,14 +78,12 @@ impl Mapping {
     /// The pair of that key.
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         let mut entries = self.entries.iter();
-        entries.find(|it| it.0 == key).map(|(_, entry)| entry)
+        entries.find(|it| *it.0 == *key).map(|(_, entry)| entry)
     }
 
     /// Every pair, in document order.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
-        self.entries
-            .iter()
-            .map(|(key, entry)| (key.as_str(), entry))
+        self.entries.iter().map(|(key, entry)| (&**key, entry))
     }
 }
 

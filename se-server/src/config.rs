@@ -123,6 +123,14 @@ impl Default for Store {
 }
 
 impl Store {
+    /// Whether other engines may work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        let address = self.address();
+        let servers = ["postgres:", "postgresql:"];
+        servers.iter().any(|it| address.starts_with(it))
+    }
+
     /// Address of the database.
     #[must_use]
     pub fn address(&self) -> String {

@@ -14,7 +14,7 @@ use crate::clock::World;
 use crate::config::Config;
 use crate::content::Packages;
 use crate::dispatch::Dispatcher;
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
 use crate::{dispatch, housekeeping, lease, sealing, sender};
@@ -56,7 +56,14 @@ impl Engine {
             return Err(Error::Unavailable(text.to_owned()));
         }
         let folder: PathBuf = config.store.data_dir.clone();
-        let keys = sealing::Source::of(&config).keys(&*world.random).await?;
+        let source = sealing::Source::of(&config);
+        if config.store.is_shared() && matches!(source, sealing::Source::Own(_)) {
+            let text = "engines on one database need the same sealing key, to go on with each other's \
+                        jobs: give sealing.file, sealing.command or SE_SEALING__KEY (`openssl rand \
+                        -hex 32` makes a key)";
+            return Err(Error::Unavailable(text.to_owned()));
+        }
+        let keys = source.keys(&*world.random).await?;
         let announce = Announcer::new(&config, Arc::clone(&world.clock));
         let options = Options {
             keys: keys.clone(),
@@ -104,9 +111,6 @@ impl Engine {
         self.tasks.stop();
         self.dispatcher.drain();
         self.tasks.ended(self.config.drain_timeout() + FLUSH).await;
-        if let Err(error) = self.store.leave().await {
-            tracing::warn!(error = %chain(&error), "others see only after a lease that this engine is gone");
-        }
         self.store.close().await;
     }
 

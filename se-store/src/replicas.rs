@@ -125,6 +125,20 @@ impl Store {
             .await
     }
 
+    /// Nothing if this engine is the only one on the database.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if there is another, [`Error::Unavailable`].
+    pub async fn alone(&self) -> Result<()> {
+        let me = self.replica();
+        let members = self.members().await?;
+        if members.iter().all(|it| it.id == me || it.is_gone()) {
+            return Ok(());
+        }
+        let path = "the database".to_owned();
+        Err(Error::InUse { path })
+    }
+
     /// All members, this one among them.
     ///
     /// # Errors

@@ -143,9 +143,12 @@ impl Store {
             .await
     }
 
-    /// Makes everything durable, closes the database and gives up the lock on it. Other clones
-    /// answer that the store is unavailable afterwards.
+    /// Makes everything durable, leaves the engines on the database, closes it and gives up the lock on
+    /// it. Other clones answer that the store is unavailable afterwards.
     pub async fn close(&self) {
+        if let Err(error) = self.leave().await {
+            tracing::warn!(%error, "others see only after a lease that this engine is gone");
+        }
         if let Some(feed) = &self.feed {
             feed.close().await;
         }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use object_store::ObjectStoreExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
-use se_content::{Error, Fetched, Limits, Origin, Places, Refused, S3, fetch, ingest, pack};
+use se_content::{Error, Fetched, Limits, Origin, Places, Refused, S3, Shelf, fetch, ingest, pack};
 
 const INSTALL: &str = "this test needs the S3 server of moto: \
     `python3 -m venv target/moto && target/moto/bin/pip install 'moto[server]'`";
@@ -155,4 +155,40 @@ async fn a_refused_key_is_told_without_showing_it() {
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     let shown = format!("{:?}", places(&address));
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_one_engine_puts_on_the_shelf_another_fetches() {
+    let moto = Moto::start();
+    moto.make_bucket("shared");
+    let limits = Limits::default();
+    let scratch = tempfile::tempdir().unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1");
+    let package = pack(&example, &limits).unwrap();
+    let package = Fetched::from_bytes(&package, scratch.path()).unwrap();
+    let root = scratch.path().join("content");
+    let hash = ingest(&package, &limits, &root).unwrap().content_hash;
+    let places = places(&moto.address);
+    let shelf = |bucket: &str| Shelf {
+        s3: places.s3.clone().unwrap(),
+        bucket: bucket.to_owned(),
+    };
+    // Twice: whoever syncs the same content puts it there again.
+    for _ in 0..2 {
+        shelf("shared").put(&hash, &package).await.unwrap();
+    }
+    let place = shelf("shared").place(&hash);
+    assert_eq!(
+        place.to_string(),
+        format!("s3://shared/packages/{hash}.zip")
+    );
+    let fetched = fetch(&place, &places, &limits, scratch.path())
+        .await
+        .unwrap();
+    assert_eq!(fetched.package_hash(), package.package_hash());
+    let nowhere = shelf("no-bucket").put(&hash, &package).await;
+    assert!(
+        matches!(nowhere, Err(Error::NotFound { .. })),
+        "{nowhere:?}"
+    );
 }

@@ -17,32 +17,79 @@ pub(super) fn known_ids() -> Vec<String> {
     catalog::all().iter().map(Primitive::id).collect()
 }
 
+/// The inputs that a step must give and does not, and what it seems to give instead.
+pub(super) struct Missing<'n> {
+    /// Those to be told of: no unknown key stands for them.
+    pub(super) names: Vec<&'n str>,
+    /// What the only unknown key must mean, though it is spelt otherwise: the only one that is missing.
+    pub(super) meant: Option<&'n str>,
+}
+
+impl<'n> Missing<'n> {
+    /// One mistake gives one finding: a key that is not known and an input that is missing are the same
+    /// mistake if one may be a slip for the other, or if there is just one of each.
+    pub(super) fn of(doc: &StepDoc, uses: &Uses, needs: Vec<&'n str>) -> Self {
+        let known = uses.input_names();
+        let key = |input: &'_ Input| known.contains(&input.key.as_str());
+        let unknown: Vec<&str> = doc
+            .with
+            .iter()
+            .filter(|input| !key(input))
+            .map(|input| input.key.as_str())
+            .collect();
+        let absent = |name: &&str| doc.with.iter().all(|input| input.key != **name);
+        let meant = match (unknown.as_slice(), needs.as_slice()) {
+            ([key], [name]) if absent(name) => {
+                let free = known.iter().copied().filter(absent);
+                Some(*name).filter(|_| nearest(key, free).is_none())
+            }
+            _ => None,
+        };
+        let slip = |name: &str| {
+            let near = |key: &&str| nearest(key, std::iter::once(name)).is_some();
+            meant == Some(name) || unknown.iter().any(near)
+        };
+        let names = needs.into_iter().filter(|name| !slip(name)).collect();
+        Self { names, meant }
+    }
+}
+
+/// The inputs that the primitive cannot do without and that the step does not give.
+fn needs(doc: &StepDoc, primitive: &'static Primitive) -> Vec<&'static str> {
+    let required = primitive.inputs.iter().filter(|field| field.required);
+    let mut needs: Vec<&str> = required
+        .map(|field| field.name)
+        .filter(|name| get(doc, name).is_none())
+        .collect();
+    // One of two.
+    let is_exec = matches!(primitive.action, Action::Exec);
+    if is_exec && get(doc, "command").is_none() && get(doc, "script").is_none() {
+        needs.push("command");
+    }
+    needs
+}
+
 impl Place<'_, '_> {
     pub(super) fn inputs(&self, doc: &StepDoc, primitive: &'static Primitive, head: Span) {
         let given: Vec<&str> = doc.with.iter().map(|input| input.key.as_str()).collect();
+        let uses = Uses::Primitive(primitive);
+        let missing = Missing::of(doc, &uses, needs(doc, primitive));
         for input in &doc.with {
             match primitive.input(&input.key) {
                 Some(field) => self.value(input, field.name, field.kind),
                 None => {
                     let key = Spanned::new(input.key.clone(), input.key_span);
-                    let uses = Uses::Primitive(primitive);
-                    self.sink.push(names::unknown_input(&key, &uses, &given));
+                    let found = names::unknown_input(&key, &uses, &given, missing.meant);
+                    self.sink.push(found);
                 }
             }
         }
-        for field in primitive.inputs.iter().filter(|field| field.required) {
-            let given = doc.with.iter().find(|input| input.key == field.name);
-            let slip = doc.with.iter().any(|input| {
-                primitive.input(&input.key).is_none()
-                    && nearest(&input.key, std::iter::once(field.name)).is_some()
-            });
-            if !slip && given.is_none_or(|input| input.node.kind == Kind::Null) {
-                self.sink
-                    .push(names::missing_input(head, &primitive.id(), field.name));
-            }
+        for name in missing.names {
+            let found = names::missing_input(head, &primitive.id(), name);
+            self.sink.push(found);
         }
         match primitive.action {
-            Action::Exec => self.exec(doc, primitive, head),
+            Action::Exec => self.exec(doc),
             Action::EvaluateRegex => self.evaluate(doc),
             Action::Collect => {
                 if let Some(input) = literal(doc, "match") {
@@ -84,17 +131,11 @@ impl Place<'_, '_> {
         });
     }
 
-    /// One of `command` and `script`.
-    fn exec(&self, doc: &StepDoc, primitive: &Primitive, head: Span) {
-        match (get(doc, "command"), get(doc, "script")) {
-            (None, None) => self
-                .sink
-                .push(names::missing_input(head, &primitive.id(), "command")),
-            (Some(_), Some(script)) => {
-                let found = names::exclusive_inputs(script.key_span, "command", "script");
-                self.sink.push(found);
-            }
-            (Some(_), None) | (None, Some(_)) => {}
+    /// Not both of `command` and `script`.
+    fn exec(&self, doc: &StepDoc) {
+        if let (Some(_), Some(script)) = (get(doc, "command"), get(doc, "script")) {
+            let found = names::exclusive_inputs(script.key_span, "command", "script");
+            self.sink.push(found);
         }
     }
 

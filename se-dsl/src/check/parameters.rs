@@ -1,19 +1,22 @@
 //! Parameters: what a step gives to a composite, and what the composite reads of them.
 
+use super::inputs::{Missing, get};
 use super::place::Place;
 use super::spelled::places;
 use crate::checked::{Composite, Uses};
 use crate::diagnostic::codes::{composites, document, names};
-use crate::diagnostic::nearest;
 use crate::document::{Input, ParameterDoc, StepDoc};
 use crate::expr::{Reads, Root, Template};
 use crate::source::{Span, Spanned};
-use crate::syntax::Kind;
 
 impl Place<'_, '_> {
     /// `with` of a step that calls a composite.
     pub(super) fn arguments(&self, doc: &StepDoc, uses: &Uses, composite: &Composite, head: Span) {
         let given: Vec<&str> = doc.with.iter().map(|input| input.key.as_str()).collect();
+        let required = composite.parameters.iter().filter(|it| it.required);
+        let needs = required.map(|it| it.name.as_str());
+        let needs = needs.filter(|name| get(doc, name).is_none()).collect();
+        let missing = Missing::of(doc, uses, needs);
         for input in &doc.with {
             match composite.parameter(&input.key) {
                 Some(parameter) => {
@@ -22,22 +25,15 @@ impl Place<'_, '_> {
                 }
                 None => {
                     let key = Spanned::new(input.key.clone(), input.key_span);
-                    self.sink.push(names::unknown_input(&key, uses, &given));
+                    self.sink
+                        .push(names::unknown_input(&key, uses, &given, missing.meant));
                 }
             }
         }
-        for parameter in composite.parameters.iter().filter(|it| it.required) {
-            let name = parameter.name.as_str();
-            let given = doc.with.iter().find(|input| input.key == name);
-            let slip = doc.with.iter().any(|input| {
-                composite.parameter(&input.key).is_none()
-                    && nearest(&input.key, std::iter::once(name)).is_some()
-            });
-            if !slip && given.is_none_or(|input| input.node.kind == Kind::Null) {
-                let found = names::missing_input(head, &uses.id(), name);
-                self.sink
-                    .push(found.related(composite.span, "the composite is written here"));
-            }
+        for name in missing.names {
+            let found = names::missing_input(head, &uses.id(), name);
+            self.sink
+                .push(found.related(composite.span, "the composite is written here"));
         }
     }
 

@@ -1,6 +1,7 @@
 //! Puts nodes together, with limits on depth and aliases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{ALIASED_BYTES, Entry, Kind, MAX_ALIAS_NODES, MAX_DEPTH, MAX_NODES, Mapping, Node};
 use crate::decode::Sink;
@@ -15,6 +16,8 @@ pub(super) struct Builder<'a, 's> {
     sink: &'a Sink<'s>,
     open: Vec<Open>,
     root: Option<Node>,
+    /// Every key there was: a document has few, again and again.
+    keys: BTreeSet<Arc<str>>,
     anchors: BTreeMap<usize, Anchored>,
     alias_nodes: usize,
     nodes: usize,
@@ -40,7 +43,7 @@ enum Collection {
 struct Growing {
     map: Mapping,
     /// Where each key stands first, once there are too many to look through.
-    index: BTreeMap<String, Span>,
+    index: BTreeMap<Arc<str>, Span>,
 }
 
 impl Growing {
@@ -55,14 +58,14 @@ impl Growing {
         }
     }
 
-    fn insert(&mut self, key: String, entry: Entry) {
+    fn insert(&mut self, key: Arc<str>, entry: Entry) {
         if !self.index.is_empty() {
-            self.index.insert(key.clone(), entry.key_span);
+            self.index.insert(Arc::clone(&key), entry.key_span);
         }
         self.map.entries.push((key, entry));
         if self.map.entries.len() == Self::FEW {
-            let entries = self.map.iter();
-            let index = entries.map(|(key, entry)| (key.to_owned(), entry.key_span));
+            let entries = self.map.entries.iter();
+            let index = entries.map(|(key, entry)| (Arc::clone(key), entry.key_span));
             self.index = index.collect();
         }
     }
@@ -73,7 +76,7 @@ enum Key {
     /// A key.
     Awaited,
     /// The value of this key.
-    Read(String, Span),
+    Read(Arc<str>, Span),
     /// The value of a key that was refused.
     Refused,
 }
@@ -106,6 +109,7 @@ impl<'a, 's> Builder<'a, 's> {
             sink,
             open: Vec::new(),
             root: None,
+            keys: BTreeSet::new(),
             anchors: BTreeMap::new(),
             alias_nodes: 0,
             nodes: 0,
@@ -251,7 +255,7 @@ impl<'a, 's> Builder<'a, 's> {
         match &mut parent.kind {
             Collection::Seq(items) => items.push(node),
             Collection::Map(map, key) => match std::mem::replace(key, Key::Awaited) {
-                Key::Awaited => *key = self::key(self.sink, map, node),
+                Key::Awaited => *key = self::key(self.sink, &mut self.keys, map, node),
                 Key::Refused => {}
                 Key::Read(name, key_span) => {
                     let value = node;
@@ -263,7 +267,7 @@ impl<'a, 's> Builder<'a, 's> {
     }
 }
 
-fn key(sink: &Sink<'_>, map: &Growing, node: Node) -> Key {
+fn key(sink: &Sink<'_>, keys: &mut BTreeSet<Arc<str>>, map: &Growing, node: Node) -> Key {
     let name = match node.kind {
         Kind::Str(text) => text.value,
         Kind::Null | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) => {
@@ -283,5 +287,13 @@ fn key(sink: &Sink<'_>, map: &Growing, node: Node) -> Key {
         sink.push(yaml::duplicate_key(node.span, &name, first));
         return Key::Refused;
     }
+    let name = match keys.get(name.as_str()) {
+        Some(known) => Arc::clone(known),
+        None => {
+            let name: Arc<str> = Arc::from(name);
+            keys.insert(Arc::clone(&name));
+            name
+        }
+    };
     Key::Read(name, node.span)
 }

@@ -18,9 +18,16 @@ enum Place {
     /// Nowhere in particular (folded text).
     Nowhere,
     /// One by one from this byte of the file on.
-    From(usize),
+    From(u32),
     /// In runs that stand in the file as they are, in order.
-    Pieces(Vec<Piece>),
+    Pieces(Box<[Piece]>),
+}
+
+impl Place {
+    /// From that byte on; no document is so large that it could not be told.
+    fn from(start: usize) -> Self {
+        u32::try_from(start).map_or(Self::Nowhere, Self::From)
+    }
 }
 
 /// From byte `value` of a text on, bytes stand in the file one by one from byte `file` on.
@@ -34,7 +41,7 @@ impl Text {
     /// Text that stands in the file as `raw`, from byte `start` on, or else nowhere in particular.
     pub(super) fn plain(value: String, raw: &str, start: usize) -> Self {
         let place = if value == raw {
-            Place::From(start)
+            Place::from(start)
         } else {
             Place::Nowhere
         };
@@ -46,12 +53,12 @@ impl Text {
         let quote = raw.chars().next().unwrap_or('"');
         let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
         if value == inner {
-            let place = Place::From(start + 1);
+            let place = Place::from(start + 1);
             return Self { value, place };
         }
         let (read, pieces) = unescape(inner, quote, start + 1);
         let place = if read == value {
-            Place::Pieces(pieces)
+            Place::Pieces(pieces.into_boxed_slice())
         } else {
             Place::Nowhere
         };
@@ -78,7 +85,7 @@ impl Text {
             offset += line.len();
             at = (end + 1).min(file.len());
         }
-        let place = Place::Pieces(pieces);
+        let place = Place::Pieces(pieces.into_boxed_slice());
         Self { value, place }
     }
 
@@ -97,7 +104,7 @@ impl Text {
     fn place(&self, at: usize) -> Option<usize> {
         match &self.place {
             Place::Nowhere => None,
-            Place::From(start) => Some(start + at),
+            Place::From(start) => Some(*start as usize + at),
             Place::Pieces(pieces) => {
                 let next = pieces.partition_point(|piece| piece.value <= at);
                 let piece = pieces.get(next.checked_sub(1)?)?;

@@ -38,6 +38,48 @@ fn a_backslash_in_double_quotes_wants_single_quotes() {
 }
 
 #[test]
+fn an_input_under_another_name_is_one_mistake() {
+    let step = |uses: &str, with: &str| {
+        let target = if uses == "pause@v1" {
+            ""
+        } else {
+            "target: sw01, "
+        };
+        with_steps(&format!(
+            "    - {{ id: a, uses: {uses}, {target}with: {{ {with} }} }}\n"
+        ))
+    };
+    let found = step("collect@v1", "cmd: show clock");
+    says(
+        &found,
+        "SE1204",
+        "takes no `cmd`",
+        "did you mean `command`?",
+    );
+    // One of two is needed there.
+    let found = step("exec@v1", "cmd: show clock");
+    says(
+        &found,
+        "SE1204",
+        "takes no `cmd`",
+        "did you mean `command`?",
+    );
+    let found = step("exec@v1", "comand: show clock");
+    says(&found, "SE1204", "takes no `comand`", "`command`");
+    // A slip for something else leaves the input missing.
+    let codes = |found: &[Located]| {
+        let codes = found.iter().map(|it| it.code.to_owned());
+        codes.collect::<Vec<_>>().join(" ")
+    };
+    let found = step("exec@v1", "scrpt_: x, other: y");
+    assert!(codes(&found).contains("SE1204"), "{found:#?}");
+    let found = step("pause@v1", "x: 1, y: 2");
+    assert_eq!(codes(&found), "SE1205 SE1204 SE1204");
+    let found = step("pause@v1", "seconds: null, x: 1");
+    assert_eq!(codes(&found), "SE1205 SE1204");
+}
+
+#[test]
 fn a_lonely_step_has_nobody_to_wait_for() {
     let found = with_steps("    - { id: a, uses: pause@v1, with: { seconds: 1 }, needs: [b] }\n");
     says(&found, "SE1305", "no step `b`", "there is no other step");

@@ -52,13 +52,14 @@ fn commands_answer_with_their_exit_codes() {
         ),
         ("plan good.zip --phase none", 1, "", "judge, wait, nothing"),
         ("plan bad.zip --phase wait", 1, "", "PAv1/jobs/wait.yaml"),
-        (
-            "run good.zip --phase judge",
-            0,
-            "Readiness",
-            "job.completed",
-        ),
+        ("run good.zip --phase judge", 0, "Readiness", "job.c"),
         ("run good.zip --phase none", 2, "", "judge, wait, nothing"),
+        (
+            "serve --listen 127.0.0.1:0 --store postgres://h/db",
+            2,
+            "",
+            "SE_SEALING__KEY",
+        ),
         (
             "serve --listen 127.0.0.1:0 --store mysql://u:hidden@h/db",
             2,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::Home;
 use crate::process::{PATIENCE, Server, count};
 
-fn example() -> PathBuf {
+pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1")
 }
 
@@ -90,7 +90,7 @@ fn ids_if_ended(events: &[Value], job: &str) -> Vec<String> {
 }
 
 /// The ids in the order of the job's own stream.
-fn told(stream: &str) -> Vec<String> {
+pub(crate) fn told(stream: &str) -> Vec<String> {
     let data = stream.lines().filter_map(|it| it.strip_prefix("data:"));
     data.map(|it| serde_json::from_str::<Value>(it.trim()).unwrap())
         .filter(|it| !is_progress(it))
@@ -98,7 +98,7 @@ fn told(stream: &str) -> Vec<String> {
         .collect()
 }
 
-async fn without_holes(server: &Server, job: &str) {
+pub(crate) async fn without_holes(server: &Server, job: &str) {
     let page = server
         .get(&format!("/api/v1/jobs/{job}/events?limit=500"))
         .await;

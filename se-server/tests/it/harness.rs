@@ -125,6 +125,9 @@ impl Service {
         let mut config = Config::default();
         config.store.data_dir = folder.path().join("data");
         config.store.url = folder.store();
+        config.sealing.key = folder
+            .store()
+            .map(|_| se_runtime::Secret::new(crate::process::KEY));
         config.content.root = Some(folder.path().to_path_buf());
         config.jobs.progress_interval = 0;
         change(&mut config);

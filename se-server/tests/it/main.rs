@@ -17,6 +17,7 @@ mod keys;
 mod lifecycle;
 mod process;
 mod released;
+mod replicas;
 mod retention;
 mod secrets;
 mod streams;

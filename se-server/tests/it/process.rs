@@ -13,6 +13,9 @@ use crate::harness::Home;
 /// More than any of this takes on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What engines on one database share.
+pub(crate) const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
 /// A running `se-server serve`; dropping it kills it.
 pub(crate) struct Server {
     child: Child,
@@ -40,6 +43,7 @@ impl Server {
         command.envs(environment.iter().copied());
         if let Some(store) = store {
             command.args(["--store", store]);
+            command.env("SE_SEALING__KEY", KEY);
         }
         command
             .stdout(Stdio::piped())
@@ -59,15 +63,16 @@ impl Server {
         }
     }
 
+    /// Sends it a signal.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
     /// Ends it with a signal, and waits for it; its exit code.
     pub(crate) async fn end(mut self, signal: &str) -> Option<i32> {
-        let id = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill")
-            .args([signal, &id])
-            .status()
-            .await
-            .unwrap();
-        assert!(sent.success());
+        self.signal(signal).await;
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.expect("it ends").unwrap().code()
     }

@@ -13,6 +13,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::harness::Service;
+use crate::process::KEY;
 
 /// The machine's clock, so many days ahead.
 pub(crate) struct Ahead(Arc<dyn Clock>, u64);
@@ -53,6 +54,7 @@ async fn ended_jobs_are_deleted_after_their_days_and_counted() {
         let mut config = Config::default();
         config.store.data_dir = folder.path().join("data");
         config.store.url = folder.store();
+        config.sealing.key = folder.store().map(|_| se_runtime::Secret::new(KEY));
         config.store.keep_completed_days = Some(30);
         let engine = Engine::open(config, Ahead::days(days)).await.unwrap();
         engine.start();

@@ -69,11 +69,21 @@ pub(crate) fn unknown_version(span: Span, what: &str, version: &str, known: &str
 }
 
 /// An input that it does not take; those in `given` stand there already.
-pub(crate) fn unknown_input(key: &Spanned<String>, uses: &Uses, given: &[&str]) -> Diagnostic {
+/// `meant` is the input that the key must stand for, though it is spelt otherwise.
+pub(crate) fn unknown_input(
+    key: &Spanned<String>,
+    uses: &Uses,
+    given: &[&str],
+    meant: Option<&str>,
+) -> Diagnostic {
     let message = format!("`{}` takes no `{}`", uses.id(), key.value);
     let known = uses.input_names();
     let known = known.into_iter().filter(|name| !given.contains(name));
-    unknown(Code::UNKNOWN_INPUT, key, message, known, "remove it")
+    let otherwise = meant.map_or_else(
+        || "remove it".to_owned(),
+        |name| format!("did you mean `{name}`? `{}` needs it", uses.id()),
+    );
+    unknown(Code::UNKNOWN_INPUT, key, message, known, &otherwise)
 }
 
 pub(crate) fn missing_input(span: Span, uses: &str, input: &str) -> Diagnostic {
@@ -139,7 +149,8 @@ pub(crate) fn reversed_capture(path: &Spanned<String>, output: &Spanned<String>)
 
 pub(crate) fn unknown_connector(name: &Spanned<String>, known: &[&str]) -> Diagnostic {
     let message = format!("there is no connector `{}`", name.value);
-    let otherwise = "add it to `PAv1/connectors.yaml`";
+    let otherwise =
+        "add it to `PAv1/connectors.yaml`, or give the device a port in `topology/ports.json`";
     unknown(
         Code::UNKNOWN_CONNECTOR,
         name,

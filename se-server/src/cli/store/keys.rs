@@ -51,7 +51,12 @@ async fn opened(config: &Config, keys: Keyring, world: &World) -> Result<Store> 
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),
     };
-    Ok(Store::open(&config.store.address(), options).await?)
+    let store = Store::open(&config.store.address(), options).await?;
+    if let Err(error) = store.alone().await {
+        store.close().await;
+        return Err(error.into());
+    }
+    Ok(store)
 }
 
 async fn rotated(config: &Config, file: &KeyFile) -> Result<(Keyring, Resealed)> {

@@ -1,0 +1,262 @@
+//! Several services on one database, killed at random, and the database with them: every job, step, event and
+//! device action is accounted for at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use se_testkit::postgres::{Cluster, Database};
+use se_testkit::sim::{Pod, PodOptions, Sink, SinkOptions};
+use serde_json::{Value, json};
+
+use crate::crash::{example, without_holes};
+use crate::process::{PATIENCE, Server};
+
+const REPLICAS: usize = 3;
+const PODS: usize = 8;
+const JOBS: usize = 200;
+/// Of each pod one job at a time, whichever replica runs it: its consoles have one user.
+const LIMITS: [(&str, &str); 3] = [
+    ("SE_STORE__LEASE", "2"),
+    ("SE_JOBS__MAX_PER_WORKER", "1"),
+    ("SE_JOBS__MAX_CONCURRENT", "6"),
+];
+
+/// Numbers that look drawn; the moments that they fall on are drawn by the machine.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+struct Stage {
+    folder: tempfile::TempDir,
+    // In the order in which they have to go.
+    replicas: Vec<Server>,
+    database: Database,
+    cluster: Cluster,
+    pods: Vec<Pod>,
+    sink: Sink,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let zip = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
+        std::fs::write(folder.path().join("lab.zip"), zip).unwrap();
+        let cluster = Cluster::start().unwrap();
+        let database = Database::create_on(&cluster.url()).unwrap();
+        let mut pods = Vec::new();
+        for number in 0..PODS {
+            let mut options = PodOptions::new(example()).unwrap();
+            // Workers are told apart by their addresses.
+            options.listen = format!("127.0.0.{}", 2 + number);
+            pods.push(Pod::start(options).await.unwrap());
+        }
+        let sink = Sink::start(("127.0.0.1", 0), SinkOptions::default())
+            .await
+            .unwrap();
+        let mut stage = Self {
+            folder,
+            replicas: Vec::new(),
+            database,
+            cluster,
+            pods,
+            sink,
+        };
+        for number in 0..REPLICAS {
+            let server = stage.replica(number).await;
+            stage.replicas.push(server);
+        }
+        let zip = stage.folder.path().join("lab.zip");
+        stage.replicas[0].sync("lab", &zip).await;
+        stage
+    }
+
+    /// Each has data of its own: what another has synced it fetches.
+    async fn replica(&self, number: usize) -> Server {
+        let (data, url) = (format!("data-{number}"), self.database.url());
+        Server::replica(self.folder.path(), Some(&url), &data, &LIMITS).await
+    }
+
+    /// A job that says its number on a console.
+    fn body(&self, number: usize) -> Value {
+        let facts = self.pods[number % PODS].facts();
+        json!({
+            "scenario_name": "exec", "pod_definition_id": "lab",
+            "input_data": {"target": "workstation_serial", "command": format!("echo job-{number}-")},
+            "worker": facts["worker"], "runtime_env": facts["runtime_env"],
+            "callback_url": self.sink.url(),
+        })
+    }
+
+    /// Submits until somebody takes it: a replica may be gone, or the database.
+    async fn submit(&self, client: &reqwest::Client, number: usize) -> String {
+        for at in number.. {
+            let url = format!("{}/api/v1/jobs", self.replicas[at % REPLICAS].url);
+            let request = client
+                .post(url)
+                .header("Idempotency-Key", format!("job-{number}"));
+            let answer = request.json(&self.body(number)).send().await;
+            if let Some(job) = taken(answer).await {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        unreachable!("numbers do not end")
+    }
+
+    /// How often a job has said its number.
+    fn said(&self, number: usize) -> usize {
+        let mark = format!("echo job-{number}-");
+        let entries = self.pods[number % PODS].journal().entries();
+        entries
+            .iter()
+            .filter(|it| it.detail.contains(&mark))
+            .count()
+    }
+
+    fn unfinished(&self) -> usize {
+        let sql = "SELECT count(*) FROM jobs WHERE status IN ('accepted', 'running', 'cancelling')";
+        self.database.run(sql).unwrap().parse().unwrap()
+    }
+
+    /// The ids of each job's events as they arrived, repeats dropped, progress aside.
+    fn received(&self) -> BTreeMap<String, Vec<String>> {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for event in self.sink.events() {
+            if event["type"] == "io.lcm.se.job.progress" {
+                continue;
+            }
+            let source = event["source"].as_str().unwrap();
+            let job = source.rsplit('/').next().unwrap().to_owned();
+            let id = event["id"].as_str().unwrap().to_owned();
+            let ids = all.entry(job).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        all
+    }
+}
+
+/// The id of a job that was taken in; nothing if nobody could take it in.
+async fn taken(answer: reqwest::Result<reqwest::Response>) -> Option<String> {
+    let answer = answer.ok()?;
+    let (status, text) = (answer.status(), answer.text().await.ok()?);
+    if status.is_success() {
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        return Some(answer["job_id"].as_str().unwrap().to_owned());
+    }
+    assert!(status.is_server_error(), "{status} {text}");
+    None
+}
+
+/// Kills whoever the dice say, again and again, and starts it again.
+async fn chaos(stage: &mut Stage, dice: &mut Dice) {
+    for round in 0..12 {
+        tokio::time::sleep(Duration::from_millis(300 + dice.below(700) as u64)).await;
+        if round % 4 == 3 {
+            stage.cluster.kill().unwrap();
+            tokio::time::sleep(Duration::from_millis(dice.below(500) as u64)).await;
+            stage.cluster.start_again().unwrap();
+            continue;
+        }
+        let number = dice.below(REPLICAS);
+        let again = stage.replica(number).await;
+        let killed = std::mem::replace(&mut stage.replicas[number], again);
+        assert_eq!(killed.end("-KILL").await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_and_their_database_are_killed_and_nothing_is_lost() {
+    let mut stage = Stage::set().await;
+    let client = reqwest::Client::new();
+    let mut dice = Dice(42);
+    let mut jobs: Vec<String> = Vec::new();
+    for number in 0..JOBS {
+        jobs.push(stage.submit(&client, number).await);
+    }
+    assert_eq!(jobs.iter().collect::<BTreeSet<_>>().len(), JOBS);
+    chaos(&mut stage, &mut dice).await;
+    let ended = async {
+        while stage.unfinished() > 0 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, ended)
+        .await
+        .expect("every job ends");
+    let mut interrupted = 0;
+    for (number, job) in jobs.iter().enumerate() {
+        let server = &stage.replicas[number % REPLICAS];
+        let shown = server.get(&format!("/api/v1/jobs/{job}")).await;
+        without_holes(server, job).await;
+        // A command may not be repeated: one that was under way faults its job.
+        if shown["status"] == "completed" {
+            assert_eq!(stage.said(number), 1, "{shown:#}");
+        } else {
+            let kind = shown["error"]["type"].as_str().unwrap_or_default();
+            assert!(kind.ends_with("/interrupted"), "{shown:#}");
+            assert!(stage.said(number) <= 1, "{shown:#}");
+            interrupted += 1;
+        }
+    }
+    assert!(
+        interrupted < JOBS / 2,
+        "{interrupted} of {JOBS} were cut short"
+    );
+    let told = async {
+        while stage.received().len() < JOBS || pending(&stage) > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, told)
+        .await
+        .expect("every event arrives");
+    let received = stage.received();
+    for (number, job) in jobs.iter().enumerate() {
+        let stream = stage.replicas[(number + 1) % REPLICAS].stream(job).await;
+        assert_eq!(received[job], crate::crash::told(&stream), "job {number}");
+    }
+}
+
+fn pending(stage: &Stage) -> usize {
+    let sql = "SELECT count(*) FROM deliveries WHERE status IN ('pending', 'waiting')";
+    stage.database.run(sql).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_was_stopped_for_too_long_joins_again_and_writes_nothing_of_before() {
+    let mut stage = Stage::set().await;
+    let (client, long) = (reqwest::Client::new(), "sleep 40");
+    for server in stage.replicas.drain(1..) {
+        assert_eq!(server.end("-TERM").await, Some(0));
+    }
+    let mut body = stage.body(0);
+    body["input_data"]["command"] = json!(long);
+    let job = stage.replicas[0].post("/api/v1/jobs", &body).await;
+    let job = job["job_id"].as_str().unwrap().to_owned();
+    let running = |it: &Value| crate::process::count(it, "running") == 1;
+    stage.replicas[0].when(&job, running).await;
+    let other = stage.replica(1).await;
+    stage.replicas[0].signal("-STOP").await;
+    // The command may not be repeated, so who takes the job over says that it was cut short.
+    let ended = other.ended(&job).await;
+    let kind = ended["error"]["type"].as_str().unwrap_or_default();
+    assert!(kind.ends_with("/interrupted"), "{ended:#}");
+    let events = format!("/api/v1/jobs/{job}/events?limit=500");
+    let before = other.get(&events).await;
+    stage.replicas[0].signal("-CONT").await;
+    assert_eq!(other.end("-TERM").await, Some(0));
+    let next = stage.submit(&client, 0).await;
+    let next = stage.replicas[0].ended(&next).await;
+    assert_eq!(next["status"], "completed", "{next:#}");
+    assert_eq!(stage.replicas[0].get(&events).await, before);
+}
