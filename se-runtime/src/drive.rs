@@ -20,6 +20,7 @@ use crate::event::{Batch, Event, JobStatus, Map, Record};
 use crate::fault::{Fault, FaultKind};
 use crate::machine::{self, Context, Effects, Mode};
 use crate::plan::{Plan, StepIndex};
+use crate::planted::{self, Bug};
 use crate::port::{Actions, Call, Clock, Done, Endpoints, EventLog, LogError, Outcome, Progress};
 use crate::secret::Vault;
 use crate::state::{FoldError, State};
@@ -150,17 +151,30 @@ impl<'a> Driver<'a> {
     ) -> Result<Drive, DriveError> {
         let at = self.ports.clock.now();
         let mut events = machine::interrupted(&self.state, at);
-        let again: Vec<StepIndex> = self.state.calling().iter().copied().collect();
+        let mut again: Vec<StepIndex> = self.state.calling().iter().copied().collect();
+        if planted::is(Bug::RepeatableForgotten) {
+            again.clear();
+        }
+        if planted::is(Bug::TimersRestarted) {
+            self.state.restart_timers(at);
+        }
         let mut first = Some(again);
         loop {
             let at = self.ports.clock.now();
             let effects = self.decide(std::mem::take(&mut events), at)?;
+            if planted::is(Bug::EffectBeforeEvent) {
+                self.act(&effects, first.take().unwrap_or_default());
+                self.begin_at_once(&mut events);
+            }
             self.store(&effects).await?;
             if self.state.status().is_final() {
                 return Ok(Drive::Ended(self.state.status()));
             }
-            self.act(&effects, first.take().unwrap_or_default());
-            if self.mode == Mode::Drain && self.state.calling().is_empty() {
+            if !planted::is(Bug::EffectBeforeEvent) {
+                self.act(&effects, first.take().unwrap_or_default());
+            }
+            let idle = self.state.calling().is_empty() || planted::is(Bug::DrainCutsOff);
+            if self.mode == Mode::Drain && idle {
                 return Ok(Drive::Drained);
             }
             let arrival = self.wait(&mut control).await;
@@ -170,6 +184,13 @@ impl<'a> Driver<'a> {
                 let arrived = arrived.map_or(Arrival::Stopped, |(at, it)| Arrival::Outcome(at, it));
                 self.take_in(arrived, &mut events);
             }
+        }
+    }
+
+    /// What [`Bug::EffectBeforeEvent`] does.
+    fn begin_at_once(&mut self, events: &mut Vec<Event>) {
+        if let Some(Some(Some((at, it)))) = self.running.next().now_or_never() {
+            self.take_in(Arrival::Outcome(at, it), events);
         }
     }
 
@@ -188,11 +209,17 @@ impl<'a> Driver<'a> {
         let Some(first) = effects.records.first() else {
             return Ok(());
         };
-        let records: Vec<Record> = effects
-            .records
-            .iter()
-            .map(|record| record.clone().seal(self.vault))
-            .collect();
+        let seal = |record: &Record| match record.clone() {
+            open if planted::is(Bug::Unsealed) => open,
+            open => open.seal(self.vault),
+        };
+        let mut records: Vec<Record> = effects.records.iter().map(seal).collect();
+        if planted::is(Bug::BatchReversed) {
+            records.reverse();
+        }
+        if planted::is(Bug::BatchCut) && records.len() > 2 {
+            records.pop();
+        }
         let summary = self.state.summary();
         self.ports
             .log
@@ -206,7 +233,9 @@ impl<'a> Driver<'a> {
 
     fn act(&mut self, effects: &Effects, again: Vec<StepIndex>) {
         for step in &effects.stop {
-            if let Some(handle) = self.handles.remove(step) {
+            if let Some(handle) = self.handles.remove(step)
+                && !planted::is(Bug::StopForgotten)
+            {
                 handle.abort();
             }
         }
@@ -222,7 +251,7 @@ impl<'a> Driver<'a> {
                 .map(move |outcome| outcome.ok().map(|outcome| (step, outcome)));
             self.running.push(attempt.boxed());
         }
-        self.wake = effects.wake;
+        self.wake = effects.wake.filter(|_| !planted::is(Bug::TimerForgotten));
     }
 
     /// One attempt: bounded in time, and a panic in an adapter is its fault, not the job's end.
@@ -255,9 +284,10 @@ impl<'a> Driver<'a> {
         };
         let ports = self.ports;
         let voice: &'a News = self.news;
-        let limit = ports
-            .clock
-            .sleep_until(ports.clock.now().after(timeout + GRACE));
+        let limit = match ports.clock.now().after(timeout + GRACE) {
+            _ if planted::is(Bug::TimeoutForgotten) => futures_util::future::pending().boxed(),
+            limit => ports.clock.sleep_until(limit),
+        };
         async move {
             let voice = Voice { news: voice, step: call.step.clone() };
             let work = AssertUnwindSafe(ports.actions.call(call, &voice)).catch_unwind();
@@ -350,7 +380,9 @@ impl<'a> Driver<'a> {
                 }
             }
             Arrival::Told(Control::Cancel { reason }) => {
-                if self.state.cancel_reason().is_none() {
+                let ignored =
+                    planted::is(Bug::CancelIgnoredWhileWaiting) && self.state.calling().is_empty();
+                if self.state.cancel_reason().is_none() && !ignored {
                     events.push(Event::CancelRequested { reason });
                 }
             }

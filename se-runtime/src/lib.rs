@@ -12,6 +12,7 @@ pub mod fault;
 pub mod grade;
 pub mod machine;
 mod plan;
+pub mod planted;
 pub mod port;
 mod primitive;
 pub mod report;

@@ -14,6 +14,7 @@ use crate::attempt::{self, Beginning};
 use crate::event::{AfterFault, End, Event, Record};
 use crate::fault::{Fault, FaultKind, StepError};
 use crate::plan::{Node, Plan, StepIndex};
+use crate::planted::{self, Bug};
 use crate::port::Endpoints;
 use crate::primitive;
 use crate::retry;
@@ -120,6 +121,7 @@ pub fn interrupted(state: &State, at: Timestamp) -> Vec<Event> {
         .calling()
         .iter()
         .filter(|index| !state.node(**index).step().uses.repeatable())
+        .filter(|_| !planted::is(Bug::InterruptedRepeated))
         .map(|index| {
             let detail = "the engine stopped while this step ran, and what it does may not be done \
                           twice; look at the device, then retry the job";
@@ -143,7 +145,10 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
         return (mode == Mode::Run).then_some(Event::JobStarted);
     }
     if let Some(reason) = state.cancel_reason() {
-        let reason = reason.to_owned();
+        let reason = match reason {
+            _ if planted::is(Bug::CancelReasonLost) => String::new(),
+            reason => reason.to_owned(),
+        };
         let stop = state.tips().next().map(|it| cancelled(state, it));
         return stop.or_else(|| {
             Some(Event::JobCancelled {
@@ -162,11 +167,11 @@ fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Optio
         return Some(compute(context, state, index, at));
     }
     if let Some((due, index)) = timer(state, mode)
-        && due <= at
+        && (due <= at || planted::is(Bug::TimerEarly))
     {
         return Some(timer_over(context, state, index, at));
     }
-    if mode == Mode::Run
+    if (mode == Mode::Run || planted::is(Bug::DrainBegins))
         && let Some(index) = state.ready().next()
     {
         return Some(begin(context, state, index, at));
@@ -243,7 +248,10 @@ fn cancelled(state: &State, index: StepIndex) -> Event {
 fn end(plan: &Plan, state: &State) -> End {
     End {
         started_at: state.started_at(),
-        results: state.results(plan),
+        results: match state.results(plan) {
+            _ if planted::is(Bug::ResultsLost) => crate::event::Map::new(),
+            results => results,
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use se_dsl::checked::OnError;
 
 use crate::event::AfterFault;
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 /// No wait is longer.
@@ -18,10 +19,15 @@ pub(crate) fn after_fault(
     attempt: u32,
     at: Timestamp,
 ) -> AfterFault {
+    let counted = match attempt {
+        _ if planted::is(Bug::RetryEndless) => 0,
+        attempt => attempt + u32::from(planted::is(Bug::RetryTooFew)),
+    };
     match on_error {
+        OnError::Continue if planted::is(Bug::ContinueFails) => AfterFault::Fail,
         OnError::Fail => AfterFault::Fail,
         OnError::Continue => AfterFault::Continue,
-        OnError::Retry { retries, backoff } if attempt <= *retries => AfterFault::Retry {
+        OnError::Retry { retries, backoff } if counted <= *retries => AfterFault::Retry {
             at: at.after(delay(*backoff, seed, attempt)),
         },
         OnError::Retry { .. } => AfterFault::Fail,
@@ -30,6 +36,11 @@ pub(crate) fn after_fault(
 
 /// `backoff` doubled for each attempt, capped, then between 80 % and 100 % of that.
 fn delay(backoff: Duration, seed: (&str, &str), attempt: u32) -> Duration {
+    let attempt = if planted::is(Bug::BackoffFlat) {
+        1
+    } else {
+        attempt
+    };
     let doubled = backoff.saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));
     let permille = 800 + u32::try_from(hash(seed, attempt) % 201).unwrap_or_default();
     doubled.min(LONGEST) / 1000 * permille

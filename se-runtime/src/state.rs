@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::{Accepted, Event, JobStatus, Map, Record};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
+use crate::planted::{self, Bug};
 use crate::time::Timestamp;
 
 mod apply;
@@ -86,6 +87,9 @@ impl State {
         let mut state = Self::begin(plan, first)?;
         for record in rest {
             state.apply(plan, record)?;
+        }
+        if planted::is(Bug::CapturesForgottenByFold) && !state.status.is_final() {
+            state.frames = frame::of_job(plan, &state.accepted);
         }
         Ok(state)
     }
@@ -176,6 +180,13 @@ impl State {
         }
         self.seq = record.seq;
         Ok(())
+    }
+
+    /// What [`Bug::TimersRestarted`] does: every wait begins anew.
+    pub(crate) fn restart_timers(&mut self, at: Timestamp) {
+        let anew = at.after(std::time::Duration::from_secs(5));
+        let waiting = std::mem::take(&mut self.timers).into_iter();
+        self.timers = waiting.map(|(_, index)| (anew, index)).collect();
     }
 
     fn apply_to_job(&mut self, record: &Record) -> Result<(), String> {

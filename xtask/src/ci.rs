@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what a change must pass, the quick things first.
 
 use crate::command::{Failure, command, root, run, say, works};
-use crate::{test, tidy};
+use crate::{simulate, test, tidy};
 
 /// The release that the rules in deny.toml are written for.
 const CARGO_DENY: &str = "0.20.2";
@@ -26,6 +26,7 @@ pub(crate) fn run_all() -> Result<(), Failure> {
     run(docs)?;
     deny()?;
     bounds()?;
+    simulate::in_ci()?;
     test::run_tests(&test::Options::default())
 }
 

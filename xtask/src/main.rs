@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod fuzz;
 mod packages;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -31,6 +32,9 @@ enum Task {
     /// Any bytes against what reads them; installs cargo-fuzz into target/tools if it is missing.
     #[command(after_help = "Example: cargo xtask fuzz --minutes 10 expression")]
     Fuzz(fuzz::Options),
+    /// The engine under seeds: schedules, faults, crashes; and the bugs that this would find.
+    #[command(after_help = "Example: cargo xtask simulate --seeds 10000")]
+    Simulate(simulate::Options),
     /// Everything a change must pass: fmt, clippy, docs, deny, tidy, tests with nothing skipped.
     Ci,
     /// The rules that clippy cannot see.
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test(options) => test::run_tests(&options),
         Task::Fuzz(options) => fuzz::run_targets(&options),
+        Task::Simulate(options) => simulate::run_seeds(&options),
         Task::Ci => ci::run_all(),
         Task::Tidy => tidy::run(),
     };

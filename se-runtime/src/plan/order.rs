@@ -9,6 +9,7 @@ use se_dsl::checked::{Execution, Step};
 use super::connectors::Looks;
 use super::paths::{Uses, reserved, written};
 use super::{Node, StepIndex, Why};
+use crate::planted::{self, Bug};
 
 type EdgeSpec = (StepIndex, StepIndex, Why);
 
@@ -130,7 +131,7 @@ impl Rules {
     }
 
     fn edge(&mut self, from: usize, to: usize, why: Why) {
-        if from != to {
+        if from != to && !is_dropped(&why) {
             self.edges.push((StepIndex(from), StepIndex(to), why));
         }
     }
@@ -139,8 +140,7 @@ impl Rules {
         for read in step.reads.vars() {
             let read = self.writers.whole(read);
             for (writer, path) in self.writers.meeting(read) {
-                self.edges
-                    .push((StepIndex(writer), StepIndex(at), Why::Reads(path)));
+                self.edge(writer, at, Why::Reads(path));
             }
         }
         if reports_on_everything(step) {
@@ -153,8 +153,7 @@ impl Rules {
     fn by_alias(&mut self, at: usize, node: &Node) {
         for path in written(node) {
             for (writer, path) in self.writers.meeting_capture(&path) {
-                self.edges
-                    .push((StepIndex(writer), StepIndex(at), Why::SameAlias(path)));
+                self.edge(writer, at, Why::SameAlias(path));
             }
             for (reader, path) in self.readers.changed_by(&path, &self.writers) {
                 self.edge(reader, at, Why::ReadBefore(path));
@@ -166,7 +165,9 @@ impl Rules {
         match node.step().uses.effect() {
             Effect::Pure => {}
             Effect::Read => {
-                for from in self.changes.clone() {
+                let mut changes = self.changes.clone();
+                changes.retain(|_| !planted::is(Bug::LookUnordered));
+                for from in changes {
                     self.edge(from, at, Why::Effect);
                 }
                 let here = Looks::of(node);
@@ -176,7 +177,8 @@ impl Rules {
             }
             Effect::Write | Effect::Barrier => {
                 let reads = self.reads.iter().map(|read| read.at);
-                let before: Vec<usize> = self.changes.iter().copied().chain(reads).collect();
+                let mut before: Vec<usize> = self.changes.iter().copied().chain(reads).collect();
+                before.retain(|_| !planted::is(Bug::ChangeUnordered));
                 for from in before {
                     self.edge(from, at, Why::Effect);
                 }
@@ -220,6 +222,16 @@ impl Rules {
                 self.changes.push(at);
             }
         }
+    }
+}
+
+/// Whether a planted bug takes this reason to wait for none.
+fn is_dropped(why: &Why) -> bool {
+    match why {
+        Why::Reads(_) => planted::is(Bug::ReadUnordered),
+        Why::SameAlias(_) => planted::is(Bug::CaptureUnordered),
+        Why::ReadBefore(_) => planted::is(Bug::CaptureBeforeRead),
+        _ => false,
     }
 }
 

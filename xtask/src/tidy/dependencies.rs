@@ -28,6 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "se-adapters",
         ],
     ),
+    ("se-simulation", &["se-dsl", "se-runtime"]),
     ("se-benches", &["se-dsl", "se-runtime"]),
     ("xtask", &[]),
 ];
@@ -53,6 +54,7 @@ pub(super) fn check() -> Result<Complaints, Failure> {
     let metadata: Value =
         serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
     let mut complaints = edges(&metadata);
+    complaints.extend(planted(&metadata));
     for pure in PURE {
         let below = reachable(&metadata, pure);
         let found = IMPURE.iter().filter(|name| below.contains(**name));
@@ -79,6 +81,23 @@ fn edges(metadata: &Value) -> Complaints {
             if EDGES.iter().any(|(it, _)| *it == dependency) && !allowed.contains(&dependency) {
                 complaints.push(format!("{name}: may not depend on {dependency}"));
             }
+        }
+    }
+    complaints
+}
+
+/// Who may ask for bugs in the core: the simulation, and only where it is asked for them itself.
+fn planted(metadata: &Value) -> Complaints {
+    let mut complaints = Complaints::new();
+    for package in list(&metadata["packages"]).filter(|it| !it["source"].is_string()) {
+        let name = text(&package["name"]);
+        let asked = list(&package["dependencies"]).flat_map(|it| list(&it["features"]));
+        let mut asked = asked.map(text);
+        let features = package["features"].as_object().into_iter().flatten();
+        let mut on = features.filter(|(key, _)| *key != "planted" || name != "se-simulation");
+        let by_feature = on.any(|(_, it)| list(it).map(text).any(|it| it.ends_with("planted")));
+        if by_feature || asked.any(|it| it == "planted") {
+            complaints.push(format!("{name}: plants bugs in what it builds"));
         }
     }
     complaints

@@ -1,0 +1,115 @@
+//! Bugs on purpose, to measure what a test finds. Without the feature `planted`, which no product build
+//! has, [`is`] is `false` and nothing of them is left.
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// An effect starts before the event that asks for it is stored.
+    EffectBeforeEvent,
+    /// What may not be repeated is made again after a crash.
+    InterruptedRepeated,
+    /// What may be repeated is not made again after a crash.
+    RepeatableForgotten,
+    /// What was stopped goes on.
+    StopForgotten,
+    /// Nobody comes back when a timer is over.
+    TimerForgotten,
+    /// A timer is over at once.
+    TimerEarly,
+    /// Waits begin anew after a crash.
+    TimersRestarted,
+    /// An attempt may take for ever.
+    TimeoutForgotten,
+    /// A cancel is not heard while nothing runs.
+    CancelIgnoredWhileWaiting,
+    /// A cancelled job does not say why.
+    CancelReasonLost,
+    /// After a crash nobody knows what was captured.
+    CapturesForgottenByFold,
+    /// A drain does not wait for what runs.
+    DrainCutsOff,
+    /// Steps begin while the driver drains.
+    DrainBegins,
+    /// Secrets stand in stored events.
+    Unsealed,
+    /// A batch is stored in the wrong order.
+    BatchReversed,
+    /// The last event of a batch is not stored.
+    BatchCut,
+    /// One attempt too few.
+    RetryTooFew,
+    /// Attempts have no end.
+    RetryEndless,
+    /// Waits do not grow.
+    BackoffFlat,
+    /// `on_error: continue` fails the job.
+    ContinueFails,
+    /// `when` is not asked.
+    WhenIgnored,
+    /// A job leaves no results.
+    ResultsLost,
+    /// Changes do not wait for what is before them.
+    ChangeUnordered,
+    /// A step does not wait for what it reads.
+    ReadUnordered,
+    /// Captures of one name have no order.
+    CaptureUnordered,
+    /// A capture does not wait for those who read what was there.
+    CaptureBeforeRead,
+    /// Reads do not wait for changes.
+    LookUnordered,
+}
+
+impl Bug {
+    /// Every one.
+    pub const ALL: &[Self] = &[
+        Self::EffectBeforeEvent,
+        Self::InterruptedRepeated,
+        Self::RepeatableForgotten,
+        Self::StopForgotten,
+        Self::TimerForgotten,
+        Self::TimerEarly,
+        Self::TimersRestarted,
+        Self::TimeoutForgotten,
+        Self::CancelIgnoredWhileWaiting,
+        Self::CancelReasonLost,
+        Self::CapturesForgottenByFold,
+        Self::DrainCutsOff,
+        Self::DrainBegins,
+        Self::Unsealed,
+        Self::BatchReversed,
+        Self::BatchCut,
+        Self::RetryTooFew,
+        Self::RetryEndless,
+        Self::BackoffFlat,
+        Self::ContinueFails,
+        Self::WhenIgnored,
+        Self::ResultsLost,
+        Self::ChangeUnordered,
+        Self::ReadUnordered,
+        Self::CaptureUnordered,
+        Self::CaptureBeforeRead,
+        Self::LookUnordered,
+    ];
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static CHOSEN: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants a bug in everything that this thread runs, or takes it out again.
+#[cfg(feature = "planted")]
+pub fn plant(bug: Option<Bug>) {
+    CHOSEN.set(bug);
+}
+
+#[cfg(feature = "planted")]
+pub(crate) fn is(bug: Bug) -> bool {
+    CHOSEN.get() == Some(bug)
+}
+
+#[cfg(not(feature = "planted"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}

@@ -1,0 +1,245 @@
+//! What must be so once all has come to its end: the promises, read off what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use se_runtime::cloudevent::Kind;
+use se_runtime::event::{AfterFault, Map};
+use se_runtime::{Event, FaultKind, JobStatus, Record, Secret, State, Timestamp, Vault};
+use serde_json::Value;
+
+use crate::db::Job;
+use crate::executor::Stopped;
+use crate::package::{Does, OnError, PASSWORD};
+use crate::reference::{self, Left, Seen};
+use crate::world::{LEASE, World};
+
+/// A wait that nothing explains is no longer.
+const SLACK: Duration = Duration::from_secs(2);
+/// A cancel is through by then, once nothing goes wrong any more.
+const CANCELLED: Duration = Duration::from_secs(15);
+
+/// Everything that can be told at the end.
+pub(crate) fn all(world: &Arc<World>, stopped: Stopped) {
+    if world.trace.broken().is_some() {
+        return;
+    }
+    if stopped != Stopped::Done {
+        return world.breaks(&format!(
+            "what was accepted does not come to an end: {stopped:?}"
+        ));
+    }
+    let db = world.store.durable();
+    let accepted: Vec<String> = world.known().accepted.values().cloned().collect();
+    if db.jobs.len() != accepted.len() {
+        world.breaks(&format!("{} jobs of {}", db.jobs.len(), accepted.len()));
+    }
+    for id in accepted {
+        let Some(job) = db.jobs.get(&id) else {
+            return world.breaks(&format!("{id} is lost"));
+        };
+        if let Err(what) = one(world, &id, job) {
+            return world.breaks(&format!("{id}: {what}"));
+        }
+    }
+}
+
+type Verdict = Result<(), String>;
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Verdict {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+fn one(world: &World, id: &str, job: &Job) -> Verdict {
+    let records: Vec<Record> = job.log.iter().map(|it| Record::clone(it)).collect();
+    for (at, record) in (1..).zip(&records) {
+        ensure(record.seq == at, || format!("event {} at {at}", record.seq))?;
+        let stored = serde_json::to_string(record).unwrap_or_default();
+        ensure(!stored.contains(PASSWORD), || {
+            format!("event {at} holds a secret: {stored}")
+        })?;
+    }
+    ensure(job.secrets.is_empty(), || "its secrets are kept".to_owned())?;
+    let vault = Vault::new([Secret::new(PASSWORD)]);
+    let opened: Vec<Record> = records.iter().map(|it| it.clone().open(&vault)).collect();
+    let state = State::fold(&world.plan, &opened).map_err(|it| it.to_string())?;
+    ensure(state.status() == job.status, || {
+        format!("its row says {:?}", job.status)
+    })?;
+    told(world, id, &records)?;
+    waits(world, id, &opened)?;
+    cancel(world, id, &opened, &state)?;
+    outcome(world, id, &opened, &state)
+}
+
+/// Every event arrived.
+fn told(world: &World, id: &str, records: &[Record]) -> Verdict {
+    let tells = |it: &&Record| Kind::of(&it.event).is_some();
+    let expected: Vec<u64> = records.iter().filter(tells).map(|it| it.seq).collect();
+    let arrived = world.receiver.of(id);
+    ensure(arrived == expected, || {
+        format!("the receiver was told {arrived:?} of {expected:?}")
+    })
+}
+
+/// Waits are as long as they should be, whatever happened meanwhile.
+fn waits(world: &World, id: &str, records: &[Record]) -> Verdict {
+    let known = world.known();
+    let drives = known.drives.get(id).cloned().unwrap_or_default();
+    let odd = known.odd_time;
+    drop(known);
+    let in_time = |due: Timestamp, at: Timestamp, step: &str| {
+        ensure(at >= due, || format!("{step} did not wait until {due}"))?;
+        let driven = drives.iter().filter(|it| **it <= at).max();
+        let from = driven.map_or(due, |it| due.max(*it));
+        ensure(odd || at.since(from) <= SLACK, || {
+            format!("{step} waited until {at}, not {due}")
+        })
+    };
+    let mut due: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for record in records {
+        match &record.event {
+            Event::StepFaulted {
+                step,
+                error,
+                then: AfterFault::Retry { at },
+            } => {
+                let wait = at.since(record.at);
+                grows(wait, error.attempt).map_err(|it| format!("{step} {it}"))?;
+                due.insert(step, *at);
+            }
+            Event::StepStarted { step, inputs, .. } => {
+                if let Some(due) = due.remove(step.as_str()) {
+                    in_time(due, record.at, step)?;
+                }
+                if let Some(seconds) = inputs.get("seconds").and_then(Value::as_u64) {
+                    due.insert(step, record.at.after(Duration::from_secs(seconds)));
+                }
+            }
+            Event::StepCompleted { step, .. } => {
+                if let Some(due) = due.remove(step.as_str()) {
+                    in_time(due, record.at, step)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The wait after a failed attempt is twice the one before, less up to a fifth.
+fn grows(wait: Duration, attempt: u32) -> Verdict {
+    let whole = Duration::from_secs(1 << (attempt - 1));
+    ensure(wait <= whole && wait >= whole * 8 / 10, || {
+        format!("is to wait {wait:?} after attempt {attempt}")
+    })
+}
+
+/// Who was told that a job will stop sees it stop, for the reason given.
+fn cancel(world: &World, id: &str, records: &[Record], state: &State) -> Verdict {
+    let known = world.known();
+    let asked = known.asked.contains(id);
+    let wanted = known.cancelled.get(id).copied();
+    let ended = known.ended.get(id).copied().unwrap_or_default();
+    let trouble = known.trouble;
+    drop(known);
+    let Some(wanted) = wanted else {
+        return ensure(asked || state.status() != JobStatus::Cancelled, || {
+            "nobody wanted it to stop".to_owned()
+        });
+    };
+    let late = ended.since(wanted.max(trouble.after(LEASE * 2))) > CANCELLED;
+    ensure(!late, || {
+        format!("wanted to stop at {wanted}, ended at {ended}")
+    })?;
+    let reason = format!("enough of {id}");
+    let said = records.iter().filter_map(|it| match &it.event {
+        Event::CancelRequested { reason } | Event::JobCancelled { reason, .. } => Some(reason),
+        _ => None,
+    });
+    for it in said {
+        ensure(*it == reason, || format!("cancelled for `{it}`"))?;
+    }
+    let requested = state.cancel_reason().is_some();
+    ensure(!requested || state.status() == JobStatus::Cancelled, || {
+        format!("cancelled, and then {}", state.status().as_str())
+    })
+}
+
+/// What it leaves behind is what the run in document order leaves.
+fn outcome(world: &World, id: &str, records: &[Record], state: &State) -> Verdict {
+    let seen = Seen {
+        seed: world.seed,
+        job: id,
+        interrupted: interrupted(world, records)?,
+        changes: world.journal.changes(id),
+    };
+    let left = reference::run(&world.steps, &seen);
+    let end = records.last().map(|it| &it.event);
+    match (end, &left.failed) {
+        (Some(Event::JobCompleted { end }), None) => values(world, state, &end.results, &left),
+        (Some(Event::JobFaulted { .. }), Some(_)) => failure(world, state, &seen),
+        (Some(Event::JobCancelled { .. }), _) => Ok(()),
+        (_, failed) => Err(format!(
+            "it is {}; in document order {failed:?} fails",
+            state.status().as_str()
+        )),
+    }
+}
+
+fn values(world: &World, state: &State, results: &Map, left: &Left) -> Verdict {
+    let vars = state.scopes().get(se_dsl::expr::Root::Vars);
+    for name in world.steps.iter().filter_map(|it| it.captures.as_ref()) {
+        let found = vars.get(name).unwrap_or(&Value::Null);
+        let expected = left.vars.get(name).unwrap_or(&Value::Null);
+        ensure(found == expected, || {
+            format!("{name} is {found}, and in document order {expected}")
+        })?;
+    }
+    ensure(*results == left.results, || {
+        format!(
+            "it gives {results:?}, and in document order {:?}",
+            left.results
+        )
+    })
+}
+
+/// The failure that ended it is one.
+fn failure(world: &World, state: &State, seen: &Seen<'_>) -> Verdict {
+    let failed = state.failed().ok_or("no step failed")?;
+    let key = state.key(failed);
+    let step = world.steps.iter().find(|it| it.id == key);
+    let step = step.ok_or("an unknown step failed")?;
+    let fails = match step.does {
+        Does::LookAtAll { .. } => {
+            (0..3).any(|at| reference::attempts(step, &format!("{key}[{at}]"), seen).is_none())
+        }
+        _ => reference::attempts(step, key, seen).is_none(),
+    };
+    ensure(fails && step.on_error != OnError::Continue, || {
+        format!("{key} need not have failed it")
+    })
+}
+
+/// Attempts that were cut off: changes by a crash, others where a replica stood still for too long.
+fn interrupted(world: &World, records: &[Record]) -> Result<BTreeSet<(String, u32)>, String> {
+    let odd = world.known().odd_time;
+    let mut all = BTreeSet::new();
+    for record in records {
+        let Event::StepFaulted { step, error, .. } = &record.event else {
+            continue;
+        };
+        if error.url == FaultKind::Interrupted.url() {
+            let model = world.steps.iter().find(|it| it.id == *step);
+            ensure(model.is_some_and(|it| it.does == Does::Change), || {
+                format!("{step} was not made again")
+            })?;
+            all.insert((step.clone(), error.attempt));
+        }
+        if odd && error.url == FaultKind::Timeout.url() {
+            all.insert((step.clone(), error.attempt));
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,235 @@
+//! What is in the store, and what a transaction makes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use se_runtime::cloudevent::{self, Profile};
+use se_runtime::{Batch, Event, JobStatus, Record, Timestamp};
+
+use crate::planted::Planted;
+
+/// One state of the database; a new version shares what did not change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Db {
+    /// Lives of replicas, with the heartbeats that each has noted.
+    pub(crate) replicas: BTreeMap<u64, u64>,
+    pub(crate) jobs: BTreeMap<String, Arc<Job>>,
+    /// Idempotency keys, with the job that each led to.
+    pub(crate) keys: BTreeMap<String, String>,
+    /// What is to be delivered, in the order of the facts.
+    pub(crate) outbox: BTreeMap<u64, Arc<Delivery>>,
+    pub(crate) deliveries: u64,
+    /// Jobs that somebody wants to stop.
+    pub(crate) wishes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) log: Vec<Arc<Record>>,
+    pub(crate) owner: Option<u64>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) status: JobStatus,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) job: String,
+    pub(crate) seq: u64,
+    pub(crate) id: String,
+    pub(crate) body: String,
+    pub(crate) attempts: u32,
+    pub(crate) due: Timestamp,
+}
+
+/// What a replica asks of the store.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    Register,
+    Beat,
+    /// Another life has ended: its jobs are free.
+    Bury(u64),
+    /// This life ends well.
+    Leave,
+    Submit(Submission),
+    Claim,
+    Append {
+        job: String,
+        batch: Batch,
+    },
+    Wish {
+        job: String,
+        reason: String,
+    },
+    Sent(u64),
+    Unsent(u64, Timestamp),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Submission {
+    pub(crate) key: String,
+    pub(crate) job: String,
+    pub(crate) first: Box<Record>,
+    pub(crate) secrets: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Done,
+    /// The job that a submission led to.
+    Job(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nobody knows whether it was written.
+    Unavailable,
+    /// Others have declared this replica dead.
+    Fenced,
+    Conflict {
+        expected: u64,
+        found: u64,
+    },
+}
+
+impl Db {
+    /// One transaction of a replica: all of it or nothing.
+    pub(crate) fn take(
+        &mut self,
+        by: u64,
+        write: Write,
+        bug: Option<Planted>,
+    ) -> Result<Answer, Refusal> {
+        let is_known = self.replicas.contains_key(&by) || bug == Some(Planted::FencingRemoved);
+        if !is_known && !matches!(write, Write::Register) {
+            return Err(Refusal::Fenced);
+        }
+        match write {
+            Write::Register => drop(self.replicas.insert(by, 0)),
+            Write::Beat => *self.replicas.entry(by).or_default() += 1,
+            Write::Bury(other) => {
+                if bug != Some(Planted::LeaseRowKept) {
+                    self.replicas.remove(&other);
+                }
+                self.free(other);
+            }
+            Write::Leave => {
+                self.replicas.remove(&by);
+                if bug != Some(Planted::JobsNotFreed) {
+                    self.free(by);
+                }
+            }
+            Write::Submit(it) => return Ok(Answer::Job(self.submit(it, bug))),
+            Write::Claim => self.claim(by, bug),
+            Write::Append { job, batch } => self.append(by, &job, batch, bug)?,
+            Write::Wish { job, reason } => {
+                self.wishes.entry(job).or_insert(reason);
+            }
+            Write::Sent(id) => drop(self.outbox.remove(&id)),
+            Write::Unsent(id, due) => {
+                if let Some(delivery) = self.outbox.get_mut(&id).map(Arc::make_mut) {
+                    delivery.attempts += 1;
+                    delivery.due = due;
+                }
+            }
+        }
+        Ok(Answer::Done)
+    }
+
+    fn free(&mut self, replica: u64) {
+        let own = |job: &&mut Arc<Job>| job.owner == Some(replica);
+        for job in self.jobs.values_mut().filter(own) {
+            Arc::make_mut(job).owner = None;
+        }
+    }
+
+    fn submit(&mut self, it: Submission, bug: Option<Planted>) -> String {
+        if let Some(known) = self.keys.get(&it.key)
+            && bug != Some(Planted::KeyIgnored)
+        {
+            return known.clone();
+        }
+        self.keys.insert(it.key, it.job.clone());
+        let row = Job {
+            log: Vec::new(),
+            owner: None,
+            secrets: it.secrets,
+            status: JobStatus::Accepted,
+        };
+        self.jobs.insert(it.job.clone(), Arc::new(row));
+        self.add(&it.job, vec![*it.first], bug);
+        it.job
+    }
+
+    fn claim(&mut self, by: u64, bug: Option<Planted>) {
+        let twice = bug == Some(Planted::ClaimedTwice);
+        for job in self.jobs.values_mut() {
+            let is_free = job.owner.is_none() || twice && job.owner != Some(by);
+            if is_free && !job.status.is_final() {
+                Arc::make_mut(job).owner = Some(by);
+            }
+        }
+    }
+
+    fn append(
+        &mut self,
+        by: u64,
+        id: &str,
+        batch: Batch,
+        bug: Option<Planted>,
+    ) -> Result<(), Refusal> {
+        let conflict = |found| Refusal::Conflict {
+            expected: batch.after,
+            found,
+        };
+        let job = self.jobs.get_mut(id).ok_or_else(|| conflict(0))?;
+        let found = job.log.last().map_or(0, |it| it.seq);
+        if found != batch.after {
+            return Err(conflict(found));
+        }
+        if job.owner != Some(by) && bug != Some(Planted::FencingRemoved) {
+            return Err(Refusal::Fenced);
+        }
+        let own = Arc::make_mut(job);
+        own.status = batch.summary.status;
+        if own.status.is_final() {
+            if bug != Some(Planted::SecretsKept) {
+                own.secrets.clear();
+            }
+            self.wishes.remove(id);
+        }
+        self.add(id, batch.records, bug);
+        Ok(())
+    }
+
+    /// Events, with the deliveries that tell them.
+    fn add(&mut self, id: &str, records: Vec<Record>, bug: Option<Planted>) {
+        let Some(job) = self.jobs.get_mut(id).map(Arc::make_mut) else {
+            return;
+        };
+        for record in records {
+            let forgets = bug == Some(Planted::DeliveryForgotten) && record.seq.is_multiple_of(16);
+            job.log.push(Arc::new(record));
+            let (Some(first), Some(record)) = (job.log.first(), job.log.last()) else {
+                continue;
+            };
+            let Event::JobAccepted(accepted) = &first.event else {
+                continue;
+            };
+            let told = cloudevent::of_job(Profile::Seed, "", accepted, record);
+            let Some(event) = told.filter(|_| !forgets) else {
+                continue;
+            };
+            self.deliveries += 1;
+            let body = serde_json::to_string(&event).unwrap_or_default();
+            let delivery = Delivery {
+                job: id.to_owned(),
+                seq: record.seq,
+                id: event.id,
+                body,
+                attempts: 0,
+                due: record.at,
+            };
+            self.outbox.insert(self.deliveries, Arc::new(delivery));
+        }
+    }
+}

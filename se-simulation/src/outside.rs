@@ -1,0 +1,291 @@
+//! Those around the engine: callers, receivers of events, and whoever pulls plugs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use se_runtime::event::{Accepted, FORMAT, FrozenScopes, Record};
+use se_runtime::{Clock as _, Control, Event, Secret, Vault};
+use serde_json::json;
+
+use crate::db::{Answer, Delivery, Submission, Write};
+use crate::executor::{Owner, lock};
+use crate::package::PASSWORD;
+use crate::planted::Planted;
+use crate::replica;
+use crate::world::World;
+
+/// What arrived at the receivers of a job: each event once, in the order it first came.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    arrived: Mutex<BTreeMap<String, Vec<(u64, String)>>>,
+}
+
+impl Receiver {
+    pub(crate) fn take(&self, world: &World, delivery: &Delivery, id: String) {
+        let (job, seq) = (&delivery.job, delivery.seq);
+        if delivery.body.contains(PASSWORD) {
+            world.breaks(&format!("event {seq} of {job} tells a secret"));
+        }
+        let durable = world.store.durable();
+        let row = durable.jobs.get(job);
+        if row.is_none_or(|it| it.log.len() < place(seq)) {
+            world.breaks(&format!("event {seq} of {job} is told and not durable"));
+        }
+        let mut arrived = lock(&self.arrived);
+        let all = arrived.entry(job.clone()).or_default();
+        let last = all.last().map_or(0, |it| it.0);
+        let known = all.iter().any(|it| it.1 == id);
+        if !known && seq <= last {
+            world.breaks(&format!("event {seq} of {job} came as `{id}` after {last}"));
+        }
+        if !known {
+            all.push((seq, id));
+        }
+    }
+
+    pub(crate) fn of(&self, job: &str) -> Vec<u64> {
+        let arrived = lock(&self.arrived);
+        let all = arrived.get(job).into_iter().flatten();
+        all.map(|it| it.0).collect()
+    }
+}
+
+fn place(seq: u64) -> usize {
+    usize::try_from(seq).unwrap_or(usize::MAX)
+}
+
+/// The first event of a job.
+pub(crate) fn accepted(job: &str) -> Accepted {
+    Accepted {
+        format: FORMAT,
+        job_id: job.to_owned(),
+        definition_id: "t".into(),
+        version: "1".into(),
+        content_hash: "0".into(),
+        session_id: None,
+        phase: Some("main".into()),
+        scenario: None,
+        sequential: false,
+        callback_url: Some("http://receiver".into()),
+        metadata: Some(json!({"note": PASSWORD})),
+        scopes: FrozenScopes {
+            session: json!({}),
+            content: json!({}),
+            runtime_env: json!({"worker_ip": "127.0.0.1", "worker_password": PASSWORD}),
+            ..FrozenScopes::default()
+        },
+        engine_version: "0".into(),
+        origin: None,
+    }
+}
+
+/// Submits under a key until it is taken in.
+pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
+    world.sleep(0, 15_000).await;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let Some(no) = world.any_life() else {
+            world.sleep(100, 1000).await;
+            continue;
+        };
+        let job = format!("job-{key}-{caller}-{tries}");
+        let host = world.known().lives.get(&no).map_or(0, |it| it.host);
+        let secrets = vec![PASSWORD.to_owned()];
+        let vault = Vault::new(secrets.iter().map(Secret::new));
+        let first = Record {
+            seq: 1,
+            at: world.clock(host).now(),
+            event: Event::JobAccepted(Box::new(accepted(&job))),
+        };
+        let first = Box::new(first.seal(&vault));
+        let asked = key.clone();
+        let write = Write::Submit(Submission {
+            key: asked,
+            job,
+            first,
+            secrets,
+        });
+        if let Ok(Answer::Job(job)) = world.store.write(no, write).await {
+            return promised(&world, &key, &job);
+        }
+        world.sleep(100, 2000).await;
+    }
+}
+
+/// What was promised is on disk, and for one key it is one job.
+fn promised(world: &Arc<World>, key: &str, job: &str) {
+    world.tell(&format!("{job} is accepted"));
+    if !world.store.durable().jobs.contains_key(job) {
+        world.breaks(&format!("{job} is accepted and not durable"));
+    }
+    let mut known = world.known();
+    let first = known.accepted.entry(key.to_owned());
+    let first = first.or_insert_with(|| job.to_owned()).clone();
+    known.waiting -= 1;
+    drop(known);
+    if first != job {
+        world.breaks(&format!("one key led to {first} and {job}"));
+    }
+}
+
+/// Wants a job to stop, and asks any replica until one has heard.
+pub(crate) async fn cancel(world: Arc<World>, key: String) {
+    world.sleep(5_000, 40_000).await;
+    let job = world.known().accepted.get(&key).cloned();
+    let Some(job) = job else { return };
+    world.known().asked.insert(job.clone());
+    loop {
+        if let Some(no) = world.any_life() {
+            let reason = format!("enough of {job}");
+            let asked = job.clone();
+            let write = Write::Wish {
+                job: asked,
+                reason: reason.clone(),
+            };
+            let heard = if world.bug == Some(Planted::WishForgotten) {
+                tell_only(&world, no, &job, reason);
+                true
+            } else {
+                world.store.write(no, write).await.is_ok()
+            };
+            if heard {
+                world.tell(&format!("{job} is to stop"));
+                let now = world.now();
+                world.known().cancelled.insert(job, now);
+                return;
+            }
+        }
+        world.sleep(100, 1000).await;
+    }
+}
+
+fn tell_only(world: &World, no: u64, job: &str, reason: String) {
+    let known = world.known();
+    let running = known.lives.get(&no).and_then(|it| it.running.get(job));
+    if let Some(running) = running {
+        running
+            .control
+            .unbounded_send(Control::Cancel { reason })
+            .ok();
+    }
+}
+
+/// Follows the streams of all jobs, from where each stopped.
+pub(crate) async fn watch(world: Arc<World>) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    loop {
+        world.sleep(3, 700).await;
+        let db = if world.bug == Some(Planted::StreamBeforeCommit) {
+            world.store.newest()
+        } else {
+            world.store.read()
+        };
+        let durable = world.store.durable();
+        for (job, row) in &db.jobs {
+            let kept = durable.jobs.get(job).map_or(0, |it| it.log.len());
+            let seen = seen.entry(job.clone()).or_default();
+            if row.log.len() > kept {
+                let what = format!("a stream of {job} shows {} of {kept}", row.log.len());
+                world.breaks(&what);
+            }
+            if row.log.len() < *seen {
+                world.breaks(&format!("{job} lost events that were shown"));
+            }
+            *seen = row.log.len();
+        }
+    }
+}
+
+/// Does its worst, a few times.
+pub(crate) async fn fate(world: Arc<World>) {
+    for _ in 0..world.chance.below(7) {
+        world.sleep(50, 14_000).await;
+        let now = world.now();
+        world.trouble(now);
+        let Some(no) = world.any_life() else { continue };
+        match world.chance.below(9) {
+            0..=2 => crash(&world, no),
+            3 => cut_power(&world),
+            4 | 5 => drain(&world, no),
+            6 => freeze(&world, no),
+            7 => jump(&world),
+            _ => {
+                let until = now.after(world.chance.millis(200, 4000));
+                world.tell("the store is out");
+                world.store.fail_until(until);
+                world.trouble(until);
+            }
+        }
+        let now = world.now();
+        world.trouble(now);
+    }
+}
+
+/// The machine of the store loses power, a moment from now.
+pub(crate) fn cut_power(world: &Arc<World>) {
+    let own = Arc::clone(world);
+    world.spawn_outside(async move {
+        own.sleep(0, 6).await;
+        let now = own.now();
+        own.trouble(now);
+        if own.alone {
+            if let Some(no) = own.any_life() {
+                crash(&own, no);
+            }
+            return;
+        }
+        own.tell("the database loses power");
+        own.executor.kill(Owner::Database);
+        own.store.crash(&own);
+        own.sleep(10, 1200).await;
+        crate::store::start(&own);
+        let now = own.now();
+        own.trouble(now);
+    });
+}
+
+fn crash(world: &Arc<World>, no: u64) {
+    world.tell(&format!("r{no} is killed"));
+    if world.alone {
+        world.executor.kill(Owner::Database);
+        world.store.crash(world);
+        crate::store::start(world);
+    }
+    replica::end(world, no);
+}
+
+fn drain(world: &World, no: u64) {
+    world.tell(&format!("r{no} is to drain"));
+    let now = world.now();
+    let mut known = world.known();
+    if let Some(life) = known.lives.get_mut(&no) {
+        life.draining = Some(now);
+        life.serves = false;
+        for running in life.running.values() {
+            running.control.unbounded_send(Control::Drain).ok();
+        }
+    }
+}
+
+fn freeze(world: &World, no: u64) {
+    let until = world.now().after(world.chance.millis(1000, 40_000));
+    world.tell(&format!("r{no} stands still"));
+    world.known().odd_time = true;
+    world.executor.freeze(Owner::Replica(no), until);
+    world.trouble(until);
+}
+
+fn jump(world: &World) {
+    let by = i64::try_from(world.chance.below(40_000_000)).unwrap_or_default() - 20_000_000;
+    let mut known = world.known();
+    let host = world.chance.place(known.ahead.len());
+    known.odd_time = true;
+    if let Some(ahead) = known.ahead.get_mut(host) {
+        *ahead += by;
+    }
+    drop(known);
+    let by = Duration::from_micros(by.unsigned_abs());
+    world.tell(&format!("the clock of machine {host} jumps by {by:?}"));
+}

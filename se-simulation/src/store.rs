@@ -1,0 +1,303 @@
+//! A durable store: one writer that commits what waits in one group, on a disk that may lose what it
+//! was not told to keep.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+
+use futures_channel::oneshot;
+use se_runtime::Timestamp;
+
+use crate::db::{Answer, Db, Refusal, Write};
+use crate::executor::{Owner, lock};
+use crate::outside;
+use crate::planted::Planted;
+use crate::world::World;
+
+#[derive(Default)]
+pub(crate) struct Store {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// What readers see.
+    current: Arc<Db>,
+    /// What a power failure leaves for certain.
+    synced: Arc<Db>,
+    /// Written, not synced: any of them may be what a power failure leaves.
+    unsynced: Vec<Arc<Db>>,
+    /// A transaction as far as it had been written.
+    torn: Option<Arc<Db>>,
+    queue: Vec<Request>,
+    writer: Option<Waker>,
+    /// Nothing is written until then.
+    out_until: Timestamp,
+    groups: u64,
+}
+
+struct Request {
+    by: u64,
+    write: Write,
+    answer: oneshot::Sender<Result<Answer, Refusal>>,
+}
+
+impl Store {
+    /// What readers see.
+    pub(crate) fn read(&self) -> Arc<Db> {
+        Arc::clone(&lock(&self.inner).current)
+    }
+
+    /// What is there whatever happens.
+    pub(crate) fn durable(&self) -> Arc<Db> {
+        Arc::clone(&lock(&self.inner).synced)
+    }
+
+    /// The newest that was written, whether synced or not.
+    pub(crate) fn newest(&self) -> Arc<Db> {
+        let inner = lock(&self.inner);
+        Arc::clone(inner.unsynced.last().unwrap_or(&inner.current))
+    }
+
+    pub(crate) async fn write(&self, by: u64, write: Write) -> Result<Answer, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut inner = lock(&self.inner);
+            inner.queue.push(Request { by, write, answer });
+            if let Some(writer) = inner.writer.take() {
+                writer.wake();
+            }
+        }
+        answered.await.unwrap_or(Err(Refusal::Unavailable))
+    }
+
+    pub(crate) fn fail_until(&self, until: Timestamp) {
+        lock(&self.inner).out_until = until;
+    }
+
+    /// Power fails: what was synced stays, and of the rest whatever chance leaves.
+    pub(crate) fn crash(&self, world: &World) {
+        let mut inner = lock(&self.inner);
+        let mut left = vec![Arc::clone(&inner.synced)];
+        left.append(&mut inner.unsynced);
+        let mut kept = left.swap_remove(world.chance.place(left.len()));
+        if let Some(torn) = inner.torn.take()
+            && world.bug == Some(Planted::TornTaken)
+        {
+            kept = torn;
+        }
+        inner.current = Arc::clone(&kept);
+        inner.synced = kept;
+        // Dropping the callers' ends tells them that nobody knows.
+        let queue = std::mem::take(&mut inner.queue);
+        inner.writer = None;
+        drop(inner);
+        drop(queue);
+    }
+
+    async fn next_group(&self) {
+        std::future::poll_fn(|context| {
+            let mut inner = lock(&self.inner);
+            if inner.queue.is_empty() {
+                inner.writer = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// Starts the writer.
+pub(crate) fn start(world: &Arc<World>) {
+    world
+        .executor
+        .spawn(Owner::Database, serve(Arc::clone(world)));
+}
+
+async fn serve(world: Arc<World>) {
+    loop {
+        world.store.next_group().await;
+        world.sleep(0, 2).await;
+        let (group, is_out) = {
+            let mut inner = lock(&world.store.inner);
+            let is_out = world.executor.now() < inner.out_until;
+            (std::mem::take(&mut inner.queue), is_out)
+        };
+        if is_out || world.misfortune(150) {
+            world.tell("the store takes nothing");
+            refuse(group.into_iter().map(|it| it.answer));
+        } else {
+            commit(&world, group).await;
+        }
+    }
+}
+
+fn refuse(callers: impl Iterator<Item = oneshot::Sender<Result<Answer, Refusal>>>) {
+    for caller in callers {
+        caller.send(Err(Refusal::Unavailable)).ok();
+    }
+}
+
+async fn commit(world: &Arc<World>, group: Vec<Request>) {
+    let bug = world.bug;
+    let mut next = Db::clone(&world.store.newest());
+    let mut torn = None;
+    let mut answers = Vec::new();
+    let mut notes = Vec::new();
+    for Request { by, write, answer } in group {
+        let before = next.clone();
+        let taken = next.take(by, write.clone(), bug);
+        if taken.is_ok() {
+            let mut noted = Noted::of(by, &write, &before);
+            noted.taken = noted.taken.filter(|_| owner_changes(&before, &next));
+            notes.push(noted);
+        }
+        answers.push((answer, taken));
+        torn = Some(Db {
+            outbox: before.outbox,
+            deliveries: before.deliveries,
+            ..next.clone()
+        });
+    }
+    let next = Arc::new(next);
+    let early = bug == Some(Planted::AnsweredBeforeCommit);
+    {
+        let mut inner = lock(&world.store.inner);
+        inner.groups += 1;
+        inner.unsynced.push(Arc::clone(&next));
+        inner.torn = torn.map(Arc::new);
+        if early {
+            inner.current = Arc::clone(&next);
+        }
+    }
+    if early {
+        return finish(world, answers, notes, next).await;
+    }
+    // The likeliest place for a crash to do harm.
+    if world.misfortune(400) {
+        outside::cut_power(world);
+    }
+    world.sleep(0, 8).await;
+    if world.misfortune(200) {
+        world.tell("the disk does not take it");
+        lock(&world.store.inner).unsynced.clear();
+        return refuse(answers.into_iter().map(|it| it.0));
+    }
+    finish(world, answers, notes, next).await;
+}
+
+type Answered = (
+    oneshot::Sender<Result<Answer, Refusal>>,
+    Result<Answer, Refusal>,
+);
+
+async fn finish(world: &Arc<World>, answers: Vec<Answered>, notes: Vec<Noted>, next: Arc<Db>) {
+    let early = world.bug == Some(Planted::AnsweredBeforeCommit);
+    let note = || notes.into_iter().for_each(|it| it.check(world));
+    if early {
+        reply(world, answers);
+        world.sleep(0, 8).await;
+        publish(world, next);
+        note();
+    } else {
+        publish(world, next);
+        note();
+        reply(world, answers);
+    }
+}
+
+fn publish(world: &World, next: Arc<Db>) {
+    let mut inner = lock(&world.store.inner);
+    if world.bug == Some(Planted::FsyncDropped) {
+        inner.current = next;
+        return;
+    }
+    inner.current = Arc::clone(&next);
+    inner.synced = next;
+    inner.unsynced.clear();
+    inner.torn = None;
+}
+
+/// An answer may get lost on its way, whatever it says.
+fn reply(world: &World, answers: Vec<Answered>) {
+    for (caller, answer) in answers {
+        let lost = world.misfortune(150);
+        caller
+            .send(if lost {
+                Err(Refusal::Unavailable)
+            } else {
+                answer
+            })
+            .ok();
+    }
+}
+
+/// Whether a job that had an owner has another.
+fn owner_changes(before: &Db, after: &Db) -> bool {
+    let mut owned = before.jobs.iter().filter(|(_, it)| it.owner.is_some());
+    owned.any(|(id, it)| after.jobs.get(id).is_some_and(|now| now.owner != it.owner))
+}
+
+/// What a transaction did, as the one who looks from outside sees it.
+#[derive(Default)]
+struct Noted {
+    by: u64,
+    ended: Option<String>,
+    buried: Option<u64>,
+    /// A job that had an owner and has another.
+    taken: Option<String>,
+}
+
+impl Noted {
+    /// What `write` makes of `before`, if it is taken.
+    fn of(by: u64, write: &Write, before: &Db) -> Self {
+        let by_itself = Self {
+            by,
+            ..Self::default()
+        };
+        match write {
+            Write::Append { job, batch } if batch.summary.status.is_final() => Self {
+                ended: Some(job.clone()),
+                ..by_itself
+            },
+            Write::Bury(other) => Self {
+                buried: Some(*other),
+                ..by_itself
+            },
+            Write::Claim => {
+                let mut owned = before.jobs.iter().filter(|(_, it)| it.owner.is_some());
+                Self {
+                    taken: owned.next().map(|(id, _)| id.clone()),
+                    ..by_itself
+                }
+            }
+            _ => by_itself,
+        }
+    }
+
+    /// Whether it was one that may be, once it is on disk.
+    fn check(self, world: &World) {
+        let now = world.now();
+        let by = self.by;
+        let mut known = world.known();
+        let mut broken = Vec::new();
+        if known.buried.contains(&by) {
+            broken.push(format!("r{by} writes, which was declared dead"));
+        }
+        if let Some(job) = self.ended {
+            known.ended.insert(job, now);
+        }
+        if let Some(other) = self.buried {
+            known.buried.insert(other);
+            let lives = known.lives.get(&other).is_some_and(|it| !it.is_over);
+            if lives && !known.odd_time {
+                broken.push(format!("r{other} is declared dead and lives"));
+            }
+        }
+        if let Some(job) = self.taken {
+            broken.push(format!("{job} is taken from its owner"));
+        }
+        drop(known);
+        broken.iter().for_each(|it| world.breaks(it));
+    }
+}

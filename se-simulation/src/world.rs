@@ -1,0 +1,156 @@
+//! All there is under one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_channel::mpsc::UnboundedSender;
+use futures_util::future::BoxFuture;
+use se_runtime::{Clock, Control, Plan, Timestamp};
+
+use crate::chance::Chance;
+use crate::device::Journal;
+use crate::executor::{Executor, Owner, Sleep, lock};
+use crate::outside::Receiver;
+use crate::package::Step;
+use crate::planted::Planted;
+use crate::store::Store;
+use crate::trace::Trace;
+
+/// How long nothing may be heard of a replica.
+pub(crate) const LEASE: Duration = Duration::from_secs(15);
+/// After so long nothing goes wrong any more.
+const TROUBLED: Duration = Duration::from_secs(70);
+
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) chance: Chance,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) trace: Trace,
+    pub(crate) store: Store,
+    pub(crate) journal: Journal,
+    pub(crate) receiver: Receiver,
+    pub(crate) bug: Option<Planted>,
+    pub(crate) plan: Plan,
+    pub(crate) steps: Vec<Step>,
+    /// Whether the one replica and its store share a machine.
+    pub(crate) alone: bool,
+    pub(crate) known: Mutex<Known>,
+}
+
+/// What the one who looks from outside knows, and no part of the engine.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) lives: BTreeMap<u64, Life>,
+    /// How far the clock of each machine is ahead.
+    pub(crate) ahead: Vec<i64>,
+    /// The last moment at which something was done to the engine.
+    pub(crate) trouble: Timestamp,
+    /// Whether a clock jumped or a replica stood still.
+    pub(crate) odd_time: bool,
+    pub(crate) buried: BTreeSet<u64>,
+    /// When each drive of a job began, by the clock of its machine.
+    pub(crate) drives: BTreeMap<String, Vec<Timestamp>>,
+    /// The jobs that were promised, by key.
+    pub(crate) accepted: BTreeMap<String, String>,
+    /// Jobs that somebody asked to stop, heard or not.
+    pub(crate) asked: BTreeSet<String>,
+    /// When a wish to cancel was confirmed.
+    pub(crate) cancelled: BTreeMap<String, Timestamp>,
+    /// When each job ended.
+    pub(crate) ended: BTreeMap<String, Timestamp>,
+    /// Callers that have not got what they want.
+    pub(crate) waiting: usize,
+}
+
+/// One life of a replica.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) host: usize,
+    pub(crate) running: BTreeMap<String, Running>,
+    pub(crate) draining: Option<Timestamp>,
+    pub(crate) serves: bool,
+    pub(crate) is_over: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) control: UnboundedSender<Control>,
+    pub(crate) told: bool,
+}
+
+impl World {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.executor.now()
+    }
+
+    pub(crate) fn tell(&self, line: &str) {
+        self.trace.tell(self.now(), line);
+    }
+
+    pub(crate) fn breaks(&self, what: &str) {
+        self.trace.breaks(self.now(), what);
+    }
+
+    pub(crate) fn known(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+
+    /// Waits between so many milliseconds.
+    pub(crate) fn sleep(&self, from: u64, to: u64) -> Sleep {
+        self.executor.sleep(self.chance.millis(from, to))
+    }
+
+    /// Whether something small goes wrong here.
+    pub(crate) fn misfortune(&self, one_in: u64) -> bool {
+        let end = Timestamp::default().after(crate::START).after(TROUBLED);
+        self.now() < end && self.chance.one_in(one_in)
+    }
+
+    /// The clock of a machine.
+    pub(crate) fn clock(self: &Arc<Self>, host: usize) -> HostClock {
+        let world = Arc::clone(self);
+        HostClock { world, host }
+    }
+
+    pub(crate) fn trouble(&self, until: Timestamp) {
+        let mut known = self.known();
+        known.trouble = known.trouble.max(until);
+    }
+
+    /// A life that takes requests.
+    pub(crate) fn any_life(&self) -> Option<u64> {
+        let known = self.known();
+        let serving = known.lives.iter().filter(|(_, it)| it.serves);
+        let serving: Vec<u64> = serving.map(|(no, _)| *no).collect();
+        serving.get(self.chance.place(serving.len())).copied()
+    }
+
+    pub(crate) fn spawn_outside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.executor.spawn(Owner::Outside, task);
+    }
+}
+
+/// The clock of one machine: it may be wrong, and it may jump.
+pub(crate) struct HostClock {
+    world: Arc<World>,
+    host: usize,
+}
+
+impl Clock for HostClock {
+    fn now(&self) -> Timestamp {
+        let ahead = self.world.known().ahead.get(self.host).copied();
+        Timestamp::from_micros(self.world.now().micros() + ahead.unwrap_or_default())
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(self.world.executor.sleep(at.since(self.now())))
+    }
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "World({})", self.seed)
+    }
+}
