@@ -1,5 +1,5 @@
 //! Bugs on purpose, to measure what a test finds. Without the feature `planted`, which no product build
-//! has, [`is`] is `false` and nothing of them is left.
+//! has, asking for one is `false` and nothing of them is left.
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Bugs of what stands around the core, on purpose; those of the core are [`se_runtime::Bug`].
+//! Bugs of what stands around the core, on purpose; those of the core are in se-runtime, under the same name.
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
