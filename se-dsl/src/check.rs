@@ -1,6 +1,7 @@
 //! What holds across documents: names answer, what is read was captured, and phases become jobs.
 
 mod built_in;
+mod captured;
 mod composite;
 mod devices;
 mod flow;

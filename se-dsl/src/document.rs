@@ -113,8 +113,9 @@ pub(crate) fn read_alone(sink: &Sink<'_>) {
         let name = path.rsplit('/').next().unwrap_or(path);
         let stem = name.split('.').next().unwrap_or(name);
         let kind = topology::get(&node, "kind").and_then(topology::as_text);
-        match (kind, stem) {
-            (Some("JobDefinition"), _) => drop(job::decode(sink, stem, &node)),
+        let kind = kind.map(str::to_owned);
+        match (kind.as_deref(), stem) {
+            (Some("JobDefinition"), _) => drop(job::decode(sink, stem, node)),
             (Some("ConnectorModel"), _) => drop(connectors::decode(sink, &node)),
             (Some("EvaluationRuleset"), _) => drop(rubric::decode(sink, stem, &node)),
             (Some("ProcessReportSpec"), _) => drop(report::decode(sink, stem, &node)),

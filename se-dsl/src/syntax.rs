@@ -87,6 +87,27 @@ impl Mapping {
     }
 }
 
+impl Node {
+    /// The value of a key, without the rest.
+    pub(crate) fn into_value(self, key: &str) -> Option<Self> {
+        let Kind::Map(map) = self.kind else {
+            return None;
+        };
+        let mut entries = map.entries.into_iter();
+        entries
+            .find(|it| *it.0 == *key)
+            .map(|(_, entry)| entry.value)
+    }
+
+    /// The items of a sequence.
+    pub(crate) fn into_items(self) -> Vec<Self> {
+        match self.kind {
+            Kind::Seq(items) => items,
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Kind {
     /// In words, for messages.
     pub(crate) fn describe(&self) -> &'static str {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::captured::Captured;
 use super::inputs::get;
 use super::lint::{self, Evidence};
 use super::lower;
@@ -22,7 +23,7 @@ pub(super) struct Drafted {
     /// Steps that take the phase's rubric: index and place.
     pub(super) open_rules: Vec<(usize, Span)>,
     /// Every path that its steps capture; `None` if a step may capture more than could be read.
-    pub(super) captured: Option<Vec<CapturePath>>,
+    pub(super) captured: Option<Vec<Captured>>,
     pub(super) evidence: Option<Evidence>,
 }
 
@@ -227,7 +228,7 @@ impl Place<'_, '_> {
         rubric: &RubricDoc,
         job: &str,
         step: Span,
-        captured: Option<&[CapturePath]>,
+        captured: Option<&[Captured]>,
     ) {
         let Some(captured) = captured else {
             return;
@@ -239,7 +240,7 @@ impl Place<'_, '_> {
                     grading::source_below_vars(source)
                 }
                 _ => {
-                    let known: Vec<String> = captured.iter().map(CapturePath::to_string).collect();
+                    let known: Vec<String> = captured.iter().flat_map(Captured::names).collect();
                     grading::uncaptured_source(source, job, step, &known)
                 }
             };
@@ -261,18 +262,18 @@ fn takes_rubric(step: &DraftedStep<'_>) -> bool {
     evaluates && get(step.doc, "ruleset").is_none() && !complete
 }
 
-/// Every path below `vars` that the steps write: `path` and `step.path`.
-fn captured(steps: &[DraftedStep<'_>]) -> Vec<CapturePath> {
-    let mut paths = Vec::new();
+/// Everything that the steps capture.
+fn captured(steps: &[DraftedStep<'_>]) -> Vec<Captured> {
+    let mut all = Vec::new();
     for step in steps {
         let known = step.captures.iter().map(|(it, _)| it.path.clone());
         let perhaps = step.perhaps_captured().into_iter().map(|(path, _)| path);
-        for path in known.chain(perhaps) {
-            if let Some((id, _)) = &step.doc.id {
-                paths.push(path.below(id.as_str()));
-            }
-            paths.push(path);
-        }
+        let id = step.doc.id.as_ref().map(|(id, _)| id);
+        all.extend(known.chain(perhaps).map(|path| Captured {
+            path,
+            step: id.cloned(),
+        }));
     }
-    paths
+    all.shrink_to_fit();
+    all
 }

@@ -25,7 +25,7 @@ pub(super) fn step(step: DraftedStep<'_>, pointer: &str, at: usize) -> Option<Ar
         let ids = needs.iter().map(|need| StepId::parse(&need.value));
         ids.collect::<Option<Vec<_>>>()
     });
-    let for_each = doc.for_each.as_ref().map(loop_of);
+    let for_each = doc.for_each.as_deref().map(loop_of);
     let mut capture = Vec::with_capacity(step.captures.len());
     capture.extend(step.captures.into_iter().map(|(capture, _)| capture));
     let uses = step.uses?;
@@ -36,7 +36,7 @@ pub(super) fn step(step: DraftedStep<'_>, pointer: &str, at: usize) -> Option<Ar
         target: doc.target.as_deref().and_then(template),
         with,
         for_each: match for_each {
-            Some(each) => Some(each?),
+            Some(each) => Some(Box::new(each?)),
             None => None,
         },
         capture,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::place::Place;
 use super::resolve::Resolver;
 use super::step::split_version;
-use crate::checked::{CapturePath, Job, Phase, Uses};
+use crate::checked::{Job, Phase, Uses};
 use crate::diagnostic::codes::grading;
 use crate::document::{Documents, LifecycleDoc};
 
@@ -54,18 +54,6 @@ fn jobs_of_no_phase(place: &Place<'_, '_>, lifecycle: &LifecycleDoc) {
             place.sink.push(grading::no_ruleset(*step));
         }
     }
-}
-
-/// Every path below `vars` that a job captures.
-pub(super) fn captured(job: &Job) -> Vec<CapturePath> {
-    let mut paths = Vec::new();
-    for step in &job.steps {
-        for capture in &step.capture {
-            paths.push(capture.path.clone());
-            paths.push(capture.path.below(step.id.as_str()));
-        }
-    }
-    paths
 }
 
 /// Whether a job manages labs.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::built_in::{self, BuiltIn};
+use super::captured::{self, Captured};
 use super::job::Drafted;
 use super::lower::read_sources;
-use super::phases::{captured, needs_labs};
+use super::phases::needs_labs;
 use super::place::Place;
 use super::scenario;
 use super::step::split_version;
@@ -21,7 +22,7 @@ pub(super) struct Resolver<'a, 'p, 's> {
     package: &'a Place<'p, 's>,
     parts: &'a [Place<'p, 's>],
     /// What the jobs before have captured: in the package, then in each part. `None` where that cannot be known.
-    carried: Vec<Option<Vec<CapturePath>>>,
+    carried: Vec<Option<Vec<Captured>>>,
 }
 
 impl<'a, 'p, 's> Resolver<'a, 'p, 's> {
@@ -56,7 +57,7 @@ impl<'a, 'p, 's> Resolver<'a, 'p, 's> {
         let mut all = Vec::new();
         for job in jobs? {
             if let Some(Some(carried)) = self.carried.get_mut(job.part.map_or(0, |it| it + 1)) {
-                carried.extend(captured(&job));
+                carried.extend(captured::of_job(&job));
             }
             all.push(self.completed(job, reference, report.as_ref()));
         }
@@ -273,7 +274,8 @@ impl<'a, 'p, 's> Resolver<'a, 'p, 's> {
         };
         let mut carried = carried.clone();
         if place.from_submission {
-            carried.extend(CapturePath::parse(built_in::SUBMISSION, None));
+            let path = CapturePath::parse(built_in::SUBMISSION, None);
+            carried.extend(path.map(|path| Captured { path, step: None }));
         }
         let at = reference.span;
         place.sources(rubric, "grade_item", at, Some(&carried));

@@ -164,7 +164,7 @@ pub struct Step {
     /// The inputs.
     pub with: IndexMap<String, Template>,
     /// Once for each element of a list.
-    pub for_each: Option<ForEach>,
+    pub for_each: Option<Box<ForEach>>,
     /// What of its output becomes a variable.
     pub capture: Vec<Capture>,
     /// Run only if this is neither `false` nor `null`.

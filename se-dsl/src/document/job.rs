@@ -55,8 +55,10 @@ static SPEC: Shape = Shape::new(
     ],
 );
 
-pub(super) fn decode(sink: &Sink<'_>, stem: &str, node: &Node) -> Option<JobDoc> {
-    let envelope = envelope::open(sink, node, &[&KIND])?;
+/// Takes the document apart: there may be thousands of steps, and none is held twice.
+pub(super) fn decode(sink: &Sink<'_>, stem: &str, node: Node) -> Option<JobDoc> {
+    let span = node.span;
+    let envelope = envelope::open(sink, &node, &[&KIND])?;
     let version = envelope.version();
     let fields = Fields::open(sink, envelope.spec, &SPEC)?;
     if let Some(description) = fields.get("description") {
@@ -75,12 +77,16 @@ pub(super) fn decode(sink: &Sink<'_>, stem: &str, node: &Node) -> Option<JobDoc>
         sink.push(found);
         return None;
     }
+    let steps = node.into_value("spec")?.into_value("steps")?.into_items();
     Some(JobDoc {
         name: stem.to_owned(),
         version,
         process_type,
         execution: execution.unwrap_or_default(),
-        steps: steps.iter().map(|node| step::decode(sink, node)).collect(),
-        span: node.span,
+        steps: steps
+            .into_iter()
+            .map(|node| step::decode(sink, &node))
+            .collect(),
+        span,
     })
 }

@@ -30,7 +30,7 @@ pub(crate) struct StepDoc {
     pub(crate) timeout: Option<Duration>,
     pub(crate) stage: Option<Stage>,
     pub(crate) needs: Option<Vec<Spanned<String>>>,
-    pub(crate) for_each: Option<ForEachDoc>,
+    pub(crate) for_each: Option<Box<ForEachDoc>>,
     /// The whole step.
     pub(crate) span: Option<Span>,
     /// Where to point at when something is missing; `None` if it is no mapping.
@@ -210,7 +210,7 @@ pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> StepDoc {
         scalar_text(sink, description, "description");
     }
     step.all_known = fields.close() && is_loop_known;
-    step.for_each = for_each.flatten();
+    step.for_each = for_each.flatten().map(Box::new);
     step
 }
 

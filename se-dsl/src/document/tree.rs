@@ -53,10 +53,18 @@ pub(super) fn read(sink: &Sink<'_>, paths: &Paths<'_>, root: &str) -> Tree {
     Tree {
         connectors,
         jobs: folder.named("jobs", job::decode),
-        composites: folder.named("composites", composite::decode),
-        scenarios: folder.named("scenarios", scenario::decode),
-        rubrics: folder.named("grading", rubric::decode),
-        reports: folder.named("reports", report::decode),
+        composites: folder.named("composites", |sink, stem, node| {
+            composite::decode(sink, stem, &node)
+        }),
+        scenarios: folder.named("scenarios", |sink, stem, node| {
+            scenario::decode(sink, stem, &node)
+        }),
+        rubrics: folder.named("grading", |sink, stem, node| {
+            rubric::decode(sink, stem, &node)
+        }),
+        reports: folder.named("reports", |sink, stem, node| {
+            report::decode(sink, stem, &node)
+        }),
         pod_facts: facts::collect(sink, ports.as_ref(), topology.as_ref(), devices.as_ref()),
         topology: topology.map(|found| found.topology),
         files: handles(sink, paths, root),
@@ -71,7 +79,7 @@ struct Folder<'f, 's> {
 
 impl Folder<'_, '_> {
     /// Every document in a folder by file stem.
-    fn named<T>(&self, folder: &str, decode: fn(&Sink<'_>, &str, &Node) -> Option<T>) -> Named<T> {
+    fn named<T>(&self, folder: &str, decode: fn(&Sink<'_>, &str, Node) -> Option<T>) -> Named<T> {
         let folder = format!("{}{folder}/", self.root);
         let all = self.paths.documents_in(&folder);
         let mut first: BTreeMap<&str, FileId> = BTreeMap::new();
@@ -87,7 +95,7 @@ impl Folder<'_, '_> {
                 continue;
             }
             let node = syntax::read(self.sink, file);
-            let decoded = node.and_then(|node| decode(self.sink, stem, &node));
+            let decoded = node.and_then(|node| decode(self.sink, stem, node));
             if is_first {
                 named.insert(stem.to_owned(), decoded);
             }

@@ -8,35 +8,28 @@ use super::super::place::Place;
 use super::super::step::split_version;
 use super::inputs;
 use crate::catalog::Action;
-use crate::checked::{CapturePath, ReportClass};
+use crate::check::captured::Captured;
+use crate::checked::ReportClass;
 use crate::diagnostic::codes::lints;
 use crate::document::{LifecycleDoc, RubricDoc};
 use crate::source::{Span, Spanned};
 
 /// What a job captures, as far as its rubrics go.
 pub(in super::super) struct Evidence {
-    captures: Vec<Captured>,
+    captures: Vec<Taken>,
     /// Rubrics that its own steps name.
     rulesets: BTreeSet<String>,
     /// Whether a report of it lists all evidence.
     is_handed_over: bool,
 }
 
-struct Captured {
-    path: CapturePath,
-    /// The same below the step's name.
-    own: Option<CapturePath>,
+struct Taken {
+    what: Captured,
     span: Span,
     /// Whether the step has a `when`.
     maybe: bool,
     /// Whether another step reads it, or it is no output of a device.
     is_used: bool,
-}
-
-impl Captured {
-    fn may_touch(&self, path: &[String]) -> bool {
-        self.path.may_touch(path) || self.own.as_ref().is_some_and(|it| it.may_touch(path))
-    }
 }
 
 /// `None` if a step may capture more than could be read.
@@ -56,18 +49,20 @@ pub(in super::super) fn evidence(steps: &[DraftedStep<'_>]) -> Option<Evidence> 
         .collect();
     let mut captures = Vec::new();
     for step in steps {
-        let id = step.doc.id.as_ref().map(|(id, _)| id.as_str());
+        let id = step.doc.id.as_ref().map(|(id, _)| id);
         for (capture, span) in &step.captures {
-            let mut captured = Captured {
-                path: capture.path.clone(),
-                own: id.map(|id| capture.path.below(id)),
+            let mut captured = Taken {
+                what: Captured {
+                    path: capture.path.clone(),
+                    step: id.cloned(),
+                },
                 span: *span,
                 maybe: step.doc.when.is_some(),
                 is_used: step.action() != Some(Action::Collect),
             };
             captured.is_used |= read
                 .iter()
-                .any(|path| path.is_empty() || captured.may_touch(path));
+                .any(|path| path.is_empty() || captured.what.may_touch(path));
             captures.push(captured);
         }
     }
@@ -126,7 +121,7 @@ impl Place<'_, '_> {
         let mut sources = rubrics.iter().flat_map(|it| &it.sources);
         let is_captured = |source: &Spanned<Vec<String>>| {
             let mut captures = evidence.captures.iter();
-            captures.any(|it| it.may_touch(&source.value))
+            captures.any(|it| it.what.may_touch(&source.value))
         };
         // One that is not is reported, and may be what was meant.
         if !sources.all(is_captured) {
@@ -134,8 +129,8 @@ impl Place<'_, '_> {
         }
         for captured in evidence.captures.iter().filter(|it| !it.is_used) {
             let mut sources = rubrics.iter().flat_map(|it| &it.sources);
-            if !sources.any(|source| captured.may_touch(&source.value)) {
-                let path = captured.path.to_string();
+            if !sources.any(|source| captured.what.may_touch(&source.value)) {
+                let path = captured.what.path.to_string();
                 let found = lints::unjudged_evidence(captured.span, &path, job);
                 self.sink.push(found);
             }
@@ -145,8 +140,9 @@ impl Place<'_, '_> {
     fn maybe_sources(&self, evidence: &Evidence, rubrics: &[&RubricDoc]) {
         for source in rubrics.iter().flat_map(|it| &it.sources) {
             let captures = evidence.captures.iter();
-            let captures: Vec<&Captured> =
-                captures.filter(|it| it.may_touch(&source.value)).collect();
+            let captures: Vec<&Taken> = captures
+                .filter(|it| it.what.may_touch(&source.value))
+                .collect();
             let all_maybe = captures.iter().all(|it| it.maybe);
             if let Some(first) = captures.first().filter(|_| all_maybe) {
                 let name = source.value.join(".");
