@@ -56,6 +56,12 @@ impl Engine {
             return Err(Error::Unavailable(text.to_owned()));
         }
         let folder: PathBuf = config.store.data_dir.clone();
+        std::fs::create_dir_all(&folder).map_err(|error| {
+            Error::Unavailable(format!(
+                "cannot make the folder {}: {error}",
+                folder.display()
+            ))
+        })?;
         let source = sealing::Source::of(&config);
         if config.store.is_shared() && matches!(source, sealing::Source::Own(_)) {
             let text = "engines on one database need the same sealing key, to go on with each other's \

@@ -83,8 +83,8 @@ async fn a_job_whose_key_is_lost_waits_for_it_and_can_be_cancelled() {
     service.engine.stop().await;
     let folder = Arc::clone(&service.folder);
     drop(service);
-    std::fs::remove_file(folder.path().join("data/sealing.key")).unwrap();
-    let service = Service::again(folder, |_| {}).await;
+    let other = se_runtime::Secret::new("7".repeat(64));
+    let service = Service::again(folder, |config| config.sealing.key = Some(other)).await;
     let path = format!("/api/v1/jobs/{id}");
     assert_eq!(service.get(&path).await.1["status"], "running");
     assert_eq!(service.call("DELETE", &path, "").await.0, 204);
