@@ -98,7 +98,10 @@ impl Stage {
     /// Submits until somebody takes it: a replica may be gone, or the database.
     async fn submit(&self, client: &reqwest::Client, number: usize) -> String {
         for at in number.. {
-            let url = format!("{}/api/v1/jobs", self.replicas[at % REPLICAS].url);
+            let url = format!(
+                "{}/api/v1/jobs",
+                self.replicas[at % self.replicas.len()].url
+            );
             let request = client
                 .post(url)
                 .header("Idempotency-Key", format!("job-{number}"));
