@@ -163,23 +163,11 @@ impl Listening {
 }
 
 async fn page(pool: &Pool, after: i64) -> sqlx::Result<Vec<Arc<Stored>>> {
-    let rows: Vec<(i64, String, i64, String)> = sql::query(
-        "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
-         WHERE position > $1 ORDER BY position LIMIT $2",
-    )
-    .bind(after)
-    .bind(PAGE)
-    .fetch_all(pool)
-    .await?;
-    let read = |(position, job_id, seq, text): (i64, String, i64, String)| {
-        let record = log::parse(&job_id, seq, &text)
-            .inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
-            .ok()?;
-        Some(Arc::new(Stored {
-            position,
-            job_id,
-            record,
-        }))
+    let told = |read: Result<Stored>| {
+        read.inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
+            .ok()
+            .map(Arc::new)
     };
-    Ok(rows.into_iter().filter_map(read).collect())
+    let read = log::read_since(pool, after, PAGE).await?;
+    Ok(read.into_iter().filter_map(told).collect())
 }

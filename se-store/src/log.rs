@@ -11,7 +11,7 @@ use crate::error::{Doing, Error, Result};
 use crate::facts::learn;
 use crate::jobs::no_job;
 use crate::outbox::{NewDelivery, enqueue, job_stream};
-use crate::sql;
+use crate::sql::{self, Pool};
 use crate::store::Store;
 use crate::writer::Tx;
 
@@ -90,25 +90,35 @@ impl Store {
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn events_since(&self, position: i64, limit: u32) -> Result<Vec<Stored>> {
-        let rows: Vec<(i64, String, i64, String)> = sql::query(
-            "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
-             WHERE position > $1 ORDER BY position LIMIT $2",
-        )
-        .bind(position)
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await
-        .doing("read the events of all jobs")?;
-        let read = |(position, job_id, seq, text): (i64, String, i64, String)| {
-            let record = parse(&job_id, seq, &text)?;
-            Ok(Stored {
-                position,
-                job_id,
-                record,
-            })
-        };
-        rows.into_iter().map(read).collect()
+        let read = read_since(&self.readers, position, i64::from(limit)).await;
+        let read = read.doing("read the events of all jobs")?;
+        read.into_iter().collect()
     }
+}
+
+/// Events of all jobs after `position`, each as far as it can be read.
+pub(crate) async fn read_since(
+    pool: &Pool,
+    position: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<Result<Stored>>> {
+    let rows: Vec<(i64, String, i64, String)> = sql::query(
+        "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
+         WHERE position > $1 ORDER BY position LIMIT $2",
+    )
+    .bind(position)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    let read = |(position, job_id, seq, text): (i64, String, i64, String)| {
+        let record = parse(&job_id, seq, &text)?;
+        Ok(Stored {
+            position,
+            job_id,
+            record,
+        })
+    };
+    Ok(rows.into_iter().map(read).collect())
 }
 
 impl JobLog {
