@@ -139,7 +139,7 @@ impl Audit {
             postgres::begin_to_read(&mut conn).await.doing(DOING)?;
             (Connection::Postgres(conn), true)
         } else {
-            let (conn, schema) = sqlite::open_to_read(url).await?;
+            let (conn, schema) = sqlite::open_to_read(url)?;
             let mut conn = Connection::Sqlite(conn);
             sql::query("BEGIN").execute(&mut conn).await.doing(DOING)?;
             (conn, schema >= sqlite::OWNERS)

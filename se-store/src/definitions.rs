@@ -200,23 +200,24 @@ fn no_definition(key: &DefinitionKey) -> Error {
     Error::not_found(format!("pod definition {key}"))
 }
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct Row {
-    row: i64,
-    definition_id: String,
-    version: String,
-    name: Option<String>,
-    pod_type: Option<String>,
-    status: String,
-    content_hash: Option<String>,
-    package_hash: Option<String>,
-    source_uri: String,
-    folder: Option<String>,
-    error: Option<String>,
-    warnings: String,
-    sync: Option<i64>,
-    created_at: i64,
-    synced_at: Option<i64>,
+sql::row! {
+    pub(crate) struct Row {
+        row: i64,
+        definition_id: String,
+        version: String,
+        name: Option<String>,
+        pod_type: Option<String>,
+        status: String,
+        content_hash: Option<String>,
+        package_hash: Option<String>,
+        source_uri: String,
+        folder: Option<String>,
+        error: Option<String>,
+        warnings: String,
+        sync: Option<i64>,
+        created_at: i64,
+        synced_at: Option<i64>,
+    }
 }
 
 impl TryFrom<Row> for Definition {

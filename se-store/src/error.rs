@@ -161,7 +161,7 @@ pub(crate) trait Doing<T> {
     fn doing(self, doing: &'static str) -> Result<T>;
 }
 
-impl<T> Doing<T> for Result<T, sqlx::Error> {
+impl<T, E: std::error::Error + Send + Sync + 'static> Doing<T> for Result<T, E> {
     fn doing(self, doing: &'static str) -> Result<T> {
         self.map_err(|error| Error::Unavailable {
             doing,

@@ -112,7 +112,7 @@ impl Listening {
         }
     }
 
-    async fn listen(&mut self) -> sqlx::Result<()> {
+    async fn listen(&mut self) -> sql::Result<()> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(CHANNEL).await?;
         let poke = Arc::clone(&self.poke);
@@ -135,7 +135,7 @@ impl Listening {
     }
 
     /// Tells of the events since the last look.
-    async fn look(&mut self) -> sqlx::Result<()> {
+    async fn look(&mut self) -> sql::Result<()> {
         let pool = Pool::Postgres(self.pool.clone());
         let (horizon, newest): (String, Option<i64>) = sql::query(
             "SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT), \
@@ -162,7 +162,7 @@ impl Listening {
     }
 }
 
-async fn page(pool: &Pool, after: i64) -> sqlx::Result<Vec<Arc<Stored>>> {
+async fn page(pool: &Pool, after: i64) -> sql::Result<Vec<Arc<Stored>>> {
     let told = |read: Result<Stored>| {
         read.inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
             .ok()

@@ -416,25 +416,26 @@ pub(crate) fn no_job(id: &str) -> Error {
     Error::not_found(format!("job {id}"))
 }
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct JobRow {
-    pub(crate) row: i64,
-    pub(crate) id: String,
-    definition_id: String,
-    version: String,
-    content_hash: String,
-    session_id: Option<String>,
-    phase: Option<String>,
-    scenario_name: Option<String>,
-    scenario_version: Option<String>,
-    worker: String,
-    status: String,
-    percentage: i64,
-    message: String,
-    created_at: i64,
-    started_at: Option<i64>,
-    completed_at: Option<i64>,
-    last_seq: i64,
+sql::row! {
+    pub(crate) struct JobRow {
+        pub(crate) row: i64,
+        pub(crate) id: String,
+        definition_id: String,
+        version: String,
+        content_hash: String,
+        session_id: Option<String>,
+        phase: Option<String>,
+        scenario_name: Option<String>,
+        scenario_version: Option<String>,
+        worker: String,
+        status: String,
+        percentage: i64,
+        message: String,
+        created_at: i64,
+        started_at: Option<i64>,
+        completed_at: Option<i64>,
+        last_seq: i64,
+    }
 }
 
 impl TryFrom<JobRow> for Job {

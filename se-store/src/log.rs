@@ -101,7 +101,7 @@ pub(crate) async fn read_since(
     pool: &Pool,
     position: i64,
     limit: i64,
-) -> sqlx::Result<Vec<Result<Stored>>> {
+) -> sql::Result<Vec<Result<Stored>>> {
     let rows: Vec<(i64, String, i64, String)> = sql::query(
         "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
          WHERE position > $1 ORDER BY position LIMIT $2",

@@ -409,19 +409,20 @@ fn not_pending(id: i64) -> Error {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    id: i64,
-    stream: String,
-    url: String,
-    event_id: String,
-    body: String,
-    status: String,
-    attempts: i64,
-    next_at: i64,
-    created_at: i64,
-    ended_at: Option<i64>,
-    error: Option<String>,
+sql::row! {
+    struct Row {
+        id: i64,
+        stream: String,
+        url: String,
+        event_id: String,
+        body: String,
+        status: String,
+        attempts: i64,
+        next_at: i64,
+        created_at: i64,
+        ended_at: Option<i64>,
+        error: Option<String>,
+    }
 }
 
 impl TryFrom<Row> for Delivery {

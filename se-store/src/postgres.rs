@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use crate::error::{Doing, Error, Result};
+use crate::sql;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -50,10 +51,9 @@ impl Server {
     }
 
     /// A connection.
-    pub(crate) async fn connect(&self) -> sqlx::Result<PgConnection> {
-        tokio::time::timeout(PATIENCE, self.options.connect())
-            .await
-            .map_err(|_| sqlx::Error::PoolTimedOut)?
+    pub(crate) async fn connect(&self) -> sql::Result<PgConnection> {
+        let connected = tokio::time::timeout(PATIENCE, self.options.connect()).await;
+        Ok(connected.map_err(|_| sqlx::Error::PoolTimedOut)??)
     }
 
     /// Connections for reading only, made when they are needed.
@@ -78,7 +78,7 @@ impl Server {
 
     /// What became of a transaction whose connection was lost: a new connection, and whether it was
     /// committed.
-    pub(crate) async fn outcome(&self, transaction: &str) -> sqlx::Result<(PgConnection, bool)> {
+    pub(crate) async fn outcome(&self, transaction: &str) -> sql::Result<(PgConnection, bool)> {
         let mut conn = self.connect().await?;
         for _ in 0..QUESTIONS {
             let (status,): (Option<String>,) =
@@ -92,7 +92,7 @@ impl Server {
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
-        Err(sqlx::Error::PoolTimedOut)
+        Err(sqlx::Error::PoolTimedOut.into())
     }
 
     /// Brings the schema up to date.
@@ -125,21 +125,22 @@ pub(crate) fn newest_schema() -> i64 {
 /// Begins a transaction once no other engine is in one. Writers take turns, as on SQLite: what a
 /// request reads is still so when it writes, and events have their positions in the order in which they
 /// were committed.
-pub(crate) async fn begin(conn: &mut PgConnection) -> sqlx::Result<()> {
+pub(crate) async fn begin(conn: &mut PgConnection) -> sql::Result<()> {
     sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(1935961716)")
         .execute(conn)
-        .await
-        .map(drop)
+        .await?;
+    Ok(())
 }
 
 /// Commits, and tells the other engines.
-pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sqlx::Result<()> {
+pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sql::Result<()> {
     sqlx::query("SELECT pg_notify($1, $2)")
         .bind(CHANNEL)
         .bind(replica.to_string())
         .execute(&mut *conn)
         .await?;
-    sqlx::raw_sql("COMMIT").execute(conn).await.map(drop)
+    sqlx::raw_sql("COMMIT").execute(conn).await?;
+    Ok(())
 }
 
 /// Opens a database that is there, beside whoever uses it.
@@ -158,9 +159,9 @@ pub(crate) async fn open_to_read(url: &str) -> Result<PgConnection> {
 }
 
 /// A transaction in which every statement sees the same moment.
-pub(crate) async fn begin_to_read(conn: &mut PgConnection) -> sqlx::Result<()> {
+pub(crate) async fn begin_to_read(conn: &mut PgConnection) -> sql::Result<()> {
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .execute(conn)
-        .await
-        .map(drop)
+        .await?;
+    Ok(())
 }

@@ -67,12 +67,20 @@ impl Store {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct Row {
     job: i64,
     id: String,
-    #[sqlx(flatten)]
     sealed: Sealed,
+}
+
+impl sql::Row for Row {
+    fn read(cells: &mut sql::Cells<'_>) -> sql::Result<Self> {
+        Ok(Self {
+            job: cells.named("job")?,
+            id: cells.named("id")?,
+            sealed: Sealed::read(cells)?,
+        })
+    }
 }
 
 async fn batch(

@@ -129,12 +129,14 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The secrets of a job as they are stored.
-#[derive(Debug, sqlx::FromRow)]
-pub(crate) struct Sealed {
-    pub(crate) key_id: String,
-    pub(crate) nonce: Vec<u8>,
-    pub(crate) sealed: Vec<u8>,
+crate::sql::row! {
+    /// The secrets of a job as they are stored.
+    #[derive(Debug)]
+    pub(crate) struct Sealed {
+        pub(crate) key_id: String,
+        pub(crate) nonce: Vec<u8>,
+        pub(crate) sealed: Vec<u8>,
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

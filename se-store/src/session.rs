@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::postgres::Server;
-use crate::sql::{Connection, query};
+use crate::sql::{self, Connection, query};
 use crate::writer::{Tx, Written};
 
 /// A connection that writes for one replica.
@@ -25,7 +25,7 @@ pub(crate) type Replica = Arc<std::sync::atomic::AtomicI64>;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The database has undone it, or cannot be reached.
-    Database(Arc<sqlx::Error>),
+    Database(Arc<sql::Error>),
     /// This replica has lost its lease.
     Fenced,
 }
@@ -36,7 +36,7 @@ impl Failure {
         match self {
             Self::Database(error) => {
                 let source: Arc<dyn std::error::Error + Send + Sync> =
-                    Arc::<sqlx::Error>::clone(error);
+                    Arc::<sql::Error>::clone(error);
                 Error::Unavailable {
                     doing: "commit",
                     source: Some(source),
@@ -47,8 +47,8 @@ impl Failure {
     }
 }
 
-impl From<sqlx::Error> for Failure {
-    fn from(error: sqlx::Error) -> Self {
+impl From<sql::Error> for Failure {
+    fn from(error: sql::Error) -> Self {
         Self::Database(Arc::new(error))
     }
 }
@@ -76,7 +76,7 @@ impl Session {
         let mut conn = match (self.conn.take(), &self.server) {
             (Some(conn), _) => conn,
             (None, Some(server)) => Connection::Postgres(server.connect().await?),
-            (None, None) => return Err(sqlx::Error::WorkerCrashed.into()),
+            (None, None) => return Err(sql::Error::Closed.into()),
         };
         let replica = self.replica.load(std::sync::atomic::Ordering::SeqCst);
         match begin(&mut conn, replica).await {
@@ -97,7 +97,7 @@ impl Session {
     pub(crate) async fn end(
         &mut self,
         mut tx: Tx,
-        done: sqlx::Result<()>,
+        done: sql::Result<()>,
     ) -> Result<Written, Failure> {
         let done = match done {
             Ok(()) => commit(&mut tx).await,
@@ -179,7 +179,7 @@ async fn begin(conn: &mut Connection, replica: i64) -> Result<Option<String>, Fa
     }
 }
 
-async fn commit(tx: &mut Tx) -> sqlx::Result<()> {
+async fn commit(tx: &mut Tx) -> sql::Result<()> {
     if let Connection::Postgres(conn) = &mut tx.conn {
         return crate::postgres::commit(conn, tx.replica).await;
     }

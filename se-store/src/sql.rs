@@ -3,24 +3,41 @@
 
 use std::fmt;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
-use sqlx::{
-    Arguments, Connection as _, FromRow, PgConnection, PgPool, SqliteConnection, SqlitePool,
-};
+use sqlx::{Arguments, Connection as _, PgConnection, PgPool, Row as _};
 
-/// One connection.
+use crate::sqlite::Readers;
+
+/// What a database says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Postgres(#[from] sqlx::Error),
+    #[error("there is no such row")]
+    NoRow,
+    #[error("statement has a parameter that is not numbered, or has no value")]
+    Parameter,
+    #[error("the database was closed")]
+    Closed,
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// One connection. That to a file works on the thread of its caller: it belongs to the writer's.
 pub(crate) enum Connection {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
 impl Connection {
     /// Ends it in order.
-    pub(crate) async fn close(self) -> sqlx::Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         match self {
-            Self::Sqlite(conn) => conn.close().await,
-            Self::Postgres(conn) => conn.close().await,
+            Self::Sqlite(conn) => conn.close().map_err(|(_, error)| error.into()),
+            Self::Postgres(conn) => Ok(conn.close().await?),
         }
     }
 }
@@ -34,14 +51,14 @@ impl fmt::Debug for Connection {
 /// Connections for reading.
 #[derive(Clone)]
 pub(crate) enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(Readers),
     Postgres(PgPool),
 }
 
 impl Pool {
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite(pool) => pool.close().await,
+            Self::Sqlite(readers) => readers.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
     }
@@ -49,8 +66,8 @@ impl Pool {
 
 /// What a statement runs on.
 pub(crate) enum On<'a> {
-    Sqlite(&'a mut SqliteConnection),
-    SqlitePool(&'a SqlitePool),
+    Sqlite(&'a mut rusqlite::Connection),
+    SqliteReaders(&'a Readers),
     Postgres(&'a mut PgConnection),
     PostgresPool(&'a PgPool),
 }
@@ -67,7 +84,7 @@ impl<'a> From<&'a mut Connection> for On<'a> {
 impl<'a> From<&'a Pool> for On<'a> {
     fn from(pool: &'a Pool) -> Self {
         match pool {
-            Pool::Sqlite(pool) => Self::SqlitePool(pool),
+            Pool::Sqlite(readers) => Self::SqliteReaders(readers),
             Pool::Postgres(pool) => Self::PostgresPool(pool),
         }
     }
@@ -103,14 +120,99 @@ values! {
     Vec<u8> => |it| Self::Bytes(it);
 }
 
-/// What a row of either database is read into.
-pub(crate) trait Row:
-    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+impl rusqlite::ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Number(it) => it.map_or(ValueRef::Null, ValueRef::Integer),
+            Self::Text(it) => it.as_deref().map_or(ValueRef::Null, ValueRef::from),
+            Self::Bytes(it) => ValueRef::Blob(it),
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
+
+/// What a row of either database is read into: a tuple of its columns, or what [`row!`] declares.
+pub(crate) trait Row: Sized + Send + 'static {
+    fn read(cells: &mut Cells<'_>) -> Result<Self>;
+}
+
+/// A column's value.
+pub(crate) trait Cell:
+    rusqlite::types::FromSql + for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>
 {
 }
 
-impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{}
+impl<T> Cell for T where
+    T: rusqlite::types::FromSql + for<'r> sqlx::Decode<'r, Postgres> + sqlx::Type<Postgres>
+{
+}
+
+/// The columns of one row.
+pub(crate) struct Cells<'r> {
+    row: Source<'r>,
+    next: usize,
+}
+
+enum Source<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r PgRow),
+}
+
+impl<'r> Cells<'r> {
+    fn of(row: Source<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next column.
+    pub(crate) fn next<T: Cell>(&mut self) -> Result<T> {
+        let at = self.next;
+        self.next += 1;
+        Ok(match self.row {
+            Source::Sqlite(row) => row.get(at)?,
+            Source::Postgres(row) => row.try_get(at)?,
+        })
+    }
+
+    /// The column of that name.
+    pub(crate) fn named<T: Cell>(&self, name: &str) -> Result<T> {
+        Ok(match self.row {
+            Source::Sqlite(row) => row.get(name)?,
+            Source::Postgres(row) => row.try_get(name)?,
+        })
+    }
+}
+
+macro_rules! tuples {
+    ($(($($column:ident),+))+) => {$(
+        impl<$($column: Cell + Send + 'static),+> Row for ($($column,)+) {
+            fn read(cells: &mut Cells<'_>) -> Result<Self> {
+                Ok(($(cells.next::<$column>()?,)+))
+            }
+        }
+    )+};
+}
+
+tuples! { (A) (A, B) (A, B, C) (A, B, C, D) (A, B, C, D, E) (A, B, C, D, E, F) }
+
+/// Declares a struct that rows are read into, by the names of their columns.
+macro_rules! row {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident {
+        $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty,)+
+    }) => {
+        $(#[$meta])*
+        $vis struct $name {
+            $($(#[$field_meta])* $field_vis $field: $type,)+
+        }
+
+        impl $crate::sql::Row for $name {
+            fn read(cells: &mut $crate::sql::Cells<'_>) -> $crate::sql::Result<Self> {
+                Ok(Self { $($field: cells.named(stringify!($field))?,)+ })
+            }
+        }
+    };
+}
+
+pub(crate) use row;
 
 /// A statement with its values.
 pub(crate) struct Query {
@@ -132,80 +234,85 @@ impl Query {
     }
 
     /// Runs it; gives how many rows it changed.
-    pub(crate) async fn execute(self, on: impl Into<On<'_>>) -> sqlx::Result<u64> {
-        let sql = self.sql;
-        Ok(match on.into() {
-            On::Sqlite(conn) => {
-                let query = sqlx::query_with(sql, self.sqlite()?);
-                query.execute(conn).await?.rows_affected()
-            }
-            On::SqlitePool(pool) => {
-                let query = sqlx::query_with(sql, self.sqlite()?);
-                query.execute(pool).await?.rows_affected()
-            }
-            On::Postgres(conn) => {
-                let query = sqlx::query_with(sql, self.postgres()?);
-                query.execute(conn).await?.rows_affected()
-            }
-            On::PostgresPool(pool) => {
-                let query = sqlx::query_with(sql, self.postgres()?);
-                query.execute(pool).await?.rows_affected()
-            }
-        })
-    }
-
-    /// Every row.
-    pub(crate) async fn fetch_all<T: Row>(self, on: impl Into<On<'_>>) -> sqlx::Result<Vec<T>> {
+    pub(crate) async fn execute(self, on: impl Into<On<'_>>) -> Result<u64> {
         let sql = self.sql;
         match on.into() {
-            On::Sqlite(conn) => {
-                let query = sqlx::query_as_with::<Sqlite, T, _>(sql, self.sqlite()?);
-                query.fetch_all(conn).await
-            }
-            On::SqlitePool(pool) => {
-                let query = sqlx::query_as_with::<Sqlite, T, _>(sql, self.sqlite()?);
-                query.fetch_all(pool).await
-            }
+            On::Sqlite(conn) => self.change(conn),
+            On::SqliteReaders(readers) => readers.run(move |conn| self.change(conn)).await,
             On::Postgres(conn) => {
-                let query = sqlx::query_as_with::<Postgres, T, _>(sql, self.postgres()?);
-                query.fetch_all(conn).await
+                let query = sqlx::query_with(sql, self.arguments()?);
+                Ok(query.execute(conn).await?.rows_affected())
             }
             On::PostgresPool(pool) => {
-                let query = sqlx::query_as_with::<Postgres, T, _>(sql, self.postgres()?);
-                query.fetch_all(pool).await
+                let query = sqlx::query_with(sql, self.arguments()?);
+                Ok(query.execute(pool).await?.rows_affected())
             }
         }
     }
 
+    /// Every row.
+    pub(crate) async fn fetch_all<T: Row>(self, on: impl Into<On<'_>>) -> Result<Vec<T>> {
+        let sql = self.sql;
+        let rows = match on.into() {
+            On::Sqlite(conn) => return self.read(conn),
+            On::SqliteReaders(readers) => return readers.run(move |conn| self.read(conn)).await,
+            On::Postgres(conn) => {
+                let query = sqlx::query_with(sql, self.arguments()?);
+                query.fetch_all(conn).await?
+            }
+            On::PostgresPool(pool) => {
+                let query = sqlx::query_with(sql, self.arguments()?);
+                query.fetch_all(pool).await?
+            }
+        };
+        let rows = rows.iter().map(Source::Postgres);
+        rows.map(|it| T::read(&mut Cells::of(it))).collect()
+    }
+
     /// The first row, if there is one.
-    pub(crate) async fn fetch_optional<T: Row>(
-        self,
-        on: impl Into<On<'_>>,
-    ) -> sqlx::Result<Option<T>> {
+    pub(crate) async fn fetch_optional<T: Row>(self, on: impl Into<On<'_>>) -> Result<Option<T>> {
         let rows = self.fetch_all(on).await?;
         Ok(rows.into_iter().next())
     }
 
     /// The first row.
-    pub(crate) async fn fetch_one<T: Row>(self, on: impl Into<On<'_>>) -> sqlx::Result<T> {
+    pub(crate) async fn fetch_one<T: Row>(self, on: impl Into<On<'_>>) -> Result<T> {
         let row = self.fetch_optional(on).await?;
-        row.ok_or(sqlx::Error::RowNotFound)
+        row.ok_or(Error::NoRow)
     }
 
-    fn sqlite(self) -> sqlx::Result<SqliteArguments> {
-        let mut arguments = SqliteArguments::default();
-        for value in self.values {
-            match value {
-                Value::Number(it) => arguments.add(it),
-                Value::Text(it) => arguments.add(it),
-                Value::Bytes(it) => arguments.add(it),
-            }
-            .map_err(sqlx::Error::Encode)?;
+    fn change(self, conn: &rusqlite::Connection) -> Result<u64> {
+        let mut statement = self.prepare(conn)?;
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+        Ok(conn.changes())
+    }
+
+    fn read<T: Row>(self, conn: &rusqlite::Connection) -> Result<Vec<T>> {
+        let mut statement = self.prepare(conn)?;
+        let mut rows = statement.raw_query();
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(T::read(&mut Cells::of(Source::Sqlite(row)))?);
         }
-        Ok(arguments)
+        Ok(all)
     }
 
-    fn postgres(self) -> sqlx::Result<PgArguments> {
+    /// SQLite takes `$1` for a name, and numbers parameters by where they first stand.
+    fn prepare(self, conn: &rusqlite::Connection) -> Result<rusqlite::CachedStatement<'_>> {
+        let mut statement = conn.prepare_cached(self.sql)?;
+        for at in 1..=statement.parameter_count() {
+            let number = statement.parameter_name(at).and_then(|it| {
+                let number: usize = it.strip_prefix('$')?.parse().ok()?;
+                number.checked_sub(1)
+            });
+            let value = number.and_then(|it| self.values.get(it));
+            statement.raw_bind_parameter(at, value.ok_or(Error::Parameter)?)?;
+        }
+        Ok(statement)
+    }
+
+    fn arguments(self) -> Result<PgArguments> {
         let mut arguments = PgArguments::default();
         for value in self.values {
             match value {

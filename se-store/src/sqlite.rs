@@ -1,84 +1,86 @@
 //! How SQLite is opened: one writer, readers beside it, one engine.
 
 use std::fs::File;
-use std::path::Path;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use rusqlite::Connection;
+use sqlx::migrate::Migrator;
 
 use crate::error::{Doing, Error, Result};
 
+mod migrate;
+mod place;
+mod readers;
+
+use place::Place;
+pub(crate) use readers::Readers;
+
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// Readers at a time; reads are short.
-const READERS: u32 = 4;
 /// The schema since which jobs have owners.
 pub(crate) const OWNERS: i64 = 2;
 /// How long a statement waits for another process that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);
+/// Statements that a connection keeps prepared: more than there are.
+const PREPARED: usize = 256;
 
 pub(crate) struct Opened {
-    pub(crate) writer: SqliteConnection,
-    pub(crate) readers: SqlitePool,
+    pub(crate) writer: Connection,
+    pub(crate) readers: Readers,
     pub(crate) lock: Option<File>,
 }
 
-pub(crate) async fn open(url: &str) -> Result<Opened> {
-    let options = SqliteConnectOptions::from_str(url)
-        .doing("understand the database URL")?
-        .create_if_missing(true)
-        .auto_vacuum(SqliteAutoVacuum::Incremental)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY)
-        .disable_statement_logging();
-    let lock = lock(&options, url)?;
-    let mut writer = options.connect().await.doing("open the database")?;
-    migrate(&mut writer).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_lazy_with(options.pragma("query_only", "ON"));
+/// Blocks while it works.
+pub(crate) fn open(url: &str) -> Result<Opened> {
+    let place = Place::parse(url)?;
+    let lock = match &place {
+        Place::File(path) => Some(lock(path)?),
+        Place::Memory(_) => None,
+    };
+    let mut writer = connect(&place).doing("open the database")?;
+    migrate::run(&mut writer, &MIGRATIONS)?;
     Ok(Opened {
         writer,
-        readers,
+        readers: Readers::new(place),
         lock,
     })
 }
 
 /// Opens a database that is there, beside whoever uses it; gives its schema too.
-pub(crate) async fn open_to_read(url: &str) -> Result<(SqliteConnection, i64)> {
-    let options = SqliteConnectOptions::from_str(url)
-        .doing("understand the database URL")?
-        .busy_timeout(BUSY)
-        .pragma("query_only", "ON")
-        .disable_statement_logging();
-    let mut conn = options.connect().await.doing("open the database")?;
-    let known = newest_schema();
-    let schema: (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
-        .fetch_one(&mut conn)
-        .await
-        .doing("read the schema of the database")?;
-    match schema.0.unwrap_or(0) {
-        found if found > known => Err(Error::NewerSchema { found, known }),
-        found => Ok((conn, found)),
+pub(crate) fn open_to_read(url: &str) -> Result<(Connection, i64)> {
+    let place = Place::parse(url)?;
+    let conn = place.connect(false).doing("open the database")?;
+    only_read(&conn).doing("open the database")?;
+    let schema = migrate::newest(&conn).doing("read the schema of the database")?;
+    match (schema, newest_schema()) {
+        (found, known) if found > known => Err(Error::NewerSchema { found, known }),
+        (found, _) => Ok((conn, found)),
     }
 }
 
+/// A connection that may write, to a database that is made if there is none.
+fn connect(place: &Place) -> rusqlite::Result<Connection> {
+    let conn = place.connect(true)?;
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    // What a file cannot be changed to later comes first.
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "foreign_keys", "ON")?;
+    Ok(conn)
+}
+
+fn only_read(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED);
+    conn.pragma_update(None, "query_only", "ON")
+}
+
 /// Keeps a second engine out: it would drive the same jobs.
-fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>> {
-    if url.contains(":memory:") {
-        return Ok(None);
-    }
-    let database = options.get_filename();
+fn lock(database: &Path) -> Result<File> {
     let failed = |error: std::io::Error| Error::Unavailable {
         doing: "make the lock file beside the database",
         source: Some(Arc::new(error)),
@@ -88,12 +90,12 @@ fn lock(options: &SqliteConnectOptions, url: &str) -> Result<Option<File>> {
     }
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let file = private(Path::new(&path)).map_err(failed)?;
+    let file = private(&PathBuf::from(path)).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
             // The files that SQLite puts beside it take over its rights.
             private(database).map_err(failed)?;
-            Ok(Some(file))
+            Ok(file)
         }
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::InUse {
             path: database.display().to_string(),
@@ -114,18 +116,4 @@ fn private(path: &Path) -> std::io::Result<File> {
 /// The newest schema that this engine knows.
 fn newest_schema() -> i64 {
     MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
-}
-
-async fn migrate(conn: &mut SqliteConnection) -> Result<()> {
-    let known = newest_schema();
-    match MIGRATIONS.run(conn).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(found)) if found > known => {
-            Err(Error::NewerSchema { found, known })
-        }
-        Err(error) => Err(Error::Unavailable {
-            doing: "bring the schema of the database up to date",
-            source: Some(Arc::new(error)),
-        }),
-    }
 }

@@ -71,7 +71,7 @@ impl Store {
     }
 
     async fn open_sqlite(url: &str, options: Options) -> Result<Self> {
-        let opened = sqlite::open(url).await?;
+        let opened = sqlite::open(url)?;
         let (replica, announced) = (Replica::default(), Announced::new(None));
         let conn = Connection::Sqlite(opened.writer);
         let session = Session::new(conn, None, Arc::clone(&replica));

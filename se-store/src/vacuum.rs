@@ -1,7 +1,5 @@
 //! Space that deleted rows leave behind in a SQLite file goes back to the disk.
 
-use sqlx::Connection as _;
-
 use crate::error::{Doing, Error, Result};
 use crate::sql::{self, Connection};
 use crate::store::Store;
@@ -70,18 +68,15 @@ pub async fn compact(url: &str) -> Result<()> {
         });
     }
     // What is not there is not made.
-    let (conn, _) = sqlite::open_to_read(url).await?;
-    conn.close().await.doing(DOING)?;
-    let mut opened = sqlite::open(url).await?;
+    drop(sqlite::open_to_read(url)?);
+    let opened = sqlite::open(url)?;
     for sql in [
         "PRAGMA auto_vacuum = INCREMENTAL",
         "VACUUM",
         "PRAGMA wal_checkpoint(TRUNCATE)",
     ] {
-        sqlx::query(sql)
-            .execute(&mut opened.writer)
-            .await
-            .doing(DOING)?;
+        opened.writer.execute_batch(sql).doing(DOING)?;
     }
-    opened.writer.close().await.doing(DOING)
+    let closed = opened.writer.close().map_err(|(_, error)| error);
+    closed.doing(DOING)
 }

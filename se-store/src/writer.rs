@@ -207,7 +207,7 @@ async fn transact(
     session.end(tx, done).await
 }
 
-async fn apply(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> sqlx::Result<()> {
+async fn apply(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> sql::Result<()> {
     for request in &mut *group {
         let (events, deliveries) = (tx.written.events.len(), tx.written.deliveries);
         execute(tx, "SAVEPOINT request").await?;
@@ -223,7 +223,7 @@ async fn apply(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> sqlx::Result<()> 
     Ok(())
 }
 
-async fn execute(tx: &mut Tx, sql: &'static str) -> sqlx::Result<()> {
+async fn execute(tx: &mut Tx, sql: &'static str) -> sql::Result<()> {
     sql::query(sql).execute(&mut tx.conn).await.map(drop)
 }
 
@@ -234,7 +234,6 @@ pub(crate) async fn probe(tx: &mut Tx) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::{Connection as _, SqliteConnection};
     use tokio::sync::oneshot;
 
     use super::{Request, Tx, commit, execute, request};
@@ -263,8 +262,7 @@ mod tests {
     }
 
     async fn run(requests: [(&'static [&'static str], bool); 3]) -> (Vec<bool>, i64, u64) {
-        let conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let mut conn = Connection::Sqlite(conn);
+        let mut conn = Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
         let made = query("CREATE TABLE t (n INTEGER)").execute(&mut conn).await;
         made.unwrap();
         let mut session = Session::new(conn, None, Replica::default());

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use se_runtime::EventLog;
 use se_store::{Error, Store};
-use sqlx::{Connection, SqliteConnection};
 
 use crate::bench::{Bench, SECRET, batch, completed, job, options};
 
@@ -14,9 +13,9 @@ pub(crate) fn url(folder: &Path) -> String {
 }
 
 pub(crate) async fn sql(folder: &Path, sql: &'static str) {
-    let mut conn = SqliteConnection::connect(&url(folder)).await.unwrap();
-    sqlx::query(sql).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
+    let conn = rusqlite::Connection::open(folder.join("se.db")).unwrap();
+    conn.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+    conn.execute_batch(sql).unwrap();
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ const IMPURE: &[&str] = &[
     "axum",
     "sqlx",
     "sqlx-core",
+    "rusqlite",
     "russh",
     "object_store",
     "rustls",
