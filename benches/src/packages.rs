@@ -8,6 +8,12 @@ use se_dsl::{Checked, Options, Sources};
 /// those of one device follow each other, those of different devices do not.
 #[must_use]
 pub fn package(devices: usize, rounds: usize) -> Sources {
+    package_of(devices, job(devices, rounds))
+}
+
+/// A package with `devices` connectors and one job `main` of this text.
+#[must_use]
+pub fn package_of(devices: usize, job: String) -> Sources {
     let mut sources = Sources::new();
     let manifest =
         "format_version: PAv1\nname: bench\nversion: '1'\ncontent_id: b\npod_type: none\n";
@@ -16,7 +22,7 @@ pub fn package(devices: usize, rounds: usize) -> Sources {
     let phases = "spec:\n  phases:\n    - name: main\n      jobs:\n        - definition: main@v1\n";
     sources.add("PAv1/lifecycle.yaml", format!("{head}{phases}"));
     sources.add("PAv1/connectors.yaml", connectors(devices));
-    sources.add("PAv1/jobs/main.yaml", job(devices, rounds));
+    sources.add("PAv1/jobs/main.yaml", job);
     sources
 }
 
@@ -54,5 +60,7 @@ pub fn job(devices: usize, rounds: usize) -> String {
 #[must_use]
 pub fn checked(sources: &Sources) -> Arc<Checked> {
     let outcome = se_dsl::check(sources, Options::default());
-    Arc::new(outcome.checked.expect("generated packages have no errors"))
+    let first = outcome.diagnostics.iter().next().map(|it| it.message.clone());
+    let checked = outcome.checked;
+    Arc::new(checked.unwrap_or_else(|| panic!("a generated package has an error: {first:?}")))
 }

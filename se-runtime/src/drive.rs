@@ -104,6 +104,7 @@ pub async fn drive(
         handles: BTreeMap::new(),
         news: &news,
         wake: None,
+        environments: BTreeMap::new(),
     };
     driver.run(control).await
 }
@@ -130,6 +131,8 @@ struct Driver<'a> {
     handles: BTreeMap<StepIndex, AbortHandle>,
     news: &'a News,
     wake: Option<Timestamp>,
+    /// What attempts see of the pods, by part; made anew when something was learned.
+    environments: BTreeMap<Option<usize>, Arc<Value>>,
 }
 
 /// An attempt under way; gives nothing when it was stopped.
@@ -255,7 +258,7 @@ impl<'a> Driver<'a> {
     }
 
     /// One attempt: bounded in time, and a panic in an adapter is its fault, not the job's end.
-    fn attempt(&self, index: StepIndex) -> BoxFuture<'a, Outcome> {
+    fn attempt(&mut self, index: StepIndex) -> BoxFuture<'a, Outcome> {
         let node = self.state.node(index);
         let step = self.state.step(index);
         let Some(primitive) = node.step().uses.primitive() else {
@@ -279,7 +282,7 @@ impl<'a> Driver<'a> {
             inputs: step.inputs.clone(),
             target,
             endpoints,
-            runtime_env: Arc::new(self.runtime_env(part)),
+            runtime_env: self.environment(part),
             timeout,
         };
         let ports = self.ports;
@@ -304,6 +307,15 @@ impl<'a> Driver<'a> {
             }
         }
         .boxed()
+    }
+
+    fn environment(&mut self, part: Option<usize>) -> Arc<Value> {
+        if let Some(known) = self.environments.get(&part) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(self.runtime_env(part));
+        self.environments.insert(part, Arc::clone(&made));
+        made
     }
 
     /// `runtime_env` with what the job has learned.
@@ -376,6 +388,9 @@ impl<'a> Driver<'a> {
                 self.handles.remove(&index);
                 // What was stopped meanwhile has ended already: its outcome comes too late.
                 if self.state.calling().contains(&index) {
+                    if outcome.as_ref().is_ok_and(|it| !it.learned.is_empty()) {
+                        self.environments.clear();
+                    }
                     events.push(self.outcome(index, outcome));
                 }
             }

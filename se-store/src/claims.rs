@@ -133,15 +133,16 @@ impl Store {
         let id = id.to_owned();
         self.write(DOING, move |tx| {
             Box::pin(async move {
-                let row = sql::query(
-                    "SELECT row, id, cancel FROM jobs WHERE owner IS NULL AND id = $1 \
-                     AND status IN ('accepted', 'running', 'cancelling')",
+                let taken: Option<(String, Option<String>)> = sql::query(
+                    "UPDATE jobs SET owner = $1 WHERE id = $2 AND owner IS NULL \
+                     AND status IN ('accepted', 'running', 'cancelling') RETURNING id, cancel",
                 )
+                .bind(tx.replica)
                 .bind(id)
                 .fetch_optional(&mut tx.conn)
                 .await
                 .doing(DOING)?;
-                take(tx, row).await
+                Ok(taken.map(|(id, cancel)| Claimed { id, cancel }))
             })
         })
         .await

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use se_runtime::{Accepted, Batch, Event, JobStatus, Record, Secret, Summary, Timestamp};
 
+use crate::append::{insert, lines};
 use crate::error::{Doing, Error, Result};
-use crate::log::insert_events;
+use crate::log::acceptance;
 use crate::outbox::{NewDelivery, enqueue, job_stream};
 use crate::seal::Sealed;
 use crate::sql;
@@ -262,15 +263,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn accepted(&self, id: &str) -> Result<Accepted> {
-        let first = self.events(id, 0, 1).await?.pop();
-        match first.map(|it| it.event) {
-            Some(Event::JobAccepted(accepted)) => Ok(*accepted),
-            _ => Err(Error::corrupt(
-                "events",
-                format!("{id}/1"),
-                "it is not the acceptance of the job",
-            )),
-        }
+        acceptance(id, self.events(id, 0, 1).await?.pop())
     }
 
     /// The job's secrets, in the order given; none once it has ended.
@@ -327,7 +320,8 @@ impl Submission {
             return Ok(existing);
         }
         let job = self.insert_job(tx).await?;
-        insert_events(tx, job, id, self.batch.records).await?;
+        let lines = lines(id, self.batch.records)?;
+        insert(tx, vec![(job, id.clone(), lines)]).await?;
         if let Some(sealed) = self.sealed {
             sql::query(
                 "INSERT INTO job_secrets (job, key_id, nonce, sealed) VALUES ($1, $2, $3, $4)",

@@ -5,6 +5,7 @@
 //! a change causes is written in the transaction of the change: a job with its first event, secrets
 //! and deliveries; an event with the deliveries that tell of it.
 
+mod append;
 mod audit;
 mod changes;
 mod claims;

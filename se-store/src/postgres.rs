@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Row as _};
 
 use crate::error::{Doing, Error, Result};
 use crate::sql;
@@ -122,24 +122,24 @@ pub(crate) fn newest_schema() -> i64 {
     MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
 }
 
-/// Begins a transaction once no other engine is in one. Writers take turns, as on SQLite: what a
-/// request reads is still so when it writes, and events have their positions in the order in which they
-/// were committed.
-pub(crate) async fn begin(conn: &mut PgConnection) -> sql::Result<()> {
-    sqlx::raw_sql("BEGIN; SELECT pg_advisory_xact_lock(1935961716)")
-        .execute(conn)
-        .await?;
-    Ok(())
+/// Begins a transaction once no other engine is in one; gives its name, and whether `replica` has a lease.
+/// Writers take turns, as on SQLite: what a request reads is still so when it writes, and events have their
+/// positions in the order in which they were committed.
+pub(crate) async fn begin(conn: &mut PgConnection, replica: i64) -> sql::Result<(String, bool)> {
+    // One round trip; each statement sees what is there when it begins: the last, when nobody else writes.
+    let sql = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(1935961716); \
+         SELECT CAST(pg_current_xact_id() AS TEXT), EXISTS (SELECT FROM replicas WHERE id = {replica})"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(conn).await?;
+    let row = rows.last().ok_or(sql::Error::NoRow)?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Commits, and tells the other engines.
 pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sql::Result<()> {
-    sqlx::query("SELECT pg_notify($1, $2)")
-        .bind(CHANNEL)
-        .bind(replica.to_string())
-        .execute(&mut *conn)
-        .await?;
-    sqlx::raw_sql("COMMIT").execute(conn).await?;
+    let sql = format!("SELECT pg_notify('{CHANNEL}', '{replica}'); COMMIT");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
 }
 

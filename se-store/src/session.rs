@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     Database(Arc<sql::Error>),
     /// This replica has lost its lease.
     Fenced,
+    /// What was to be written could not be, and others' work with it.
+    Work(Arc<Error>),
 }
 
 impl Failure {
@@ -43,6 +45,13 @@ impl Failure {
                 }
             }
             Self::Fenced => Error::Fenced,
+            Self::Work(error) => {
+                let source: Arc<dyn std::error::Error + Send + Sync> = Arc::<Error>::clone(error);
+                Error::Unavailable {
+                    doing: "commit",
+                    source: Some(source),
+                }
+            }
         }
     }
 }
@@ -58,6 +67,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Database(error) => error.fmt(f),
             Self::Fenced => Error::Fenced.fmt(f),
+            Self::Work(error) => error.fmt(f),
         }
     }
 }
@@ -97,23 +107,23 @@ impl Session {
     pub(crate) async fn end(
         &mut self,
         mut tx: Tx,
-        done: sql::Result<()>,
+        done: Result<(), Failure>,
     ) -> Result<Written, Failure> {
         let done = match done {
-            Ok(()) => commit(&mut tx).await,
-            Err(error) => Err(error),
+            Ok(()) => commit(&mut tx).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
         };
         match done {
             Ok(()) => {
                 self.conn = Some(tx.conn);
                 Ok(tx.written)
             }
-            Err(error) => {
+            Err(failure) => {
                 self.undo(tx.conn).await;
                 if self.is_there(tx.transaction.as_deref()).await {
                     return Ok(tx.written);
                 }
-                Err(error.into())
+                Err(failure)
             }
         }
     }
@@ -162,16 +172,9 @@ async fn begin(conn: &mut Connection, replica: i64) -> Result<Option<String>, Fa
             Ok(None)
         }
         Connection::Postgres(inner) => {
-            crate::postgres::begin(inner).await?;
-            // A statement of its own: what it sees is as of now, when nobody else writes.
-            let (transaction, lease): (String, Option<i64>) = query(
-                "SELECT CAST(pg_current_xact_id() AS TEXT), (SELECT id FROM replicas WHERE id = $1)",
-            )
-            .bind(replica)
-            .fetch_one(conn)
-            .await?;
+            let (transaction, has_lease) = crate::postgres::begin(inner, replica).await?;
             // Before it has joined, nobody can have taken anything from it.
-            if lease.is_none() && replica != 0 {
+            if !has_lease && replica != 0 {
                 return Err(Failure::Fenced);
             }
             Ok(Some(transaction))

@@ -317,15 +317,19 @@ impl Query {
         for value in self.values {
             match value {
                 Value::Number(it) => arguments.add(it),
-                // The one character that its texts cannot hold.
-                Value::Text(Some(it)) if it.contains('\0') => {
-                    arguments.add(it.replace('\0', "\u{fffd}"))
-                }
-                Value::Text(it) => arguments.add(it),
+                Value::Text(it) => arguments.add(it.map(storable)),
                 Value::Bytes(it) => arguments.add(it),
             }
             .map_err(sqlx::Error::Encode)?;
         }
         Ok(arguments)
     }
+}
+
+/// A text as PostgreSQL can hold it: all but one character.
+pub(crate) fn storable(text: String) -> String {
+    if text.contains('\0') {
+        return text.replace('\0', "\u{fffd}");
+    }
+    text
 }

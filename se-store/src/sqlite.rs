@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use sqlx::migrate::Migrator;
 
 use crate::error::{Doing, Error, Result};
@@ -63,8 +64,7 @@ pub(crate) fn open_to_read(url: &str) -> Result<(Connection, i64)> {
 /// A connection that may write, to a database that is made if there is none.
 fn connect(place: &Place) -> rusqlite::Result<Connection> {
     let conn = place.connect(true)?;
-    conn.busy_timeout(BUSY)?;
-    conn.set_prepared_statement_cache_capacity(PREPARED);
+    prepare(&conn)?;
     // What a file cannot be changed to later comes first.
     conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     conn.pragma_update(None, "journal_mode", "WAL")?;
@@ -74,9 +74,16 @@ fn connect(place: &Place) -> rusqlite::Result<Connection> {
 }
 
 fn only_read(conn: &Connection) -> rusqlite::Result<()> {
+    prepare(conn)?;
+    conn.pragma_update(None, "query_only", "ON")
+}
+
+fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(PREPARED);
-    conn.pragma_update(None, "query_only", "ON")
+    // Partial indexes make SQLite plan a statement anew for each value otherwise.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// Keeps a second engine out: it would drive the same jobs.

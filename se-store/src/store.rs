@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
 use tokio::sync::{broadcast, watch};
 
+use crate::append::{Append, Appended};
 use crate::changes::{Announced, Changes, Stored};
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
@@ -158,6 +159,10 @@ impl Store {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.options.clock.now()
+    }
+
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended> {
+        self.writer.append(append).await
     }
 
     pub(crate) async fn write<T, W>(&self, doing: &'static str, work: W) -> Result<T>

@@ -1,12 +1,14 @@
 //! The one writer. All requests that wait go into one transaction, so that they share one fsync; each
 //! is answered after the commit. A request that fails is undone alone.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::append::{self, Append, Appended};
 use crate::changes::{Announced, Stored};
 use crate::error::{Doing, Error, Result};
 use crate::session::{Failure, Session};
@@ -43,8 +45,14 @@ pub(crate) struct Writer {
 }
 
 enum Message {
-    Write(Box<dyn Request>),
+    Work(Work),
     Close(oneshot::Sender<()>),
+}
+
+/// What a group consists of.
+enum Work {
+    Write(Box<dyn Request>),
+    Append(Append, oneshot::Sender<Result<Appended>>),
 }
 
 /// A request on its way; its type parameters are hidden from the queue.
@@ -127,7 +135,28 @@ impl Writer {
         W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
     {
         let (request, answer) = request(work);
-        let sent = self.queue.send(Message::Write(request)).await;
+        self.hand_in(Work::Write(request), answer, doing).await
+    }
+
+    /// Appends to a log, together with whatever else waits.
+    pub(crate) async fn append(&self, append: Append) -> Result<Appended> {
+        const DOING: &str = "append to the log";
+        if append.learns() {
+            let alone = self.write(DOING, move |tx| Box::pin(append::store(tx, vec![append])));
+            return alone.await?.pop().ok_or_else(|| Error::stopped(DOING));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.hand_in(Work::Append(append, reply), answer, DOING)
+            .await
+    }
+
+    async fn hand_in<T>(
+        &self,
+        work: Work,
+        answer: oneshot::Receiver<Result<T>>,
+        doing: &'static str,
+    ) -> Result<T> {
+        let sent = self.queue.send(Message::Work(work)).await;
         sent.map_err(|_| Error::stopped(doing))?;
         answer.await.map_err(|_| Error::stopped(doing))?
     }
@@ -168,7 +197,7 @@ async fn serve(
         let mut group = Vec::with_capacity(messages.len());
         for message in messages.drain(..) {
             match message {
-                Message::Write(request) => group.push(request),
+                Message::Work(work) => group.push(work),
                 Message::Close(reply) => closing = Some(reply),
             }
         }
@@ -180,47 +209,154 @@ async fn serve(
     closing
 }
 
-async fn commit(session: &mut Session, mut group: Vec<Box<dyn Request>>, announced: &Announced) {
-    let outcome = match transact(session, &mut group).await {
+/// Who is to be answered once it is known what became of the group.
+enum Waiting {
+    Write(Box<dyn Request>),
+    /// With what became of it, if it came to that.
+    Append(Option<Appended>, oneshot::Sender<Result<Appended>>),
+}
+
+async fn commit(session: &mut Session, group: Vec<Work>, announced: &Announced) {
+    let (mut waiting, requests) = (Vec::with_capacity(group.len()), group.len());
+    let outcome = match transact(session, group, &mut waiting).await {
         Ok(written) => {
             announced.tell(written);
             Ok(())
         }
         Err(failure) => {
-            tracing::error!(error = %failure, requests = group.len(), "a group of writes was undone");
+            tracing::error!(error = %failure, requests, "a group of writes was undone");
             Err(failure)
         }
     };
-    for request in group {
+    for it in waiting {
         let commit = outcome.as_ref().map(|&()| ()).map_err(Failure::error);
-        request.answer(commit);
+        match it {
+            Waiting::Write(request) => request.answer(commit),
+            // The caller may have gone; what was written stays written.
+            Waiting::Append(outcome, reply) => {
+                let outcome = outcome.ok_or_else(|| Error::stopped("append to the log"));
+                reply.send(commit.and(outcome)).ok();
+            }
+        }
     }
 }
 
 /// All of it in one transaction; each request that fails is undone alone.
 async fn transact(
     session: &mut Session,
-    group: &mut [Box<dyn Request>],
+    group: Vec<Work>,
+    waiting: &mut Vec<Waiting>,
 ) -> Result<Written, Failure> {
-    let mut tx = session.begin().await?;
-    let done = apply(&mut tx, group).await;
+    let mut tx = match session.begin().await {
+        Ok(tx) => tx,
+        Err(failure) => {
+            // Nobody's work was begun, and everybody is to be told.
+            let all = group.into_iter().map(|it| match it {
+                Work::Write(request) => Waiting::Write(request),
+                Work::Append(_, reply) => Waiting::Append(None, reply),
+            });
+            waiting.extend(all);
+            return Err(failure);
+        }
+    };
+    let done = apply(&mut tx, group, waiting).await;
     session.end(tx, done).await
 }
 
-async fn apply(tx: &mut Tx, group: &mut [Box<dyn Request>]) -> sql::Result<()> {
-    for request in &mut *group {
-        let (events, deliveries) = (tx.written.events.len(), tx.written.deliveries);
-        execute(tx, "SAVEPOINT request").await?;
-        if !request.apply(tx).await {
-            // Where the database has undone the whole transaction by itself (disk full), this fails,
-            // and with it the group: nobody is told of a success that is gone.
-            execute(tx, "ROLLBACK TO SAVEPOINT request").await?;
-            tx.written.events.truncate(events);
-            tx.written.deliveries = deliveries;
+/// Appends that stand beside each other are stored together.
+async fn apply(tx: &mut Tx, group: Vec<Work>, waiting: &mut Vec<Waiting>) -> Result<(), Failure> {
+    let mut appends = Appends::default();
+    let mut done = Ok(());
+    for work in group {
+        match work {
+            Work::Append(append, reply) => {
+                if appends.has(&append) && done.is_ok() {
+                    done = appends.store(tx, waiting).await;
+                }
+                appends.push(append, reply);
+            }
+            Work::Write(mut request) => {
+                if done.is_ok() {
+                    done = appends.store(tx, waiting).await;
+                }
+                if done.is_ok() {
+                    done = apart(tx, &mut *request).await;
+                }
+                waiting.push(Waiting::Write(request));
+            }
         }
-        execute(tx, "RELEASE SAVEPOINT request").await?;
     }
+    if done.is_ok() {
+        return appends.store(tx, waiting).await;
+    }
+    appends.give_up(waiting);
+    done
+}
+
+/// Undone alone if it fails.
+async fn apart(tx: &mut Tx, request: &mut dyn Request) -> Result<(), Failure> {
+    let (events, deliveries) = (tx.written.events.len(), tx.written.deliveries);
+    execute(tx, "SAVEPOINT request").await?;
+    if !request.apply(tx).await {
+        // Where the database has undone the whole transaction by itself (disk full), this fails,
+        // and with it the group: nobody is told of a success that is gone.
+        execute(tx, "ROLLBACK TO SAVEPOINT request").await?;
+        tx.written.events.truncate(events);
+        tx.written.deliveries = deliveries;
+    }
+    execute(tx, "RELEASE SAVEPOINT request").await?;
     Ok(())
+}
+
+/// Appends to different logs. One either finds its log as it expects it, or writes nothing: they need not
+/// be undone alone.
+#[derive(Default)]
+struct Appends {
+    jobs: BTreeSet<i64>,
+    appends: Vec<Append>,
+    replies: Vec<oneshot::Sender<Result<Appended>>>,
+}
+
+impl Appends {
+    fn has(&self, append: &Append) -> bool {
+        self.jobs.contains(&append.job.row)
+    }
+
+    fn push(&mut self, append: Append, reply: oneshot::Sender<Result<Appended>>) {
+        self.jobs.insert(append.job.row);
+        self.appends.push(append);
+        self.replies.push(reply);
+    }
+
+    async fn store(&mut self, tx: &mut Tx, waiting: &mut Vec<Waiting>) -> Result<(), Failure> {
+        if self.appends.is_empty() {
+            return Ok(());
+        }
+        self.jobs.clear();
+        match append::store(tx, std::mem::take(&mut self.appends)).await {
+            Ok(outcomes) => {
+                let replies = self.replies.drain(..);
+                waiting.extend(
+                    outcomes
+                        .into_iter()
+                        .zip(replies)
+                        .map(|(outcome, reply)| Waiting::Append(Some(outcome), reply)),
+                );
+                Ok(())
+            }
+            Err(error) => {
+                self.give_up(waiting);
+                Err(Failure::Work(Arc::new(error)))
+            }
+        }
+    }
+
+    /// The group is undone: so will they be told.
+    fn give_up(&mut self, waiting: &mut Vec<Waiting>) {
+        self.appends.clear();
+        let replies = self.replies.drain(..);
+        waiting.extend(replies.map(|it| Waiting::Append(None, it)));
+    }
 }
 
 async fn execute(tx: &mut Tx, sql: &'static str) -> sql::Result<()> {
@@ -236,7 +372,7 @@ pub(crate) async fn probe(tx: &mut Tx) -> Result<()> {
 mod tests {
     use tokio::sync::oneshot;
 
-    use super::{Request, Tx, commit, execute, request};
+    use super::{Tx, Work, commit, execute, request};
     use crate::changes::Announced;
     use crate::error::{Doing, Error, Result};
     use crate::session::{Replica, Session};
@@ -246,8 +382,9 @@ mod tests {
     fn script(
         statements: &'static [&'static str],
         fails: bool,
-    ) -> (Box<dyn Request>, oneshot::Receiver<Result<()>>) {
-        request(move |tx| Box::pin(play(tx, statements, fails)))
+    ) -> (Work, oneshot::Receiver<Result<()>>) {
+        let (request, answer) = request(move |tx| Box::pin(play(tx, statements, fails)));
+        (Work::Write(request), answer)
     }
 
     async fn play(tx: &mut Tx, statements: &[&'static str], fails: bool) -> Result<()> {

@@ -1,0 +1,326 @@
+//! Events on their way into logs. The writer puts those that wait into the tables together: on a server,
+//! a statement costs a round trip, whatever it holds.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+use se_runtime::event::Map;
+use se_runtime::secret::mask_value;
+use se_runtime::{Batch, Event, Record, Summary, Timestamp};
+use sqlx::PgConnection;
+
+use crate::changes::Stored;
+use crate::error::{Doing, Error, Result};
+use crate::facts::learn;
+use crate::log::Subject;
+use crate::outbox::{NewDelivery, enqueue, job_stream};
+use crate::sql::{self, Connection};
+use crate::writer::Tx;
+
+/// Events for the end of one log, with all that they bring about.
+pub(crate) struct Append {
+    pub(crate) job: Arc<Subject>,
+    /// Number of the event that the log ends with so far.
+    after: i64,
+    lines: Vec<Line>,
+    summary: Summary,
+    ended: bool,
+    learned: Map,
+    deliveries: Vec<NewDelivery>,
+    now: Timestamp,
+}
+
+/// One event, as it is told and as it is stored.
+pub(crate) struct Line {
+    seq: i64,
+    text: String,
+    record: Record,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    Stored,
+    /// The log ends with this event.
+    Elsewhere(u64),
+    /// Another engine drives the job, or none.
+    NotOurs,
+}
+
+impl Append {
+    pub(crate) fn new(
+        job: &Arc<Subject>,
+        batch: Batch,
+        deliveries: Vec<NewDelivery>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        Ok(Self {
+            after: number(batch.after),
+            ended: batch.records.iter().any(|it| it.event.is_last()),
+            learned: learned(&batch.records),
+            lines: lines(&job.accepted.job_id, batch.records)?,
+            summary: batch.summary,
+            job: Arc::clone(job),
+            deliveries,
+            now,
+        })
+    }
+
+    /// Whether more is to be read before it is written: such an append goes alone.
+    pub(crate) fn learns(&self) -> bool {
+        !self.learned.is_empty() && self.job.accepted.session_id.is_some()
+    }
+
+    fn last(&self) -> i64 {
+        self.lines.last().map_or(self.after, |it| it.seq)
+    }
+
+    fn owner(&self) -> Option<i64> {
+        (!self.ended).then_some(self.job.replica)
+    }
+}
+
+/// Writes everything of each of them, or nothing of it and says why. They are of different jobs. An error
+/// is one of the database: whatever was written has to be undone.
+pub(crate) async fn store(tx: &mut Tx, mut appends: Vec<Append>) -> Result<Vec<Appended>> {
+    let fits = match &mut tx.conn {
+        Connection::Postgres(conn) => update_together(conn, &appends).await?,
+        Connection::Sqlite(_) => {
+            let mut fits = Vec::with_capacity(appends.len());
+            for it in &appends {
+                fits.push(update(tx, it).await?);
+            }
+            fits
+        }
+    };
+    let mut written = Vec::new();
+    for it in appends
+        .iter_mut()
+        .zip(&fits)
+        .filter_map(|(it, fits)| fits.then_some(it))
+    {
+        let lines = std::mem::take(&mut it.lines);
+        written.push((it.job.row, it.job.accepted.job_id.clone(), lines));
+    }
+    insert(tx, written).await?;
+    let mut outcomes = Vec::with_capacity(appends.len());
+    for (it, fits) in appends.into_iter().zip(fits) {
+        outcomes.push(match fits {
+            true => finish(tx, it).await?,
+            false => refused(tx, &it.job).await?,
+        });
+    }
+    Ok(outcomes)
+}
+
+/// What else an append brings about.
+async fn finish(tx: &mut Tx, it: Append) -> Result<Appended> {
+    let job = &it.job;
+    if let Some(session) = job.accepted.session_id.as_deref()
+        && !it.learned.is_empty()
+    {
+        learn(tx, session, &job.worker, it.learned, it.now).await?;
+    }
+    if it.ended {
+        sql::query("DELETE FROM job_secrets WHERE job = $1")
+            .bind(job.row)
+            .execute(&mut tx.conn)
+            .await
+            .doing("erase the secrets of the job")?;
+    }
+    enqueue(tx, &job_stream(&job.accepted.job_id), it.deliveries, it.now).await?;
+    tx.written.jobs |= it.ended;
+    Ok(Appended::Stored)
+}
+
+/// Whether the log ended where the append begins, and is this engine's.
+async fn update(tx: &mut Tx, it: &Append) -> Result<bool> {
+    let summary = &it.summary;
+    // What is indexed is only written where it changes: an index is as dear as a row.
+    let moved = if it.ended || it.after <= 1 || summary.status.as_str() != "running" {
+        sql::query(
+            "UPDATE jobs SET last_seq = $1, percentage = $2, message = $3, status = $4, \
+             started_at = $5, completed_at = $6, owner = $7, \
+             cancel = CASE WHEN $7 IS NULL THEN NULL ELSE cancel END \
+             WHERE row = $8 AND last_seq = $9 AND owner = $10",
+        )
+        .bind(it.last())
+        .bind(i64::from(summary.percentage))
+        .bind(&summary.message)
+        .bind(summary.status.as_str())
+        .bind(summary.started_at.map(Timestamp::micros))
+        .bind(summary.completed_at.map(Timestamp::micros))
+        .bind(it.owner())
+    } else {
+        sql::query(
+            "UPDATE jobs SET last_seq = $1, percentage = $2, message = $3 \
+             WHERE row = $4 AND last_seq = $5 AND owner = $6",
+        )
+        .bind(it.last())
+        .bind(i64::from(summary.percentage))
+        .bind(&summary.message)
+    };
+    let moved = moved.bind(it.job.row).bind(it.after).bind(it.job.replica);
+    let moved = moved.execute(&mut tx.conn).await.doing("update the job")?;
+    Ok(moved == 1)
+}
+
+async fn update_together(conn: &mut PgConnection, appends: &[Append]) -> Result<Vec<bool>> {
+    let numbers = |of: &dyn Fn(&Append) -> Option<i64>| -> Vec<Option<i64>> {
+        appends.iter().map(of).collect()
+    };
+    let texts =
+        |of: &dyn Fn(&Append) -> String| -> Vec<String> { appends.iter().map(of).collect() };
+    let moved: Vec<(i64,)> = sqlx::query_as(
+        "UPDATE jobs SET last_seq = it.last_seq, percentage = it.percentage, message = it.message, \
+         status = it.status, started_at = it.started_at, completed_at = it.completed_at, \
+         owner = it.owner, cancel = CASE WHEN it.owner IS NULL THEN NULL ELSE jobs.cancel END \
+         FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS BIGINT[]), CAST($3 AS BIGINT[]), \
+         CAST($4 AS BIGINT[]), CAST($5 AS BIGINT[]), CAST($6 AS TEXT[]), CAST($7 AS TEXT[]), \
+         CAST($8 AS BIGINT[]), CAST($9 AS BIGINT[]), CAST($10 AS BIGINT[])) \
+         AS it (row, after, replica, last_seq, percentage, message, status, started_at, completed_at, owner) \
+         WHERE jobs.row = it.row AND jobs.last_seq = it.after AND jobs.owner = it.replica \
+         RETURNING jobs.row",
+    )
+    .bind(numbers(&|it| Some(it.job.row)))
+    .bind(numbers(&|it| Some(it.after)))
+    .bind(numbers(&|it| Some(it.job.replica)))
+    .bind(numbers(&|it| Some(it.last())))
+    .bind(numbers(&|it| Some(i64::from(it.summary.percentage))))
+    .bind(texts(&|it| sql::storable(it.summary.message.clone())))
+    .bind(texts(&|it| it.summary.status.as_str().to_owned()))
+    .bind(numbers(&|it| it.summary.started_at.map(Timestamp::micros)))
+    .bind(numbers(&|it| it.summary.completed_at.map(Timestamp::micros)))
+    .bind(numbers(&Append::owner))
+    .fetch_all(conn)
+    .await
+    .doing("update the jobs")?;
+    Ok(appends
+        .iter()
+        .map(|it| moved.contains(&(it.job.row,)))
+        .collect())
+}
+
+async fn refused(tx: &mut Tx, job: &Subject) -> Result<Appended> {
+    let id = &job.accepted.job_id;
+    let found: Option<(i64, Option<i64>)> =
+        sql::query("SELECT last_seq, owner FROM jobs WHERE row = $1")
+            .bind(job.row)
+            .fetch_optional(&mut tx.conn)
+            .await
+            .doing("read the job")?;
+    Ok(match found {
+        Some((found, Some(owner))) if owner == job.replica => {
+            Appended::Elsewhere(u64::try_from(found).unwrap_or_default())
+        }
+        // Also of a job that was deleted.
+        _ => {
+            tracing::debug!(job = %id, "the job is not driven here any more");
+            Appended::NotOurs
+        }
+    })
+}
+
+/// The lines of a log, each as it is stored.
+pub(crate) fn lines(id: &str, records: Vec<Record>) -> Result<Vec<Line>> {
+    let line = |record: Record| {
+        let text = serde_json::to_string(&record);
+        let text =
+            text.map_err(|error| Error::corrupt("events", format!("{id}/{}", record.seq), error))?;
+        Ok(Line {
+            seq: number(record.seq),
+            text,
+            record,
+        })
+    };
+    records.into_iter().map(line).collect()
+}
+
+/// Puts the lines of jobs (row, id) into their logs.
+pub(crate) async fn insert(tx: &mut Tx, jobs: Vec<(i64, String, Vec<Line>)>) -> Result<()> {
+    match &mut tx.conn {
+        Connection::Postgres(conn) => {
+            let stored = insert_together(conn, jobs).await;
+            tx.written.events.extend(stored.doing("store events")?);
+        }
+        Connection::Sqlite(conn) => {
+            for (row, id, lines) in jobs {
+                for line in lines {
+                    let stored = insert_one(conn, row, &id, line).doing("store an event")?;
+                    tx.written.events.push(Arc::new(stored));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Without RETURNING, for which SQLite makes a table each time.
+fn insert_one(conn: &rusqlite::Connection, job: i64, id: &str, line: Line) -> sql::Result<Stored> {
+    let insert = "INSERT INTO events (job, seq, record) VALUES (?1, ?2, ?3)";
+    let position = conn
+        .prepare_cached(insert)?
+        .insert(params![job, line.seq, line.text])?;
+    Ok(Stored {
+        position,
+        job_id: id.to_owned(),
+        record: line.record,
+    })
+}
+
+/// Positions are given in the order of the lines.
+async fn insert_together(
+    conn: &mut PgConnection,
+    jobs: Vec<(i64, String, Vec<Line>)>,
+) -> sqlx::Result<Vec<Arc<Stored>>> {
+    let (mut rows, mut seqs, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut records = Vec::new();
+    for (row, id, lines) in jobs {
+        for line in lines {
+            rows.push(row);
+            seqs.push(line.seq);
+            texts.push(sql::storable(line.text));
+            records.push((id.clone(), line.record));
+        }
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut positions: Vec<(i64,)> = sqlx::query_as(
+        "INSERT INTO events (job, seq, record) SELECT job, seq, record \
+         FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS BIGINT[]), CAST($3 AS TEXT[])) \
+         WITH ORDINALITY AS it (job, seq, record, place) ORDER BY place RETURNING position",
+    )
+    .bind(rows)
+    .bind(seqs)
+    .bind(texts)
+    .fetch_all(conn)
+    .await?;
+    positions.sort_unstable();
+    let stored = |((position,), (job_id, record))| {
+        Arc::new(Stored {
+            position,
+            job_id,
+            record,
+        })
+    };
+    Ok(positions.into_iter().zip(records).map(stored).collect())
+}
+
+/// What the events say about the pod. Placeholders mean nothing to another job, so they are masked.
+fn learned(records: &[Record]) -> Map {
+    let mut all = Map::new();
+    for record in records {
+        if let Event::StepCompleted { learned, .. } = &record.event {
+            let masked = learned
+                .iter()
+                .map(|(key, it)| (key.clone(), mask_value(it)));
+            all.extend(masked);
+        }
+    }
+    all
+}
+
+fn number(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
