@@ -60,7 +60,11 @@ pub fn job(devices: usize, rounds: usize) -> String {
 #[must_use]
 pub fn checked(sources: &Sources) -> Arc<Checked> {
     let outcome = se_dsl::check(sources, Options::default());
-    let first = outcome.diagnostics.iter().next().map(|it| it.message.clone());
+    let first = outcome
+        .diagnostics
+        .iter()
+        .next()
+        .map(|it| it.message.clone());
     let checked = outcome.checked;
     Arc::new(checked.unwrap_or_else(|| panic!("a generated package has an error: {first:?}")))
 }

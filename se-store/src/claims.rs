@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// [`Error::Fenced`], [`Error::Unavailable`].
     pub async fn claim(&self, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
-        self.write(DOING, move |tx| Box::pin(claim(tx, count, limits)))
+        self.write_ahead(DOING, move |tx| Box::pin(claim(tx, count, limits)))
             .await
     }
 
@@ -131,7 +131,7 @@ impl Store {
     /// [`Error::Fenced`], [`Error::Unavailable`].
     pub async fn claim_one(&self, id: &str) -> Result<Option<Claimed>> {
         let id = id.to_owned();
-        self.write(DOING, move |tx| {
+        self.write_ahead(DOING, move |tx| {
             Box::pin(async move {
                 let taken: Option<(String, Option<String>)> = sql::query(
                     "UPDATE jobs SET owner = $1 WHERE id = $2 AND owner IS NULL \

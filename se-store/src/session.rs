@@ -18,6 +18,16 @@ pub(crate) struct Session {
     replica: Replica,
 }
 
+/// When what a transaction wrote outlives a loss of power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// When it is committed.
+    Now,
+    /// With the next that is durable when it is committed: the log is written in order. A server that
+    /// loses power would forget what other engines were told, so there it is [`Self::Now`].
+    Later,
+}
+
 /// Who this engine is in the database.
 pub(crate) type Replica = Arc<std::sync::atomic::AtomicI64>;
 
@@ -82,14 +92,14 @@ impl Session {
     }
 
     /// Begins a transaction beside which no other engine writes.
-    pub(crate) async fn begin(&mut self) -> Result<Tx, Failure> {
+    pub(crate) async fn begin(&mut self, durability: Durability) -> Result<Tx, Failure> {
         let mut conn = match (self.conn.take(), &self.server) {
             (Some(conn), _) => conn,
             (None, Some(server)) => Connection::Postgres(server.connect().await?),
             (None, None) => return Err(sql::Error::Closed.into()),
         };
         let replica = self.replica.load(std::sync::atomic::Ordering::SeqCst);
-        match begin(&mut conn, replica).await {
+        match begin(&mut conn, replica, durability).await {
             Ok(transaction) => Ok(Tx {
                 conn,
                 written: Written::default(),
@@ -165,10 +175,14 @@ impl Session {
 }
 
 /// Gives the transaction's name, where the database has names for them.
-async fn begin(conn: &mut Connection, replica: i64) -> Result<Option<String>, Failure> {
+async fn begin(
+    conn: &mut Connection,
+    replica: i64,
+    durability: Durability,
+) -> Result<Option<String>, Failure> {
     match conn {
-        Connection::Sqlite(_) => {
-            query("BEGIN IMMEDIATE").execute(conn).await?;
+        Connection::Sqlite(inner) => {
+            crate::sqlite::begin(inner, durability).map_err(sql::Error::from)?;
             Ok(None)
         }
         Connection::Postgres(inner) => {

@@ -10,6 +10,7 @@ use rusqlite::config::DbConfig;
 use sqlx::migrate::Migrator;
 
 use crate::error::{Doing, Error, Result};
+use crate::session::Durability;
 
 mod migrate;
 mod place;
@@ -84,6 +85,20 @@ fn prepare(conn: &Connection) -> rusqlite::Result<()> {
     // Partial indexes make SQLite plan a statement anew for each value otherwise.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
         .map(drop)
+}
+
+/// Begins to write.
+pub(crate) fn begin(conn: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    // NORMAL writes the log without waiting for the disk; the next FULL waits for all of it.
+    let synchronous = match durability {
+        Durability::Now => "PRAGMA synchronous = FULL",
+        Durability::Later => "PRAGMA synchronous = NORMAL",
+    };
+    for sql in [synchronous, "BEGIN IMMEDIATE"] {
+        let mut statement = conn.prepare_cached(sql)?;
+        statement.raw_execute()?;
+    }
+    Ok(())
 }
 
 /// Keeps a second engine out: it would drive the same jobs.

@@ -161,6 +161,14 @@ impl Store {
         self.options.clock.now()
     }
 
+    pub(crate) async fn write_ahead<T, W>(&self, doing: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        self.writer.write_ahead(doing, work).await
+    }
+
     pub(crate) async fn append(&self, append: Append) -> Result<Appended> {
         self.writer.append(append).await
     }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::append::{self, Append, Appended};
 use crate::changes::{Announced, Stored};
 use crate::error::{Doing, Error, Result};
-use crate::session::{Failure, Session};
+use crate::session::{Durability, Failure, Session};
 use crate::sql::{self, Connection};
 
 /// Requests that may wait before callers are held back: a few times what one group takes.
@@ -52,6 +52,8 @@ enum Message {
 /// What a group consists of.
 enum Work {
     Write(Box<dyn Request>),
+    /// What nobody outside is told of: it need not be durable before what follows from it is.
+    Ahead(Box<dyn Request>),
     Append(Append, oneshot::Sender<Result<Appended>>),
 }
 
@@ -136,6 +138,17 @@ impl Writer {
     {
         let (request, answer) = request(work);
         self.hand_in(Work::Write(request), answer, doing).await
+    }
+
+    /// As [`Self::write`], but returns once it is committed. Whatever is durable later makes it durable too;
+    /// where power fails before, it has not happened.
+    pub(crate) async fn write_ahead<T, W>(&self, doing: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
+        let (request, answer) = request(work);
+        self.hand_in(Work::Ahead(request), answer, doing).await
     }
 
     /// Appends to a log, together with whatever else waits.
@@ -247,12 +260,18 @@ async fn transact(
     group: Vec<Work>,
     waiting: &mut Vec<Waiting>,
 ) -> Result<Written, Failure> {
-    let mut tx = match session.begin().await {
+    let ahead = group.iter().all(|it| matches!(it, Work::Ahead(_)));
+    let durability = if ahead {
+        Durability::Later
+    } else {
+        Durability::Now
+    };
+    let mut tx = match session.begin(durability).await {
         Ok(tx) => tx,
         Err(failure) => {
             // Nobody's work was begun, and everybody is to be told.
             let all = group.into_iter().map(|it| match it {
-                Work::Write(request) => Waiting::Write(request),
+                Work::Write(it) | Work::Ahead(it) => Waiting::Write(it),
                 Work::Append(_, reply) => Waiting::Append(None, reply),
             });
             waiting.extend(all);
@@ -275,7 +294,7 @@ async fn apply(tx: &mut Tx, group: Vec<Work>, waiting: &mut Vec<Waiting>) -> Res
                 }
                 appends.push(append, reply);
             }
-            Work::Write(mut request) => {
+            Work::Write(mut request) | Work::Ahead(mut request) => {
                 if done.is_ok() {
                     done = appends.store(tx, waiting).await;
                 }
@@ -375,7 +394,7 @@ mod tests {
     use super::{Tx, Work, commit, execute, request};
     use crate::changes::Announced;
     use crate::error::{Doing, Error, Result};
-    use crate::session::{Replica, Session};
+    use crate::session::{Durability, Replica, Session};
     use crate::sql::{Connection, query};
 
     /// A request that runs each statement and fails at the end if `fails`.
@@ -413,7 +432,7 @@ mod tests {
         for outcome in outcomes {
             fine.push(outcome.await.unwrap().is_ok());
         }
-        let mut tx = session.begin().await.ok().unwrap();
+        let mut tx = session.begin(Durability::Now).await.ok().unwrap();
         let rows = query("SELECT count(*) FROM t").fetch_one(&mut tx.conn);
         let (rows,): (i64,) = rows.await.unwrap();
         let told = announced.changes().borrow().deliveries;

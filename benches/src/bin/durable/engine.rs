@@ -134,7 +134,7 @@ pub(crate) fn plan(workload: Workload) -> Plan {
     match workload {
         Workload::Nothing => plan_of(1, &pure(1)),
         Workload::W1Pure => plan_of(1, &pure(shape.rounds)),
-        Workload::W1 | Workload::W2 | Workload::W3 => plan_of(shape.width, &acting(shape)),
+        Workload::W1 | Workload::W2 | Workload::W3 => plan_of(shape.width, &acting(shape, "show")),
     }
 }
 
@@ -146,12 +146,12 @@ pub(crate) fn plan_of(devices: usize, steps: &str) -> Plan {
 }
 
 /// Steps that look at devices: those of one device follow each other.
-pub(crate) fn acting(shape: Shape) -> String {
+pub(crate) fn acting(shape: Shape, command: &str) -> String {
     let mut text = String::new();
     let mut step = |id: &str, device: usize, needs: &str| {
         text.push_str(&format!(
             "    - {{ id: {id}, uses: collect@v1, stage: collect, target: d{device}, \
-             with: {{ command: show }}{needs} }}\n"
+             with: {{ command: \"{command}\" }}{needs} }}\n"
         ));
     };
     for round in 0..shape.rounds {

@@ -24,7 +24,7 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime, steps: usize) {
         join: false,
     };
     let began = Instant::now();
-    let plan = plan_of(1, &acting(shape));
+    let plan = plan_of(1, &acting(shape, "show"));
     println!(
         "check and plan of {steps} steps: {:.1} s",
         began.elapsed().as_secs_f64()

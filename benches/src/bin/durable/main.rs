@@ -55,7 +55,11 @@ enum Command {
         steps: usize,
     },
     /// The engine without a store: no-op steps, and steps with an expression.
-    Memory,
+    Memory {
+        /// Only this of its lines, counted from 0.
+        #[arg(long)]
+        only: Option<usize>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -83,7 +87,7 @@ fn main() {
     match Arguments::parse().command {
         Command::Race(options) => race::run(&runtime, &options),
         Command::Length { steps } => length::run(&runtime, steps),
-        Command::Memory => memory::run(&runtime),
+        Command::Memory { only } => memory::run(&runtime, only),
         Command::Work {
             who,
             workload,

@@ -8,28 +8,39 @@ use se_runtime::Plan;
 use crate::engine::{Immediate, acting, first, plan_of, pure};
 use crate::work::Workload;
 
+const EXPRESSION: &str = "${ runtime_env.worker_ip | ascii_upcase }";
 const ROUNDS: usize = 21;
 
-pub(crate) fn run(runtime: &tokio::runtime::Runtime) {
+pub(crate) fn run(runtime: &tokio::runtime::Runtime, only: Option<usize>) {
     let shape = Workload::W1.shape();
-    let no_op = plan_of(shape.width, &acting(shape));
-    let computing = plan_of(1, &pure(shape.rounds));
+    let plans = [
+        (
+            "a step that does nothing",
+            plan_of(1, &acting(shape, "show")),
+        ),
+        (
+            "a step with an expression",
+            plan_of(1, &acting(shape, EXPRESSION)),
+        ),
+        ("a step that judges a text", plan_of(1, &pure(shape.rounds))),
+    ];
     println!("in memory, one job of 1,000 steps one after the other, {ROUNDS} rounds:");
-    let mut figures: [Vec<f64>; 2] = Default::default();
+    let mut figures: [Vec<f64>; 3] = Default::default();
     for _ in 0..ROUNDS {
-        for (plan, all) in [&no_op, &computing].into_iter().zip(&mut figures) {
-            all.push(once(runtime, plan));
+        for (at, (_, plan)) in plans.iter().enumerate() {
+            if only.is_none_or(|it| it == at) {
+                figures[at].push(once(runtime, plan));
+            }
         }
     }
-    let names = ["a step that does nothing", "a step with an expression"];
-    for (name, mut all) in names.into_iter().zip(figures) {
+    for ((name, _), mut all) in plans.into_iter().zip(figures) {
         all.sort_by(f64::total_cmp);
-        let median = all[ROUNDS / 2];
+        let [least, .., most] = all.as_slice() else {
+            continue;
+        };
+        let median = all[all.len() / 2];
         println!(
-            "  {name}: {:.2} µs ({:.2}-{:.2}), {:.0} steps/s",
-            median,
-            all[0],
-            all[ROUNDS - 1],
+            "  {name}: {median:.2} µs ({least:.2}-{most:.2}), {:.0} steps/s",
             1e6 / median
         );
     }

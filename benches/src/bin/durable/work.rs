@@ -7,7 +7,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 
 /// What a step gives: 90 bytes of JSON.
-pub(crate) const OUTPUT: &str = "GigabitEthernet0/1 10.0.0.1 YES manual up up, line protocol is up, MTU 1500 b";
+pub(crate) const OUTPUT: &str =
+    "GigabitEthernet0/1 10.0.0.1 YES manual up up, line protocol is up, MTU 1500 b";
 
 /// Jobs under way at a time.
 pub(crate) const IN_FLIGHT: usize = 64;
