@@ -5,7 +5,7 @@ mod packages;
 mod world;
 
 pub use bare::{Bare, bare, run_bare};
-pub use packages::{checked, job, package, package_of};
+pub use packages::{checked, job, package, package_of, package_of_jobs};
 pub use world::{Wall, accepted, run, run_on};
 
 use std::time::{Duration, Instant};

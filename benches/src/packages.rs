@@ -14,15 +14,31 @@ pub fn package(devices: usize, rounds: usize) -> Sources {
 /// A package with `devices` connectors and one job `main` of this text.
 #[must_use]
 pub fn package_of(devices: usize, job: String) -> Sources {
+    package_of_jobs(devices, vec![job])
+}
+
+/// A package with `devices` connectors and a phase `main` of these jobs: `main`, `main1`, `main2`, …
+#[must_use]
+pub fn package_of_jobs(devices: usize, jobs: Vec<String>) -> Sources {
     let mut sources = Sources::new();
     let manifest =
         "format_version: PAv1\nname: bench\nversion: '1'\ncontent_id: b\npod_type: none\n";
     sources.add("PAv1/manifest.yaml", manifest);
     let head = "apiVersion: pav1\nkind: Lifecycle\nmetadata: { lablet: bench }\n";
-    let phases = "spec:\n  phases:\n    - name: main\n      jobs:\n        - definition: main@v1\n";
-    sources.add("PAv1/lifecycle.yaml", format!("{head}{phases}"));
+    let names = (0..jobs.len()).map(|at| match at {
+        0 => "main".to_owned(),
+        at => format!("main{at}"),
+    });
+    let listed = names
+        .clone()
+        .map(|it| format!("        - definition: {it}@v1\n"));
+    let phases = "spec:\n  phases:\n    - name: main\n      jobs:\n";
+    let listed: String = listed.collect();
+    sources.add("PAv1/lifecycle.yaml", format!("{head}{phases}{listed}"));
     sources.add("PAv1/connectors.yaml", connectors(devices));
-    sources.add("PAv1/jobs/main.yaml", job);
+    for (name, job) in names.zip(jobs) {
+        sources.add(&format!("PAv1/jobs/{name}.yaml"), job);
+    }
     sources
 }
 

@@ -45,6 +45,8 @@ pub(crate) enum Appended {
     Elsewhere(u64),
     /// Another engine drives the job, or none.
     NotOurs,
+    /// The job is not there any more.
+    Deleted,
 }
 
 impl Append {
@@ -202,7 +204,6 @@ async fn update_together(conn: &mut PgConnection, appends: &[Append]) -> Result<
 }
 
 async fn refused(tx: &mut Tx, job: &Subject) -> Result<Appended> {
-    let id = &job.accepted.job_id;
     let found: Option<(i64, Option<i64>)> =
         sql::query("SELECT last_seq, owner FROM jobs WHERE row = $1")
             .bind(job.row)
@@ -213,11 +214,8 @@ async fn refused(tx: &mut Tx, job: &Subject) -> Result<Appended> {
         Some((found, Some(owner))) if owner == job.replica => {
             Appended::Elsewhere(u64::try_from(found).unwrap_or_default())
         }
-        // Also of a job that was deleted.
-        _ => {
-            tracing::debug!(job = %id, "the job is not driven here any more");
-            Appended::NotOurs
-        }
+        Some(_) => Appended::NotOurs,
+        None => Appended::Deleted,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use se_runtime::Record;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::writer::Written;
 
@@ -37,12 +37,12 @@ pub struct Changes {
 pub(crate) struct Announced {
     changes: watch::Sender<Changes>,
     events: broadcast::Sender<Arc<Stored>>,
-    /// Wakes who reads the events of all engines, where there are several.
-    feed: Option<Arc<Notify>>,
+    /// To who tells the events of all engines, where there are several.
+    feed: Option<mpsc::Sender<Vec<Arc<Stored>>>>,
 }
 
 impl Announced {
-    pub(crate) fn new(feed: Option<Arc<Notify>>) -> Self {
+    pub(crate) fn new(feed: Option<mpsc::Sender<Vec<Arc<Stored>>>>) -> Self {
         Self {
             changes: watch::Sender::new(Changes::default()),
             events: broadcast::Sender::new(BACKLOG),
@@ -62,8 +62,11 @@ impl Announced {
     pub(crate) fn tell(&self, written: Written) {
         match &self.feed {
             None => self.tell_events(written.events),
-            // Events of several engines are told in their order by who reads them all.
-            Some(feed) => feed.notify_one(),
+            // Where it has no room for them, it reads them.
+            Some(feed) if !written.events.is_empty() => {
+                feed.try_send(written.events).ok();
+            }
+            Some(_) => {}
         }
         self.changes.send_if_modified(|changes| {
             changes.deliveries += written.deliveries;

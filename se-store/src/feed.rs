@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::PgListener;
-use tokio::sync::{Notify, mpsc, watch};
+use sqlx::postgres::{PgListener, PgNotification};
+use tokio::sync::{mpsc, watch};
 
 use crate::changes::{Announced, Stored};
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ use crate::sql::{self, Pool};
 const LOOK: Duration = Duration::from_secs(1);
 /// Wait before the server is asked for a connection again.
 const WAIT: Duration = Duration::from_secs(1);
+/// Commits of this engine that may wait to be told.
+const OWN: usize = 1024;
 /// Events read in one go.
 const PAGE: i64 = 500;
 
@@ -41,8 +43,8 @@ impl Feed {
             doing: "start the thread that listens to the database",
             source: Some(Arc::new(error)),
         };
-        let poke = Arc::new(Notify::new());
-        let announced = Announced::new(Some(Arc::clone(&poke)));
+        let (own, committed) = mpsc::channel(OWN);
+        let announced = Announced::new(Some(own));
         let (end, ending) = watch::channel(false);
         let (running, ended) = mpsc::channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -58,7 +60,7 @@ impl Feed {
                     pool,
                     replica,
                     announced: told,
-                    poke,
+                    committed,
                     newest,
                     horizon: None,
                 };
@@ -85,8 +87,8 @@ struct Listening {
     pool: PgPool,
     replica: Replica,
     announced: Announced,
-    /// Woken by what this engine commits.
-    poke: Arc<Notify>,
+    /// What this engine commits.
+    committed: mpsc::Receiver<Vec<Arc<Stored>>>,
     /// Position of the newest event that was told.
     newest: i64,
     /// Grows with every transaction of the server that writes.
@@ -115,23 +117,46 @@ impl Listening {
     async fn listen(&mut self) -> sql::Result<()> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(CHANNEL).await?;
-        let poke = Arc::clone(&self.poke);
+        self.look().await?;
         loop {
-            self.look().await?;
             // Each can be dropped and made again: whatever was committed is looked for afterwards.
-            tokio::select! {
-                news = listener.try_recv() => {
-                    let foreign = news?.is_none_or(|it| {
-                        it.payload() != self.replica.load(Ordering::SeqCst).to_string()
-                    });
-                    if foreign {
-                        self.announced.tell_foreign();
-                    }
-                }
-                () = poke.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+            let is_news = tokio::select! {
+                news = listener.try_recv() => self.is_foreign(news?),
+                Some(events) = self.committed.recv() => !self.tell_own(events),
+                () = tokio::time::sleep(LOOK) => true,
+            };
+            if is_news {
+                self.look().await?;
             }
         }
+    }
+
+    /// Whether another engine has committed something; that connections were lost may hide it.
+    fn is_foreign(&self, news: Option<PgNotification>) -> bool {
+        let own = self.replica.load(Ordering::SeqCst).to_string();
+        let foreign = news.is_none_or(|it| it.payload() != own);
+        if foreign {
+            self.announced.tell_foreign();
+        }
+        foreign
+    }
+
+    /// Tells of events of this engine; `false` if those of others may come before them. A few numbers
+    /// that nobody got (a transaction was undone) look the same.
+    fn tell_own(&mut self, events: Vec<Arc<Stored>>) -> bool {
+        let (Some(first), Some(last)) = (events.first(), events.last()) else {
+            return true;
+        };
+        if last.position <= self.newest {
+            // A look has found them.
+            return true;
+        }
+        if first.position != self.newest + 1 {
+            return false;
+        }
+        self.newest = last.position;
+        self.announced.tell_events(events);
+        true
     }
 
     /// Tells of the events since the last look.

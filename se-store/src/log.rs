@@ -154,6 +154,11 @@ impl JobLog {
                 found,
             }),
             Ok(Appended::NotOurs) => Err(LogError::Fenced { job: id.clone() }),
+            Ok(Appended::Deleted) => Err(LogError::Corrupt {
+                job: id.clone(),
+                seq: expected + 1,
+                reason: "the job was deleted".to_owned(),
+            }),
             Err(error) => Err(error.for_log(id, expected + 1)),
         }
     }

@@ -18,6 +18,8 @@ pub struct Cluster {
     folder: tempfile::TempDir,
     /// The server refuses to run as root.
     as_root: bool,
+    /// Whether a commit waits for the disk.
+    durable: bool,
 }
 
 impl Cluster {
@@ -27,6 +29,18 @@ impl Cluster {
     /// If PostgreSQL is not installed (Debian's package `postgresql`), or does not start: the message
     /// says what it said.
     pub fn start() -> io::Result<Self> {
+        Self::make(false)
+    }
+
+    /// The same, but a commit waits for the disk, as on a server that is used: for benchmarks.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_durable() -> io::Result<Self> {
+        Self::make(true)
+    }
+
+    fn make(durable: bool) -> io::Result<Self> {
         let programs = programs()?;
         // The name of a socket may have about a hundred characters.
         let folder = tempfile::Builder::new()
@@ -38,6 +52,7 @@ impl Cluster {
             programs,
             folder,
             as_root,
+            durable,
         };
         if as_root {
             let path = cluster.folder.path().display().to_string();
@@ -64,8 +79,9 @@ impl Cluster {
     /// If it does not start.
     pub fn start_again(&self) -> io::Result<()> {
         let socket = self.folder.path().display();
+        let fsync = if self.durable { "on" } else { "off" };
         let options = format!(
-            "-c listen_addresses='' -k {socket} -c fsync=off -c max_connections=400 \
+            "-c listen_addresses='' -k {socket} -c fsync={fsync} -c max_connections=400 \
              -c shared_buffers=64MB"
         );
         let data = self.data();

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use se_benches::{checked, package_of_jobs};
 use se_runtime::port::Progress;
-use se_runtime::{Actions, Call, Outcome, State};
+use se_runtime::{Actions, Call, Outcome, Plan, State};
 
-use crate::engine::{Immediate, acting, job, open, plan_of};
+use crate::engine::{Immediate, acting, job, open};
 use crate::work::Shape;
 
 /// Steps whose median is taken.
@@ -17,14 +18,8 @@ const WINDOW: usize = 1000;
 const PAGE: u32 = 10_000;
 
 pub(crate) fn run(runtime: &tokio::runtime::Runtime, steps: usize) {
-    let shape = Shape {
-        jobs: 1,
-        rounds: steps,
-        width: 1,
-        join: false,
-    };
     let began = Instant::now();
-    let plan = plan_of(1, &acting(shape, "show"));
+    let plan = plan(steps);
     println!(
         "check and plan of {steps} steps: {:.1} s",
         began.elapsed().as_secs_f64()
@@ -62,6 +57,30 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime, steps: usize) {
         began.elapsed().as_secs_f64() * 1e3
     );
     runtime.block_on(store.close());
+}
+
+/// Steps of one device, one after the other, in jobs of a thousand: a document may not be too long.
+fn plan(steps: usize) -> Plan {
+    const EACH: usize = 1000;
+    let job = |at: usize| {
+        let name = if at == 0 {
+            "main".to_owned()
+        } else {
+            format!("main{at}")
+        };
+        let head = format!(
+            "apiVersion: pav1\nkind: JobDefinition\nmetadata: {{ name: {name}, version: v1 }}\n"
+        );
+        let shape = Shape {
+            jobs: 1,
+            rounds: EACH,
+            width: 1,
+            join: false,
+        };
+        format!("{head}spec:\n  steps:\n{}", acting(shape, "show"))
+    };
+    let sources = package_of_jobs(1, (0..steps / EACH).map(job).collect());
+    Plan::of_phase(checked(&sources), "main").expect("generated packages have a plan")
 }
 
 fn median(times: &[Duration]) -> f64 {

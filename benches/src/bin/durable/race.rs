@@ -127,7 +127,8 @@ pub(crate) fn run(runtime: &Runtime, options: &Options) {
     let place = Place {
         own: std::env::current_exe().expect("a process knows itself"),
         peers: options.peers.as_deref(),
-        cluster: (!options.no_postgres).then(|| Cluster::start().expect("PostgreSQL starts")),
+        cluster: (!options.no_postgres)
+            .then(|| Cluster::start_durable().expect("PostgreSQL starts")),
         runtime,
     };
     let workloads = match options.workloads.as_slice() {
