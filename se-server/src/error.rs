@@ -122,6 +122,9 @@ impl From<se_store::Error> for Error {
             Store::Corrupt { .. }
             | Store::KeyFile { .. }
             | Store::NewerSchema { .. }
+            | Store::OlderSchema { .. }
+            | Store::BadExport { .. }
+            | Store::File { .. }
             | Store::InUse { .. } => Self::Internal(text),
         }
     }

@@ -132,18 +132,8 @@ impl Audit {
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it cannot be opened,
     /// [`Error::NewerSchema`](crate::Error::NewerSchema) if a newer engine wrote it.
     pub async fn open(url: &str) -> Result<Self> {
-        const DOING: &str = "begin to read the database";
-        // From here on everything is read as it is now.
-        let (conn, has_owners) = if postgres::is_meant(url) {
-            let mut conn = postgres::open_to_read(url).await?;
-            postgres::begin_to_read(&mut conn).await.doing(DOING)?;
-            (Connection::Postgres(conn), true)
-        } else {
-            let (conn, schema) = sqlite::open_to_read(url)?;
-            let mut conn = Connection::Sqlite(conn);
-            sql::query("BEGIN").execute(&mut conn).await.doing(DOING)?;
-            (conn, schema >= sqlite::OWNERS)
-        };
+        let (conn, schema, _) = open_moment(url).await?;
+        let has_owners = matches!(conn, Connection::Postgres(_)) || schema >= sqlite::OWNERS;
         Ok(Self { conn, has_owners })
     }
 
@@ -240,6 +230,25 @@ impl Audit {
         // Nothing was written: there is nothing to lose.
         self.conn.close().await.ok();
     }
+}
+
+/// A connection to a database that is there, to which everything is as it is now; its schema, and the newest
+/// that this engine knows.
+pub(crate) async fn open_moment(url: &str) -> Result<(Connection, i64, i64)> {
+    const DOING: &str = "begin to read the database";
+    if postgres::is_meant(url) {
+        let (mut conn, schema) = postgres::open_to_read(url).await?;
+        postgres::begin_to_read(&mut conn).await.doing(DOING)?;
+        return Ok((
+            Connection::Postgres(conn),
+            schema,
+            postgres::newest_schema(),
+        ));
+    }
+    let (conn, schema) = sqlite::open_to_read(url)?;
+    let mut conn = Connection::Sqlite(conn);
+    sql::query("BEGIN").execute(&mut conn).await.doing(DOING)?;
+    Ok((conn, schema, sqlite::newest_schema()))
 }
 
 /// What is wrong with the order of a job's events, all of which can be read.

@@ -91,6 +91,34 @@ pub enum Error {
         /// What is not known of it.
         reason: String,
     },
+    /// The database was written by an older engine, and this one has not opened it yet.
+    #[error(
+        "the database has schema {found} and schema {known} is needed; start this engine on it once, \
+         which brings it up to date, or use the engine that wrote it"
+    )]
+    OlderSchema {
+        /// Schema of the database.
+        found: i64,
+        /// Schema that is needed.
+        known: i64,
+    },
+    /// A file is not what an export wrote: export again.
+    #[error("line {line} of the export: {reason}")]
+    BadExport {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("could not {doing}")]
+    File {
+        /// What was to be done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// Another engine has the database open.
     #[error("{path} is in use by another engine; stop it, or give this one a database of its own")]
     InUse {

@@ -28,6 +28,7 @@ mod session;
 mod sql;
 mod sqlite;
 mod store;
+mod transfer;
 mod vacuum;
 mod writer;
 
@@ -50,4 +51,5 @@ pub use reseal::Resealed;
 pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};
 pub use store::{Options, Store};
+pub use transfer::{Moved, export, import};
 pub use vacuum::compact;

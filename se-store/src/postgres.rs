@@ -143,8 +143,8 @@ pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sql::Result
     Ok(())
 }
 
-/// Opens a database that is there, beside whoever uses it.
-pub(crate) async fn open_to_read(url: &str) -> Result<PgConnection> {
+/// Opens a database that is there, beside whoever uses it; gives its schema too.
+pub(crate) async fn open_to_read(url: &str) -> Result<(PgConnection, i64)> {
     let server = Server::parse(url)?;
     let mut conn = server.connect().await.doing("reach the database server")?;
     let known = newest_schema();
@@ -152,9 +152,9 @@ pub(crate) async fn open_to_read(url: &str) -> Result<PgConnection> {
         .fetch_one(&mut conn)
         .await
         .doing("read the schema of the database")?;
-    match schema.0 {
-        Some(found) if found > known => Err(Error::NewerSchema { found, known }),
-        _ => Ok(conn),
+    match schema.0.unwrap_or(0) {
+        found if found > known => Err(Error::NewerSchema { found, known }),
+        found => Ok((conn, found)),
     }
 }
 

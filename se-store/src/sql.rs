@@ -1,11 +1,12 @@
 //! One text of SQL, two databases. Statements are written in what SQLite and PostgreSQL have in common,
 //! with parameters `$1`, `$2` and so on; numbers are 64 bits wide.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
-use sqlx::{Arguments, Connection as _, PgConnection, PgPool, Row as _};
+use sqlx::{Arguments, AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::sqlite::Readers;
 
@@ -216,14 +217,24 @@ pub(crate) use row;
 
 /// A statement with its values.
 pub(crate) struct Query {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     values: Vec<Value>,
 }
 
 /// A statement without values yet.
 pub(crate) fn query(sql: &'static str) -> Query {
-    let values = Vec::new();
-    Query { sql, values }
+    Query {
+        sql: Cow::Borrowed(sql),
+        values: Vec::new(),
+    }
+}
+
+/// The same, of a statement that was put together from names that the engine knows: never of what a user sent.
+pub(crate) fn built(sql: String) -> Query {
+    Query {
+        sql: Cow::Owned(sql),
+        values: Vec::new(),
+    }
 }
 
 impl Query {
@@ -235,16 +246,17 @@ impl Query {
 
     /// Runs it; gives how many rows it changed.
     pub(crate) async fn execute(self, on: impl Into<On<'_>>) -> Result<u64> {
-        let sql = self.sql;
         match on.into() {
             On::Sqlite(conn) => self.change(conn),
             On::SqliteReaders(readers) => readers.run(move |conn| self.change(conn)).await,
             On::Postgres(conn) => {
-                let query = sqlx::query_with(sql, self.arguments()?);
+                let (sql, arguments) = self.arguments()?;
+                let query = sqlx::query_with(sql, arguments);
                 Ok(query.execute(conn).await?.rows_affected())
             }
             On::PostgresPool(pool) => {
-                let query = sqlx::query_with(sql, self.arguments()?);
+                let (sql, arguments) = self.arguments()?;
+                let query = sqlx::query_with(sql, arguments);
                 Ok(query.execute(pool).await?.rows_affected())
             }
         }
@@ -252,21 +264,31 @@ impl Query {
 
     /// Every row.
     pub(crate) async fn fetch_all<T: Row>(self, on: impl Into<On<'_>>) -> Result<Vec<T>> {
-        let sql = self.sql;
+        self.fetch_each(on, T::read).await
+    }
+
+    /// What `read` makes of every row.
+    pub(crate) async fn fetch_each<T: Send + 'static>(
+        self,
+        on: impl Into<On<'_>>,
+        read: impl Fn(&mut Cells<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<Vec<T>> {
         let rows = match on.into() {
-            On::Sqlite(conn) => return self.read(conn),
-            On::SqliteReaders(readers) => return readers.run(move |conn| self.read(conn)).await,
+            On::Sqlite(conn) => return self.read(conn, read),
+            On::SqliteReaders(readers) => {
+                return readers.run(move |conn| self.read(conn, read)).await;
+            }
             On::Postgres(conn) => {
-                let query = sqlx::query_with(sql, self.arguments()?);
-                query.fetch_all(conn).await?
+                let (sql, arguments) = self.arguments()?;
+                sqlx::query_with(sql, arguments).fetch_all(conn).await?
             }
             On::PostgresPool(pool) => {
-                let query = sqlx::query_with(sql, self.arguments()?);
-                query.fetch_all(pool).await?
+                let (sql, arguments) = self.arguments()?;
+                sqlx::query_with(sql, arguments).fetch_all(pool).await?
             }
         };
         let rows = rows.iter().map(Source::Postgres);
-        rows.map(|it| T::read(&mut Cells::of(it))).collect()
+        rows.map(|it| read(&mut Cells::of(it))).collect()
     }
 
     /// The first row, if there is one.
@@ -288,19 +310,23 @@ impl Query {
         Ok(conn.changes())
     }
 
-    fn read<T: Row>(self, conn: &rusqlite::Connection) -> Result<Vec<T>> {
+    fn read<T>(
+        self,
+        conn: &rusqlite::Connection,
+        read: impl Fn(&mut Cells<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut statement = self.prepare(conn)?;
         let mut rows = statement.raw_query();
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
-            all.push(T::read(&mut Cells::of(Source::Sqlite(row)))?);
+            all.push(read(&mut Cells::of(Source::Sqlite(row)))?);
         }
         Ok(all)
     }
 
     /// SQLite takes `$1` for a name, and numbers parameters by where they first stand.
     fn prepare(self, conn: &rusqlite::Connection) -> Result<rusqlite::CachedStatement<'_>> {
-        let mut statement = conn.prepare_cached(self.sql)?;
+        let mut statement = conn.prepare_cached(&self.sql)?;
         for at in 1..=statement.parameter_count() {
             let number = statement.parameter_name(at).and_then(|it| {
                 let number: usize = it.strip_prefix('$')?.parse().ok()?;
@@ -312,7 +338,7 @@ impl Query {
         Ok(statement)
     }
 
-    fn arguments(self) -> Result<PgArguments> {
+    fn arguments(self) -> Result<(AssertSqlSafe<Cow<'static, str>>, PgArguments)> {
         let mut arguments = PgArguments::default();
         for value in self.values {
             match value {
@@ -322,7 +348,8 @@ impl Query {
             }
             .map_err(sqlx::Error::Encode)?;
         }
-        Ok(arguments)
+        // Values are never part of it.
+        Ok((AssertSqlSafe(self.sql), arguments))
     }
 }
 

@@ -136,6 +136,6 @@ fn private(path: &Path) -> std::io::Result<File> {
 }
 
 /// The newest schema that this engine knows.
-fn newest_schema() -> i64 {
+pub(crate) fn newest_schema() -> i64 {
     MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
 }

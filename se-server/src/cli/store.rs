@@ -1,6 +1,7 @@
 //! `store`: what an operator does with the database itself.
 
 mod keys;
+mod transfer;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,18 @@ pub(super) enum Store {
     /// running.
     #[command(after_help = "Example:\n  se-server store compact --data-dir ./data")]
     Compact(Place),
+    /// Writes everything in the database as lines, to be put into another, of the other kind too. Reads one
+    /// moment; the service may be running. Secrets stay sealed: the keys travel apart.
+    #[command(
+        after_help = "Example:\n  se-server store export --data-dir ./data --to se.export\n\nExit code: 0 done, 2 not done."
+    )]
+    Export(transfer::Export),
+    /// Fills an empty database with what `store export` wrote: all of it or nothing. Jobs that ran go on when
+    /// the service is started on it.
+    #[command(
+        after_help = "Example:\n  se-server store import --store postgres://se@db.example/se --from se.export\n\nExit code: 0 done, 2 nothing was imported."
+    )]
+    Import(transfer::Import),
 }
 
 /// Which database.
@@ -86,6 +99,8 @@ pub(super) fn run(command: Store) -> Ended {
         Store::RotateKey(place) => keys::rotate(place),
         Store::RetireKeys(place) => keys::retire(place),
         Store::Compact(place) => compact(place),
+        Store::Export(options) => transfer::export(options),
+        Store::Import(options) => transfer::import(options),
     }
 }
 

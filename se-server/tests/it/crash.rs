@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use se_testkit::postgres::Database;
 use se_testkit::sim::{Pod, PodOptions, Sink, SinkOptions};
 use serde_json::{Value, json};
 
 use crate::harness::Home;
-use crate::process::{PATIENCE, Server, count};
+use crate::process::{KEY, PATIENCE, Server, count};
 
 pub(crate) fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1")
@@ -180,6 +181,48 @@ async fn a_killed_service_goes_on_where_it_was_and_loses_nothing() {
         );
         whole(&stage.folder);
     }
+    assert_eq!(server.end("-TERM").await, Some(0));
+}
+
+/// What `se-server store` says of a database.
+fn store(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_se-server"));
+    command.arg("store").args(arguments).current_dir(folder);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_cut_short_goes_on_in_another_database() {
+    let stage = Stage::set().await;
+    let folder = stage.folder.path();
+    let key = [("SE_SEALING__KEY", KEY)];
+    let server = Server::replica(folder, None, "data", &key).await;
+    server.sync("lab", &folder.join("lab.zip")).await;
+    let started = stage.submit(&server, "instantiate").await;
+    assert_eq!(server.ended(&started).await["status"], "completed");
+    let job = stage.submit(&server, "post_init").await;
+    server.when(&job, |it| count(it, "completed") >= 2).await;
+    assert_eq!(server.end("-KILL").await, None);
+
+    let exported = store(folder, &["export", "--data-dir", "data", "--to", "moved"]);
+    let database = Database::create();
+    let target = ["--store", &database.url()];
+    let imported = store(
+        folder,
+        &[&["import", "--from", "moved"], &target[..]].concat(),
+    );
+    assert_eq!(exported.replace("exported", "imported"), imported);
+    assert!(exported.contains("jobs 2"), "{exported}");
+
+    let server = Server::replica(folder, Some(&database.url()), "data", &key).await;
+    let ended = server.ended(&job).await;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    without_holes(&server, &job).await;
+    assert_eq!(stage.commands("tar -C Desktop/tasks"), 1);
+    assert_eq!(stage.received(&job).await, told(&server.stream(&job).await));
     assert_eq!(server.end("-TERM").await, Some(0));
 }
 

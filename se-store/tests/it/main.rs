@@ -1,5 +1,6 @@
 //! Behaviour of the store. [`every`] says what holds for every database, [`sqlite`] and [`audit`] look at files, [`disk`]
-//! at what they lie on, [`replicas`] at several engines on one server, [`keys`] at the keys of secrets.
+//! at what they lie on, [`replicas`] at several engines on one server, [`keys`] at the keys of secrets,
+//! [`transfer`] at the way from one database to another.
 
 #[cfg(test)]
 mod audit;
@@ -25,3 +26,5 @@ mod replicas;
 mod retention;
 #[cfg(test)]
 mod sqlite;
+#[cfg(test)]
+mod transfer;
