@@ -89,21 +89,22 @@ pub struct Store {
     pub data_dir: PathBuf,
     /// The database; default: `se.db` in the data folder.
     pub url: Option<String>,
-    /// What has ended is deleted after so many days, where nothing else is said of it; 0 keeps it.
-    pub keep_days: u64,
+    /// What has ended is deleted after so many days (0.5: twelve hours), where nothing else is said of it; 0
+    /// keeps it.
+    pub keep_days: f64,
     /// Where several engines share a database: one that gives no sign for so long, in seconds, is taken
     /// for dead, and others go on with its jobs.
     pub lease: u64,
     /// Jobs that ended well.
-    pub keep_completed_days: Option<u64>,
+    pub keep_completed_days: Option<f64>,
     /// Jobs that failed.
-    pub keep_faulted_days: Option<u64>,
+    pub keep_faulted_days: Option<f64>,
     /// Jobs that were cancelled.
-    pub keep_cancelled_days: Option<u64>,
+    pub keep_cancelled_days: Option<f64>,
     /// CloudEvents that arrived.
-    pub keep_delivered_days: Option<u64>,
+    pub keep_delivered_days: Option<f64>,
     /// CloudEvents that were given up.
-    pub keep_dead_days: Option<u64>,
+    pub keep_dead_days: Option<f64>,
 }
 
 impl Default for Store {
@@ -111,7 +112,7 @@ impl Default for Store {
         Self {
             data_dir: PathBuf::from("data"),
             url: None,
-            keep_days: 90,
+            keep_days: 90.0,
             lease: 15,
             keep_completed_days: None,
             keep_faulted_days: None,

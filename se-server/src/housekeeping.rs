@@ -7,16 +7,21 @@ use se_store::Swept;
 
 use crate::engine::Engine;
 
-/// How often old jobs are looked for.
+/// How often old jobs are looked for, at least.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How often within the time for which something is kept.
+const LOOKS: u32 = 24;
 
-/// Tidies up now and every hour, until the engine stops.
+/// Tidies up now and every hour, or more often where nothing is kept for a day, until the engine stops.
 pub(crate) async fn run(engine: Arc<Engine>) {
+    let shortest = engine.config.store.retention().shortest();
+    let pause = shortest.map_or(PAUSE, |it| PAUSE.min(it / LOOKS));
+    let pause = pause.max(Duration::from_secs(1));
     loop {
         if let Err(error) = tidy(&engine).await {
             tracing::warn!(%error, "not everything that is old was deleted");
         }
-        let next = engine.world.clock.now().after(PAUSE);
+        let next = engine.world.clock.now().after(pause);
         // Both can be dropped at any time.
         tokio::select! {
             () = engine.world.clock.sleep_until(next) => {}

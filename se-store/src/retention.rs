@@ -64,6 +64,22 @@ impl Retention {
     }
 }
 
+impl Retention {
+    /// The shortest time for which anything is kept.
+    #[must_use]
+    pub fn shortest(&self) -> Option<Duration> {
+        let all = [
+            self.completed,
+            self.faulted,
+            self.cancelled,
+            self.delivered,
+            self.dead,
+            self.facts,
+        ];
+        all.into_iter().flatten().min()
+    }
+}
+
 impl Swept {
     /// How many jobs went.
     #[must_use]

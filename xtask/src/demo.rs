@@ -3,16 +3,14 @@
 //! A simulated pod, the service and an event sink run as processes of their own; everything goes
 //! through the HTTP API.
 
-mod client;
-mod process;
 mod watch;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use self::client::Client;
-use self::process::Process;
+use crate::client::Client;
 use crate::command::{Failure, binary, command, root, run as run_command, say};
+use crate::process::Process;
 
 const PACKAGE: &str = "examples/lab-0.1";
 const DEFINITION: &str = "lab-0.1";

@@ -1,11 +1,14 @@
 //! Automation of this repository: `cargo xtask --help`.
 
 mod ci;
+mod client;
 mod command;
 mod demo;
 mod fuzz;
 mod packages;
+mod process;
 mod simulate;
+mod soak;
 mod test;
 mod tidy;
 
@@ -35,6 +38,9 @@ enum Task {
     /// The engine under seeds: schedules, faults, crashes; and the bugs that this would find.
     #[command(after_help = "Example: cargo xtask simulate --seeds 10000")]
     Simulate(simulate::Options),
+    /// The service under load for a while: memory and files must not grow.
+    #[command(after_help = "Example: cargo xtask soak --minutes 30 --store postgres")]
+    Soak(soak::Options),
     /// Everything a change must pass: fmt, clippy, docs, deny, tidy, tests with nothing skipped.
     Ci,
     /// The rules that clippy cannot see.
@@ -47,6 +53,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run_tests(&options),
         Task::Fuzz(options) => fuzz::run_targets(&options),
         Task::Simulate(options) => simulate::run_seeds(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Ci => ci::run_all(),
         Task::Tidy => tidy::run(),
     };

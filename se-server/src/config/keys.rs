@@ -7,13 +7,15 @@ pub(super) enum Kind {
     Text,
     /// A whole number.
     Integer,
+    /// A number, with a fraction or without.
+    Number,
     /// `true` or `false`.
     Boolean,
     /// Texts.
     List,
 }
 
-use Kind::{Boolean, Integer, List, Text};
+use Kind::{Boolean, Integer, List, Number, Text};
 
 /// Section, key, kind. Sections that hold named entries (`workers`) have their own list.
 pub(super) const KEYS: &[(&str, &str, Kind)] = &[
@@ -25,13 +27,13 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("server", "drain_timeout", Integer),
     ("store", "data_dir", Text),
     ("store", "url", Text),
-    ("store", "keep_days", Integer),
+    ("store", "keep_days", Number),
     ("store", "lease", Integer),
-    ("store", "keep_completed_days", Integer),
-    ("store", "keep_faulted_days", Integer),
-    ("store", "keep_cancelled_days", Integer),
-    ("store", "keep_delivered_days", Integer),
-    ("store", "keep_dead_days", Integer),
+    ("store", "keep_completed_days", Number),
+    ("store", "keep_faulted_days", Number),
+    ("store", "keep_cancelled_days", Number),
+    ("store", "keep_delivered_days", Number),
+    ("store", "keep_dead_days", Number),
     ("sealing", "file", Text),
     ("sealing", "key", Text),
     ("sealing", "command", List),

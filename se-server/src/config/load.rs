@@ -178,6 +178,7 @@ fn set(table: &mut Table, path: &[&str], text: &str, said: &str) -> Result<(), C
     let wrong = |wanted: &str| ConfigError::new(format!("{said} is `{text}`; give {wanted}"));
     let value = match kind {
         Kind::Text => Value::String(text.to_owned()),
+        Kind::Number => Value::Float(text.trim().parse().map_err(|_| wrong("a number"))?),
         Kind::Integer => Value::Integer(text.trim().parse().map_err(|_| wrong("a whole number"))?),
         Kind::Boolean => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" => Value::Boolean(true),
@@ -272,11 +273,7 @@ mod tests {
             ("[store]\nkeep_faulted_days = 100000", &[], "up to 36500"),
             ("[store]\nkeep_days = -1", &[], "keep_days"),
             ("", &[("SE_STORE__KEEP_DEAD_DAYS", "-1")], "keep_dead_days"),
-            (
-                "",
-                &[("SE_STORE__KEEP_DEAD_DAYS", "ever")],
-                "a whole number",
-            ),
+            ("", &[("SE_STORE__KEEP_DEAD_DAYS", "ever")], "a number"),
             (
                 "[sealing]\nfile = \"a\"",
                 &[("SE_SEALING__COMMAND", "[\"b\"]")],
@@ -317,7 +314,7 @@ mod tests {
     fn every_key_in_the_table_is_an_option() {
         for (section, key, kind) in KEYS {
             let value = match (kind, *key) {
-                (Kind::Integer, _) => "1",
+                (Kind::Integer | Kind::Number, _) => "1",
                 (Kind::Boolean, _) => "false",
                 (Kind::List, _) => "['x']",
                 (Kind::Text, "listen") => "'127.0.0.1:1'",

@@ -7,16 +7,18 @@ use se_store::Retention;
 use super::{ConfigError, Store};
 
 /// Longer than anything is kept that is not kept for ever.
-const MOST: u64 = 36_500;
-const DAY: u64 = 24 * 60 * 60;
+const MOST: f64 = 36_500.0;
+const DAY: f64 = 24.0 * 60.0 * 60.0;
 
 impl Store {
     /// As the store keeps it.
     #[must_use]
     pub fn retention(&self) -> Retention {
-        let keep = |days: Option<u64>| {
+        let keep = |days: Option<f64>| {
             let days = days.unwrap_or(self.keep_days);
-            (days > 0).then(|| Duration::from_secs(days.saturating_mul(DAY)))
+            // Of what cannot be one, `check` has told.
+            let kept = Duration::try_from_secs_f64(days * DAY).ok();
+            kept.filter(|it| !it.is_zero())
         };
         Retention {
             completed: keep(self.keep_completed_days),
@@ -37,7 +39,8 @@ impl Store {
             ("keep_delivered_days", self.keep_delivered_days),
             ("keep_dead_days", self.keep_dead_days),
         ];
-        match all.iter().find(|it| it.1 > Some(MOST)) {
+        let is_wrong = |days: f64| !(0.0..=MOST).contains(&days);
+        match all.iter().find(|it| it.1.is_some_and(is_wrong)) {
             Some((key, Some(days))) => Err(ConfigError::new(format!(
                 "store.{key} is {days}; give a number of days up to {MOST}, or 0 to keep them for ever"
             ))),

@@ -93,7 +93,7 @@ async fn jobs_of_former_versions_go_on_and_can_be_shown() {
     for (version, folder) in versions() {
         // Late enough for every wait to be over, whatever clock wrote them.
         let world = Ahead::days(36_500);
-        let keep = |config: &mut Config| config.store.keep_days = 0;
+        let keep = |config: &mut Config| config.store.keep_days = 0.0;
         let service = Service::in_world(Arc::clone(&folder), world, keep).await;
         let went_on = gone_on(&service, &version).await;
         assert!(went_on > 0, "{version} has a job that was under way");

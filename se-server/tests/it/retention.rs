@@ -55,7 +55,7 @@ async fn ended_jobs_are_deleted_after_their_days_and_counted() {
         config.store.data_dir = folder.path().join("data");
         config.store.url = folder.store();
         config.sealing.key = folder.store().map(|_| se_runtime::Secret::new(KEY));
-        config.store.keep_completed_days = Some(30);
+        config.store.keep_completed_days = Some(30.0);
         let engine = Engine::open(config, Ahead::days(days)).await.unwrap();
         engine.start();
         let counted = format!(

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, pin_mut};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use super::client::Client;
+use crate::client::Client;
 use crate::command::{Failure, say};
 
 /// Follows a job's event stream to its end; fails if the job did.

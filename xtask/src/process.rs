@@ -1,4 +1,4 @@
-//! Programs of ours that run beside the demo and end with it.
+//! Programs of ours that run beside the demo or the soak and end with it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -13,6 +13,8 @@ use crate::command::Failure;
 
 /// How long a program may take to say that it is ready.
 const START: Duration = Duration::from_secs(20);
+/// How long a program may take to end in order.
+const END: Duration = Duration::from_secs(60);
 /// No line for this long: there are no more.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -28,10 +30,21 @@ pub(crate) struct Process {
 impl Process {
     /// Starts a program; what it logs goes to a file.
     pub(crate) fn start(program: &str, arguments: &[&str], log: &Path) -> Result<Self, Failure> {
+        Self::start_with(program, arguments, &[], log)
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, String)],
+        log: &Path,
+    ) -> Result<Self, Failure> {
         let file =
             std::fs::File::create(log).map_err(|error| format!("{}: {error}", log.display()))?;
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)
@@ -96,6 +109,24 @@ impl Process {
 
     pub(crate) fn log(&self) -> &Path {
         &self.log
+    }
+
+    /// Ends it with SIGTERM and waits for that.
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        let id = self.id().to_string();
+        let told = Command::new("kill").arg(&id).status().await;
+        told.map_err(|error| format!("kill {id}: {error}"))?;
+        let ended = timeout(END, self.child.wait()).await;
+        let status = ended.map_err(|_| format!("`{}` does not end", self.name))?;
+        let status = status.map_err(|error| format!("`{}`: {error}", self.name))?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        Err(format!(
+            "`{}` ended with {status}; it said:\n{said}",
+            self.name
+        ))
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! The few HTTP calls of the demo.
+//! The few HTTP calls of the demo and the soak.
 
 use futures_util::{Stream, StreamExt};
 use reqwest::header::ACCEPT;
@@ -38,6 +38,11 @@ impl Client {
         let what = format!("POST {path}");
         let text = answer(&what, request).await?;
         serde_json::from_str(&text).map_err(|error| format!("{what}: {error}"))
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        let request = self.http.delete(format!("{}{path}", self.base));
+        answer(&format!("DELETE {path}"), request).await.map(drop)
     }
 
     /// The `data:` lines of an event stream.
