@@ -1,5 +1,7 @@
 //! What an attempt of a step needs to know before it begins: `when`, `with` and `target`, evaluated.
 
+use std::fmt;
+
 use se_dsl::catalog::{Primitive, Target};
 use se_dsl::checked::{Composite, ForEach, Segment, Step, Uses};
 use se_dsl::expr::{ExprError, Limits, Scopes, Template};
@@ -75,7 +77,7 @@ fn asks(state: &State, index: StepIndex) -> bool {
 
 /// The list of a loop.
 fn elements(binds: &ForEach, scopes: &Scopes) -> Result<Vec<Value>, Fault> {
-    let list = eval(&binds.list, "for_each.in", scopes)?;
+    let list = eval(&binds.list, &"for_each.in", scopes)?;
     let Value::Array(list) = list else {
         let detail = format!(
             "`for_each.in: {}` must give a list, and gave {}",
@@ -118,7 +120,7 @@ fn wanted(step: &Step, scopes: &Scopes) -> Result<bool, Fault> {
     match &step.when {
         None => Ok(true),
         Some(_) if planted::is(Bug::WhenIgnored) => Ok(true),
-        Some(when) => Ok(holds(&eval(when, "when", scopes)?)),
+        Some(when) => Ok(holds(&eval(when, &"when", scopes)?)),
     }
 }
 
@@ -128,7 +130,7 @@ fn parameters(composite: &Composite, step: &Step, scopes: &Scopes) -> Result<Map
     for parameter in &composite.parameters {
         let name = &parameter.name;
         let given = match step.with.get(name) {
-            Some(template) => eval(template, &format!("with.{name}"), scopes)?,
+            Some(template) => eval(template, &format_args!("with.{name}"), scopes)?,
             None => Value::Null,
         };
         let value = match (&parameter.default, given) {
@@ -164,7 +166,7 @@ fn parameters(composite: &Composite, step: &Step, scopes: &Scopes) -> Result<Map
 fn inputs(primitive: &Primitive, step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
     let mut inputs = Map::new();
     for (name, template) in &step.with {
-        let value = eval(template, &format!("with.{name}"), scopes)?;
+        let value = eval(template, &format_args!("with.{name}"), scopes)?;
         let Some(field) = primitive.input(name) else {
             continue;
         };
@@ -192,7 +194,7 @@ fn target(step: &Step, scopes: &Scopes, endpoints: &Endpoints) -> Result<Option<
     let Some(template) = &step.target else {
         return Ok(None);
     };
-    let value = eval(template, "target", scopes)?;
+    let value = eval(template, &"target", scopes)?;
     let Some(name) = value.as_str() else {
         let detail = format!(
             "`target: {}` must name a connector, and gave {}",
@@ -206,7 +208,11 @@ fn target(step: &Step, scopes: &Scopes, endpoints: &Endpoints) -> Result<Option<
 }
 
 /// Evaluates, and says which key of the step failed.
-pub(crate) fn eval(template: &Template, key: &str, scopes: &Scopes) -> Result<Value, Fault> {
+pub(crate) fn eval(
+    template: &Template,
+    key: &dyn fmt::Display,
+    scopes: &Scopes,
+) -> Result<Value, Fault> {
     template.eval(scopes, &Limits::default()).map_err(|error| {
         let problem = match error {
             ExprError::Invalid { message, .. } => message,

@@ -59,7 +59,7 @@ impl Reader<'_> {
         let Some(template) = template else {
             return Ok(Value::Null);
         };
-        eval(template, key, self.scopes).map_err(|fault| {
+        eval(template, &key, self.scopes).map_err(|fault| {
             let detail = format!("connector `{}`: {}", self.connector.name, fault.detail);
             Fault { detail, ..fault }
         })

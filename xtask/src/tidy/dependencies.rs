@@ -29,7 +29,10 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("se-simulation", &["se-dsl", "se-runtime"]),
-    ("se-benches", &["se-dsl", "se-runtime"]),
+    (
+        "se-benches",
+        &["se-dsl", "se-runtime", "se-store", "se-testkit"],
+    ),
     ("xtask", &[]),
 ];
 
