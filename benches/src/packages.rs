@@ -37,7 +37,7 @@ pub fn package_of_jobs(devices: usize, jobs: Vec<String>) -> Sources {
     sources.add("PAv1/lifecycle.yaml", format!("{head}{phases}{listed}"));
     sources.add("PAv1/connectors.yaml", connectors(devices));
     for (name, job) in names.zip(jobs) {
-        sources.add(&format!("PAv1/jobs/{name}.yaml"), job);
+        sources.add(format!("PAv1/jobs/{name}.yaml"), job);
     }
     sources
 }
@@ -82,5 +82,9 @@ pub fn checked(sources: &Sources) -> Arc<Checked> {
         .next()
         .map(|it| it.message.clone());
     let checked = outcome.checked;
-    Arc::new(checked.unwrap_or_else(|| panic!("a generated package has an error: {first:?}")))
+    assert!(
+        checked.is_some(),
+        "a generated package has an error: {first:?}"
+    );
+    Arc::new(checked.expect("it was just looked for"))
 }

@@ -388,9 +388,6 @@ impl<'a> Driver<'a> {
                 self.handles.remove(&index);
                 // What was stopped meanwhile has ended already: its outcome comes too late.
                 if self.state.calling().contains(&index) {
-                    if outcome.as_ref().is_ok_and(|it| !it.learned.is_empty()) {
-                        self.environments.clear();
-                    }
                     events.push(self.outcome(index, outcome));
                 }
             }
@@ -414,14 +411,19 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn outcome(&self, index: StepIndex, outcome: Outcome) -> Event {
+    fn outcome(&mut self, index: StepIndex, outcome: Outcome) -> Event {
         match outcome {
-            Ok(Done { output, learned }) => Event::StepCompleted {
-                step: self.state.key(index).to_owned(),
-                attempt: self.state.step(index).attempt,
-                output,
-                learned: self.learned(index, learned),
-            },
+            Ok(Done { output, learned }) => {
+                if !learned.is_empty() {
+                    self.environments.clear();
+                }
+                Event::StepCompleted {
+                    step: self.state.key(index).to_owned(),
+                    attempt: self.state.step(index).attempt,
+                    output,
+                    learned: self.learned(index, learned),
+                }
+            }
             Err(why) => {
                 let at = self.ports.clock.now();
                 machine::fault(&self.state, index, &why, at)

@@ -54,7 +54,7 @@ enum Work {
     Write(Box<dyn Request>),
     /// What nobody outside is told of: it need not be durable before what follows from it is.
     Ahead(Box<dyn Request>),
-    Append(Append, oneshot::Sender<Result<Appended>>),
+    Append(Box<Append>, oneshot::Sender<Result<Appended>>),
 }
 
 /// A request on its way; its type parameters are hidden from the queue.
@@ -159,7 +159,7 @@ impl Writer {
             return alone.await?.pop().ok_or_else(|| Error::stopped(DOING));
         }
         let (reply, answer) = oneshot::channel();
-        self.hand_in(Work::Append(append, reply), answer, DOING)
+        self.hand_in(Work::Append(Box::new(append), reply), answer, DOING)
             .await
     }
 
@@ -292,7 +292,7 @@ async fn apply(tx: &mut Tx, group: Vec<Work>, waiting: &mut Vec<Waiting>) -> Res
                 if appends.has(&append) && done.is_ok() {
                     done = appends.store(tx, waiting).await;
                 }
-                appends.push(append, reply);
+                appends.push(*append, reply);
             }
             Work::Write(mut request) | Work::Ahead(mut request) => {
                 if done.is_ok() {

@@ -1,5 +1,5 @@
-//! Several services on one database, killed at random, and the database with them: every job, step, event and
-//! device action is accounted for at the end.
+//! Services killed at random in the middle of many jobs: one on a file, several on one database that is killed
+//! with them. Every job, step, event and device action is accounted for at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use crate::crash::{example, without_holes};
 use crate::process::{PATIENCE, Server};
 
-const REPLICAS: usize = 3;
 const PODS: usize = 8;
 const JOBS: usize = 200;
 /// Of each pod one job at a time, whichever replica runs it: its consoles have one user.
@@ -34,23 +33,50 @@ impl Dice {
     }
 }
 
+/// Where the jobs are kept.
+enum Place {
+    File,
+    /// In the order in which they have to go.
+    Shared(Database, Cluster),
+}
+
+impl Place {
+    fn shared() -> Self {
+        let cluster = Cluster::start().unwrap();
+        let database = Database::create_on(&cluster.url()).unwrap();
+        Self::Shared(database, cluster)
+    }
+
+    fn url(&self) -> Option<String> {
+        match self {
+            Self::File => None,
+            Self::Shared(database, _) => Some(database.url()),
+        }
+    }
+
+    /// How many services work on it.
+    fn replicas(&self) -> usize {
+        match self {
+            Self::File => 1,
+            Self::Shared(..) => 3,
+        }
+    }
+}
+
 struct Stage {
     folder: tempfile::TempDir,
     // In the order in which they have to go.
     replicas: Vec<Server>,
-    database: Database,
-    cluster: Cluster,
+    place: Place,
     pods: Vec<Pod>,
     sink: Sink,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    async fn set(place: Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let zip = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
         std::fs::write(folder.path().join("lab.zip"), zip).unwrap();
-        let cluster = Cluster::start().unwrap();
-        let database = Database::create_on(&cluster.url()).unwrap();
         let mut pods = Vec::new();
         for number in 0..PODS {
             let mut options = PodOptions::new(example()).unwrap();
@@ -64,12 +90,11 @@ impl Stage {
         let mut stage = Self {
             folder,
             replicas: Vec::new(),
-            database,
-            cluster,
+            place,
             pods,
             sink,
         };
-        for number in 0..REPLICAS {
+        for number in 0..stage.place.replicas() {
             let server = stage.replica(number).await;
             stage.replicas.push(server);
         }
@@ -80,8 +105,8 @@ impl Stage {
 
     /// Each has data of its own: what another has synced it fetches.
     async fn replica(&self, number: usize) -> Server {
-        let (data, url) = (format!("data-{number}"), self.database.url());
-        Server::replica(self.folder.path(), Some(&url), &data, &LIMITS).await
+        let (data, url) = (format!("data-{number}"), self.place.url());
+        Server::replica(self.folder.path(), url.as_deref(), &data, &LIMITS).await
     }
 
     /// A job that says its number on a console.
@@ -124,9 +149,18 @@ impl Stage {
             .count()
     }
 
-    fn unfinished(&self) -> usize {
-        let sql = "SELECT count(*) FROM jobs WHERE status IN ('accepted', 'running', 'cancelling')";
-        self.database.run(sql).unwrap().parse().unwrap()
+    /// Whether everything has come to its end: jobs, and deliveries of their events.
+    async fn is_quiet(&self) -> bool {
+        let jobs = ["accepted", "running", "cancelling"].map(|it| ("jobs", it));
+        let deliveries = ["pending", "waiting"].map(|it| ("deliveries", it));
+        for (list, status) in jobs.into_iter().chain(deliveries) {
+            let path = format!("/api/v1/{list}?status={status}&limit=1");
+            let page = self.replicas[0].get(&path).await;
+            if !page[list].as_array().unwrap().is_empty() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The ids of each job's events as they arrived, repeats dropped, progress aside.
@@ -164,22 +198,43 @@ async fn taken(answer: reqwest::Result<reqwest::Response>) -> Option<String> {
 async fn chaos(stage: &mut Stage, dice: &mut Dice) {
     for round in 0..12 {
         tokio::time::sleep(Duration::from_millis(300 + dice.below(700) as u64)).await;
-        if round % 4 == 3 {
-            stage.cluster.kill().unwrap();
+        if let (Place::Shared(_, cluster), 3) = (&stage.place, round % 4) {
+            cluster.kill().unwrap();
             tokio::time::sleep(Duration::from_millis(dice.below(500) as u64)).await;
-            stage.cluster.start_again().unwrap();
+            cluster.start_again().unwrap();
             continue;
         }
-        let number = dice.below(REPLICAS);
-        let again = stage.replica(number).await;
-        let killed = std::mem::replace(&mut stage.replicas[number], again);
+        let number = dice.below(stage.replicas.len());
+        // Nobody else works on a file before the killed one has gone.
+        let killed = stage.replicas.remove(number);
         assert_eq!(killed.end("-KILL").await, None);
+        let again = stage.replica(number).await;
+        stage.replicas.insert(number, again);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_on_a_file_is_killed_and_nothing_is_lost() {
+    let stage = killed_and_accounted_for(Place::File).await;
+    let server = stage.replicas.into_iter().next().unwrap();
+    assert_eq!(server.end("-TERM").await, Some(0));
+    let check = ["store", "check", "--data-dir", "data-0"];
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_se-server"))
+        .args(check)
+        .current_dir(stage.folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&checked.stdout);
+    assert!(text.contains(": nothing is wrong"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn replicas_and_their_database_are_killed_and_nothing_is_lost() {
-    let mut stage = Stage::set().await;
+    killed_and_accounted_for(Place::shared()).await;
+}
+
+async fn killed_and_accounted_for(place: Place) -> Stage {
+    let mut stage = Stage::set(place).await;
     let client = reqwest::Client::new();
     let mut dice = Dice(42);
     let mut jobs: Vec<String> = Vec::new();
@@ -188,17 +243,17 @@ async fn replicas_and_their_database_are_killed_and_nothing_is_lost() {
     }
     assert_eq!(jobs.iter().collect::<BTreeSet<_>>().len(), JOBS);
     chaos(&mut stage, &mut dice).await;
-    let ended = async {
-        while stage.unfinished() > 0 {
+    let quiet = async {
+        while !stage.is_quiet().await {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(3 * PATIENCE, ended)
+    tokio::time::timeout(3 * PATIENCE, quiet)
         .await
-        .expect("every job ends");
+        .expect("every job ends, and every event arrives");
     let mut interrupted = 0;
     for (number, job) in jobs.iter().enumerate() {
-        let server = &stage.replicas[number % REPLICAS];
+        let server = &stage.replicas[number % stage.replicas.len()];
         let shown = server.get(&format!("/api/v1/jobs/{job}")).await;
         without_holes(server, job).await;
         // A command may not be repeated: one that was under way faults its job.
@@ -215,29 +270,18 @@ async fn replicas_and_their_database_are_killed_and_nothing_is_lost() {
         interrupted < JOBS / 2,
         "{interrupted} of {JOBS} were cut short"
     );
-    let told = async {
-        while stage.received().len() < JOBS || pending(&stage) > 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, told)
-        .await
-        .expect("every event arrives");
     let received = stage.received();
     for (number, job) in jobs.iter().enumerate() {
-        let stream = stage.replicas[(number + 1) % REPLICAS].stream(job).await;
-        assert_eq!(received[job], crate::crash::told(&stream), "job {number}");
+        let server = &stage.replicas[(number + 1) % stage.replicas.len()];
+        let told = crate::crash::told(&server.stream(job).await);
+        assert_eq!(received[job], told, "job {number}");
     }
-}
-
-fn pending(stage: &Stage) -> usize {
-    let sql = "SELECT count(*) FROM deliveries WHERE status IN ('pending', 'waiting')";
-    stage.database.run(sql).unwrap().parse().unwrap()
+    stage
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_was_stopped_for_too_long_joins_again_and_writes_nothing_of_before() {
-    let mut stage = Stage::set().await;
+    let mut stage = Stage::set(Place::shared()).await;
     let (client, long) = (reqwest::Client::new(), "sleep 40");
     for server in stage.replicas.drain(1..) {
         assert_eq!(server.end("-TERM").await, Some(0));

@@ -259,9 +259,8 @@ impl Lines {
     }
 
     fn row(&mut self, row: &[Json]) -> Result<Line> {
-        let (name, row) = match row.split_first() {
-            Some((Json::String(name), row)) => (name, row),
-            _ => return Err(self.bad("it names no table")),
+        let Some((Json::String(name), row)) = row.split_first() else {
+            return Err(self.bad("it names no table"));
         };
         let at = TABLES.iter().position(|it| it.name == name);
         let Some((at, table)) = at.and_then(|at| Some((at, TABLES.get(at)?))) else {

@@ -229,7 +229,8 @@ fn output(mut command: Command) -> Figures {
         .lines()
         .last()
         .and_then(|it| serde_json::from_str(it).ok());
-    figures.unwrap_or_else(|| panic!("{command:?} printed no figures: {text}"))
+    assert!(figures.is_some(), "{command:?} printed no figures: {text}");
+    figures.expect("it was just looked for")
 }
 
 fn traced(work: &Command, notes: &Path) -> Counts {
