@@ -59,14 +59,15 @@ pub(crate) fn output(mut command: Command) -> Result<String, Failure> {
 
 /// One of the workspace's binaries, as cargo built it.
 pub(crate) fn binary(name: &str) -> String {
-    built(name, "debug")
+    built(name, "dev")
 }
 
-/// One of the workspace's binaries, as cargo built it in that profile's folder.
+/// One of the workspace's binaries, as cargo built it in that profile.
 pub(crate) fn built(name: &str, profile: &str) -> String {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let target = target.unwrap_or_else(|| root().join("target"));
-    target.join(profile).join(name).display().to_string()
+    let folder = if profile == "dev" { "debug" } else { profile };
+    target.join(folder).join(name).display().to_string()
 }
 
 /// Whether a command exists and answers.

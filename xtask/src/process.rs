@@ -107,6 +107,12 @@ impl Process {
         all
     }
 
+    /// Reads what it prints and throws it away: a program whose output nobody reads stops.
+    pub(crate) async fn discard(&self) {
+        let mut lines = self.lines.lock().await;
+        while let Ok(Some(_)) = lines.next_line().await {}
+    }
+
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }

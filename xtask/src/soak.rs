@@ -7,6 +7,7 @@ mod sample;
 mod verdict;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
 /// Everything that runs.
 struct Stage {
     pod: Process,
-    sink: Process,
+    sink: Arc<Process>,
     server: Process,
     postgres: Option<Process>,
     facts: Value,
@@ -123,6 +124,14 @@ async fn set_up(options: &Options) -> Result<Stage, Failure> {
     std::fs::create_dir(at("content")).map_err(|error| format!("content: {error}"))?;
     let server = serve(options, folder.path(), &store)?;
     let client = Client::new(server.url().await?)?;
+    sink.url().await?;
+    let sink = Arc::new(sink);
+    let printing = Arc::clone(&sink);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this tool is no part of the engine"
+    )]
+    tokio::spawn(async move { printing.discard().await });
     let stage = Stage {
         pod,
         sink,

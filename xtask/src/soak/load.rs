@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::Stage;
 use crate::client::Client;
-use crate::command::Failure;
+use crate::command::{Failure, say};
 
 pub(super) const DEFINITION: &str = "lab-0.1";
 /// One job in so many is cancelled while it runs.
@@ -44,7 +44,9 @@ impl Load {
             ends: AtomicBool::new(false),
             latencies: Mutex::default(),
         });
-        shared.phase("instantiate").await?;
+        if !shared.phase("instantiate").await? {
+            return Err("the lab does not start".to_owned());
+        }
         let mut running = JoinSet::new();
         running.spawn(small(Arc::clone(&shared), rate));
         running.spawn(on_devices(Arc::clone(&shared)));
@@ -99,8 +101,8 @@ impl Shared {
         })
     }
 
-    /// Runs a phase of the lab, and follows its events to the last.
-    async fn phase(&self, phase: &str) -> Result<(), Failure> {
+    /// Runs a phase of the lab, and follows its events to the last; whether it ended well.
+    async fn phase(&self, phase: &str) -> Result<bool, Failure> {
         let body = json!({
             "definition_id": DEFINITION, "version": "1", "session_id": "soak", "phase": phase,
             "worker": self.facts["worker"], "runtime_env": self.facts["runtime_env"],
@@ -117,8 +119,13 @@ impl Shared {
             last = event?;
         }
         match last["type"].as_str() {
-            Some(kind) if kind.ends_with("job.completed") => Ok(()),
-            _ => Err(format!("{phase} {job} did not complete: {last}")),
+            Some(kind) if kind.ends_with("job.completed") => Ok(true),
+            Some(kind) if kind.ends_with("job.faulted") => {
+                let why = &last["data"]["error"]["detail"];
+                say(&format!("{phase} {job} faulted: {why}"));
+                Ok(false)
+            }
+            _ => Err(format!("the stream of {phase} {job} ends with {last}")),
         }
     }
 }
@@ -147,9 +154,12 @@ async fn small(shared: Arc<Shared>, rate: u32) -> Result<(), Failure> {
 
 /// One job after the other on the devices.
 async fn on_devices(shared: Arc<Shared>) -> Result<(), Failure> {
+    let (mut all, mut well) = (0, 0);
     while !shared.has_ended() {
-        shared.phase("grade").await?;
+        all += 1;
+        well += u32::from(shared.phase("grade").await?);
         tokio::time::sleep(DEVICES).await;
     }
+    say(&format!("{well} of {all} jobs on devices ended well"));
     Ok(())
 }
