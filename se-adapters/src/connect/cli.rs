@@ -343,18 +343,40 @@ enum EnableSeen {
     Prompt(Shown),
 }
 
-/// `enable` may rename nothing: whatever prompt comes is the session's.
+/// `enable` may rename nothing: whatever prompt comes is the session's. A log message may come right after
+/// it: the device does not say it again.
 fn password_or_prompt(prompt: &Prompt) -> impl Fn(&Screen) -> Look<EnableSeen> {
     move |screen| {
         let line = screen.line();
-        if cue(&line) == Some(Cue::Password) {
-            return Look::After(QUIET_KNOWN, EnableSeen::Password);
+        if let Some(seen) = asked(&line, prompt) {
+            return Look::After(QUIET_KNOWN, seen);
         }
-        match prompt.read(&line) {
-            Some(shown) => Look::After(QUIET_KNOWN, EnableSeen::Prompt(shown)),
+        match before_noise(screen).and_then(|it| asked(&it, prompt)) {
+            Some(seen) => Look::After(QUIET_LIKELY, seen),
             None => Look::More,
         }
     }
+}
+
+fn asked(line: &str, prompt: &Prompt) -> Option<EnableSeen> {
+    if cue(line) == Some(Cue::Password) {
+        return Some(EnableSeen::Password);
+    }
+    prompt.read(line).map(EnableSeen::Prompt)
+}
+
+/// The line after which nothing but log messages has come, if any has.
+fn before_noise(screen: &Screen) -> Option<String> {
+    let line = screen.line();
+    let shown = std::iter::once(line.as_str()).chain(screen.text().lines().rev());
+    let mut noisy = false;
+    for line in shown.filter(|it| !it.trim().is_empty()) {
+        if !output::is_syslog(line) {
+            return noisy.then(|| line.to_owned());
+        }
+        noisy = true;
+    }
+    None
 }
 
 impl Device for Cli {
@@ -395,5 +417,34 @@ impl Device for Cli {
 
     fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(self.console.abandon(deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Screen, before_noise};
+
+    #[test]
+    fn a_log_message_does_not_hide_what_was_asked() {
+        let log = "*Mar  1 00:00:27.123: %SYS-5-CONFIG_I: Configured from console by console";
+        for (shown, expect) in [
+            (
+                format!("R1>enable\r\nPassword: \r\n{log}\r\n"),
+                Some("Password: "),
+            ),
+            (
+                format!("Password: \r\n{log}\r\n\r\n{log}"),
+                Some("Password: "),
+            ),
+            (format!("R1#\r\n{log}\r\n"), Some("R1#")),
+            // Without one it is the line that the cursor is in that counts.
+            ("R1>enable\r\nPassword: ".to_owned(), None),
+            ("Password: \r\n".to_owned(), None),
+            (log.to_owned(), None),
+        ] {
+            let mut screen = Screen::default();
+            screen.feed(shown.as_bytes());
+            assert_eq!(before_noise(&screen).as_deref(), expect, "{shown:?}");
+        }
     }
 }
