@@ -24,6 +24,8 @@ pub(crate) struct Append {
     after: i64,
     lines: Vec<Line>,
     summary: Summary,
+    /// Whether the job is in another status afterwards.
+    moves: bool,
     ended: bool,
     learned: Map,
     deliveries: Vec<NewDelivery>,
@@ -58,6 +60,7 @@ impl Append {
     ) -> Result<Self> {
         Ok(Self {
             after: number(batch.after),
+            moves: batch.records.iter().any(|it| changes_status(&it.event)),
             ended: batch.records.iter().any(|it| it.event.is_last()),
             learned: learned(&batch.records),
             lines: lines(&job.accepted.job_id, batch.records)?,
@@ -139,7 +142,7 @@ async fn finish(tx: &mut Tx, it: Append) -> Result<Appended> {
 async fn update(tx: &mut Tx, it: &Append) -> Result<bool> {
     let summary = &it.summary;
     // What is indexed is only written where it changes: an index is as dear as a row.
-    let moved = if it.ended || it.after <= 1 || summary.status.as_str() != "running" {
+    let moved = if it.moves {
         sql::query(
             "UPDATE jobs SET last_seq = $1, percentage = $2, message = $3, status = $4, \
              started_at = $5, completed_at = $6, owner = $7, \
@@ -303,6 +306,11 @@ async fn insert_together(
         })
     };
     Ok(positions.into_iter().zip(records).map(stored).collect())
+}
+
+fn changes_status(event: &Event) -> bool {
+    let begins = matches!(event, Event::JobStarted | Event::CancelRequested { .. });
+    begins || event.is_last()
 }
 
 /// What the events say about the pod. Placeholders mean nothing to another job, so they are masked.

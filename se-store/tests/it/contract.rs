@@ -50,6 +50,31 @@ pub(crate) async fn a_resumed_job_begins_with_what_is_done(bench: &Bench) {
     assert_eq!(ids, ["a/4", "a/1"]);
 }
 
+pub(crate) async fn the_row_of_a_resumed_job_follows_its_status(bench: &Bench) {
+    let progress = || Event::JobProgress {
+        percentage: 50,
+        message: String::new(),
+    };
+    let done = batch(1, [progress(), progress()]).records;
+    bench.store.submit_resumed(job("a"), done).await.unwrap();
+    let row = async || bench.store.job("a").await.unwrap().summary;
+    assert_eq!(row().await.status, JobStatus::Accepted);
+    let log = bench.log("a").await;
+    log.append(batch(3, [Event::JobStarted])).await.unwrap();
+    log.append(batch(4, [progress()])).await.unwrap();
+    let running = row().await;
+    assert_eq!(running.status, JobStatus::Running);
+    assert!(running.started_at.is_some());
+    assert_eq!(running.message, "after 4");
+    let reason = String::new();
+    let mut cancelled = batch(5, [Event::CancelRequested { reason }]);
+    cancelled.summary.status = JobStatus::Cancelling;
+    log.append(cancelled).await.unwrap();
+    assert_eq!(row().await.status, JobStatus::Cancelling);
+    log.append(batch(6, [completed()])).await.unwrap();
+    assert_eq!(row().await.status, JobStatus::Completed);
+}
+
 pub(crate) async fn an_idempotency_key_gets_the_first_job_for_a_day(bench: &Bench) {
     let keyed = |id: &str, hash: &str| {
         let mut new = job(id);

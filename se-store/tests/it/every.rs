@@ -37,6 +37,7 @@ contracts! {
     contract:
         a_job_is_stored_with_its_first_event_and_secrets,
         a_resumed_job_begins_with_what_is_done,
+        the_row_of_a_resumed_job_follows_its_status,
         an_idempotency_key_gets_the_first_job_for_a_day,
         one_of_many_requests_with_one_key_is_stored,
         a_request_that_fails_does_not_hurt_its_group,
