@@ -6,7 +6,7 @@ mod world;
 
 pub use bare::{Bare, bare, run_bare};
 pub use packages::{checked, job, package, package_of, package_of_jobs};
-pub use world::{Wall, accepted, run, run_on};
+pub use world::{Wall, accepted, complete, run, run_on};
 
 use std::time::{Duration, Instant};
 

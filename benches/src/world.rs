@@ -32,23 +32,29 @@ pub async fn run(plan: &Plan, devices: usize, takes: Duration) -> State {
 /// If the job does not complete.
 pub async fn run_on(plan: &Plan, first: Record, actions: &dyn Actions) -> Vec<Record> {
     let log = MemoryLog::default();
-    let state = State::begin(plan, &first).expect("the first event is job_accepted");
-    log.records().push(first);
+    log.records().push(first.clone());
+    complete(plan, &first, &log, actions).await;
+    log.records().clone()
+}
+
+/// Drives a job that was taken in to its end.
+///
+/// # Panics
+/// If the job does not complete.
+pub async fn complete(plan: &Plan, first: &Record, log: &dyn EventLog, actions: &dyn Actions) {
+    let state = State::begin(plan, first).expect("the first event is job_accepted");
     let (_sender, control) = futures_channel::mpsc::unbounded();
     let ports = Ports {
-        log: &log,
+        log,
         actions,
         clock: &Wall,
     };
     let vault = Vault::default();
     let ended = drive(plan, state, &vault, ports, control).await;
-    let records = log.records().clone();
-    let last = records.last().map(|it| &it.event);
     assert!(
         matches!(ended, Ok(Drive::Ended(JobStatus::Completed))),
-        "{ended:?}: {last:?}"
+        "the job did not complete: {ended:?}"
     );
-    records
 }
 
 /// The first event of a job on a pod with these facts.

@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use se_benches::{Wall, accepted, checked, package_of};
+use se_benches::{Wall, accepted, checked, complete, package_of};
 use se_runtime::event::Map;
 use se_runtime::port::Progress;
-use se_runtime::{
-    Actions, Call, Done, Drive, Event, JobStatus, Outcome, Plan, Ports, Record, State, Vault, drive,
-};
+use se_runtime::{Actions, Call, Done, Event, Outcome, Plan, Record};
 use se_store::{NewJob, Options, Randomness, SealingKey, Silent, Store, Submitted};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -61,19 +59,7 @@ pub(crate) async fn job(
     let claimed = store.claim_one(id).await.expect("the store works");
     assert!(claimed.is_some(), "nobody else drives {id}");
     let log = store.log(id).await.expect("the job is there");
-    let state = State::begin(plan, &first).expect("the first event is job_accepted");
-    let (_sender, control) = futures_channel::mpsc::unbounded();
-    let ports = Ports {
-        log: &log,
-        actions,
-        clock: &Wall,
-    };
-    let vault = Vault::default();
-    let ended = drive(plan, state, &vault, ports, control).await;
-    assert!(
-        matches!(ended, Ok(Drive::Ended(JobStatus::Completed))),
-        "{id}: {ended:?}"
-    );
+    complete(plan, &first, &log, actions).await;
 }
 
 /// The first event of a job on a pod of so many devices.
