@@ -161,7 +161,11 @@ fn locate(origin: &Origin, places: &Places) -> Result<(Box<dyn ObjectStore>, Key
 }
 
 impl S3 {
-    pub(crate) fn connect(&self, bucket: &str) -> object_store::Result<Box<dyn ObjectStore>> {
+    /// The object store with that bucket. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// What is configured does not go together.
+    pub fn connect(&self, bucket: &str) -> object_store::Result<Box<dyn ObjectStore>> {
         let region = self.region.as_deref().unwrap_or("us-east-1");
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)

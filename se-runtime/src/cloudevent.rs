@@ -1,6 +1,8 @@
 //! What the outside is told: events as CloudEvents 1.0 in structured mode. Every type string stands in
 //! one table.
 
+mod large;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -195,7 +197,8 @@ pub struct CloudEvent {
 }
 
 /// The event of a job as a receiver of `profile` is told it; nothing where it is told nothing. Secrets
-/// are masked. `reports` is what stands before `/api/v1/jobs/…` in the address of the report.
+/// are masked; large outputs give way to where they are found. `reports` is what stands before `/api/v1/jobs/…` in
+/// addresses.
 #[must_use]
 pub fn of_job(
     profile: Profile,
@@ -210,6 +213,11 @@ pub fn of_job(
         Profile::Seed => seed_data(reports, accepted, &record),
         Profile::Lcm => lcm_data(accepted, &record),
     };
+    // Where this event is, whole.
+    large::fit(&mut data, || {
+        let (id, before) = (&accepted.job_id, record.seq.saturating_sub(1));
+        format!("{reports}/api/v1/jobs/{id}/events?after={before}&limit=1")
+    });
     data.insert("job_id".to_owned(), Value::from(accepted.job_id.as_str()));
     if let Some(metadata) = &accepted.metadata {
         data.insert("metadata".to_owned(), crate::secret::mask_value(metadata));

@@ -18,6 +18,7 @@ mod primitive;
 pub mod report;
 mod retry;
 pub mod secret;
+mod size;
 mod state;
 mod stored;
 mod time;

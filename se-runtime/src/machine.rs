@@ -19,7 +19,8 @@ use crate::port::Endpoints;
 use crate::primitive;
 use crate::retry;
 use crate::secret::Vault;
-use crate::state::{FoldError, Kind, State, StepStatus};
+use crate::size;
+use crate::state::{FoldError, Kind, MAX_HELD, State, StepStatus};
 use crate::time::Timestamp;
 
 /// A progress event is shown at most this often.
@@ -106,11 +107,30 @@ fn take_in(
     let record = Record {
         seq: state.seq() + 1,
         at,
-        event,
+        event: within_bounds(state, event, at),
     };
     state.apply(plan, &record)?;
     records.push(record);
     Ok(())
+}
+
+/// A step that would make the job too large fails in place of that.
+fn within_bounds(state: &State, event: Event, at: Timestamp) -> Event {
+    let (key, more, what) = match &event {
+        Event::StepStarted { step, inputs, .. } => (step, size::of_map(inputs), "is given"),
+        Event::StepCompleted { step, output, .. } => (step, size::of_map(output), "gave"),
+        _ => return event,
+    };
+    let Some(index) = state.find(key).filter(|_| !state.has_room(more)) else {
+        return event;
+    };
+    let detail = format!(
+        "it {what} {} kB, and with that the steps of this job would hold more than {} MiB; keep less of what devices \
+         print (`match`, a narrower command), or split the job",
+        more / 1000,
+        MAX_HELD >> 20
+    );
+    fault(state, index, &Fault::new(FaultKind::Validation, detail), at)
 }
 
 /// The events that take back attempts which a crash cut off and which may not be made twice.

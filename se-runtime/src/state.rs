@@ -16,7 +16,7 @@ mod view;
 
 pub(crate) use frame::frozen;
 use run::{Frame, Group, Run};
-pub(crate) use run::{Kind, MAX_ELEMENTS, MAX_RUNS, name_of};
+pub(crate) use run::{Kind, MAX_ELEMENTS, MAX_HELD, MAX_RUNS, name_of};
 
 pub use step::{StepState, StepStatus};
 
@@ -56,6 +56,8 @@ pub struct State {
     learned: Map,
     progress: (u8, String),
     progress_at: Option<Timestamp>,
+    /// Bytes, about, of what steps were given and gave.
+    held: usize,
 }
 
 /// Why an event does not fit the state.
@@ -150,6 +152,7 @@ impl State {
             learned: Map::new(),
             progress: (0, "accepted".to_owned()),
             progress_at: None,
+            held: 0,
         })
     }
 

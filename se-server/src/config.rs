@@ -192,8 +192,8 @@ impl Content {
 pub struct S3 {
     /// `http://minio:9000`; Amazon's own where there is none.
     pub endpoint: Option<String>,
-    /// The bucket that packages are kept in for other engines on the same database; addresses of content
-    /// name their own.
+    /// The bucket that packages are kept in for other engines on the same database, and events that are too
+    /// large for a row; addresses of content name their own.
     pub bucket: Option<String>,
     /// Key id.
     pub access_key: Option<String>,

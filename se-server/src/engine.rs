@@ -7,7 +7,7 @@ use std::time::Duration;
 use se_adapters::Registry;
 use se_adapters::connect::Connectors;
 use se_runtime::Timestamp;
-use se_store::{Options, Store};
+use se_store::{Objects, Options, Store};
 
 use crate::announce::Announcer;
 use crate::clock::World;
@@ -19,6 +19,26 @@ use crate::metrics::{Gauges, Metrics};
 use crate::tasks::{TaskKind, Tasks};
 use crate::{dispatch, housekeeping, lease, sealing, sender};
 
+/// Where events are kept that are too large for a row: in the bucket, if there is one; else in the data folder, if
+/// no other engine needs them; else nowhere.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the place cannot be used.
+pub(crate) fn objects(config: &Config) -> Result<Objects> {
+    if let (Some(s3), Some(bucket)) = (config.s3.place(), &config.s3.bucket) {
+        let store = s3.connect(bucket).map_err(|error| {
+            Error::Unavailable(format!("the bucket of [s3] cannot be used: {error}"))
+        })?;
+        return Ok(Objects::new(Arc::from(store)));
+    }
+    if config.store.is_shared() {
+        return Ok(Objects::default());
+    }
+    Ok(Objects::in_folder(&config.store.data_dir.join(OBJECTS))?)
+}
+
+/// Large events in the data folder.
+const OBJECTS: &str = "objects";
 /// Unpacked content in the data folder.
 pub(crate) const PACKAGES: &str = "packages";
 /// How long deliveries may take to be flushed at the end.
@@ -76,6 +96,7 @@ impl Engine {
             announce: Arc::new(announce),
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
+            objects: objects(&config)?,
         };
         let store = Store::open(&address, options).await?;
         sealing::reseal(&store, &keys).await?;

@@ -6,9 +6,12 @@ use std::time::Duration;
 use se_store::Swept;
 
 use crate::engine::Engine;
+use crate::error::chain;
 
 /// How often old jobs are looked for, at least.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked for objects that no event refers to.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often within the time for which something is kept.
 const LOOKS: u32 = 24;
 
@@ -17,7 +20,13 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     let shortest = engine.config.store.retention().shortest();
     let pause = shortest.map_or(PAUSE, |it| PAUSE.min(it / LOOKS));
     let pause = pause.max(Duration::from_secs(1));
+    let mut swept = None;
     loop {
+        let now = engine.world.clock.now();
+        if swept.is_none_or(|at| now.since(at) >= DAY) {
+            swept = Some(now);
+            sweep_objects(&engine).await;
+        }
         if let Err(error) = tidy(&engine).await {
             tracing::warn!(%error, "not everything that is old was deleted");
         }
@@ -26,6 +35,16 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         tokio::select! {
             () = engine.world.clock.sleep_until(next) => {}
             () = engine.tasks.stopping() => return,
+        }
+    }
+}
+
+async fn sweep_objects(engine: &Engine) {
+    match engine.store.sweep_objects().await {
+        Ok(0) => {}
+        Ok(objects) => tracing::info!(objects, "objects deleted that no event refers to"),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "large events were not looked through")
         }
     }
 }

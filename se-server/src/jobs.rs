@@ -256,9 +256,8 @@ pub(crate) async fn all_records(store: &Store, id: &str) -> Result<Vec<Record>> 
     loop {
         let after = all.last().map_or(0, |it| it.seq);
         let page = store.events(id, after, PAGE).await?;
-        let full = page.len() == PAGE as usize;
-        all.extend(page);
-        if !full {
+        all.extend(page.records);
+        if !page.more {
             return Ok(all);
         }
     }

@@ -8,7 +8,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use se_runtime::cloudevent::{self, CloudEvent, Kind, Profile};
 use se_runtime::{Accepted, Record};
-use se_store::Stored;
+use se_store::{News, Stored};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -85,7 +85,7 @@ struct FollowJob {
     accepted: Accepted,
     /// The last event that was looked at.
     after: u64,
-    news: broadcast::Receiver<Arc<Stored>>,
+    news: broadcast::Receiver<Arc<News>>,
     read: VecDeque<Record>,
     ended: bool,
 }
@@ -102,10 +102,10 @@ impl FollowJob {
             let id = &self.accepted.job_id;
             let page = self.engine.store.events(id, self.after, PAGE).await;
             let page = page.inspect_err(broken_off).ok()?;
-            if page.is_empty() {
+            if page.records.is_empty() {
                 self.wait().await?;
             } else {
-                self.read = page.into();
+                self.read = page.records.into();
             }
         }
     }
@@ -132,13 +132,14 @@ impl FollowJob {
                 () = self.engine.tasks.stopping() => return None,
             };
             match news {
-                Ok(stored) if stored.job_id != self.accepted.job_id => {}
-                Ok(stored) if stored.record.seq <= self.after => {}
-                Ok(stored) if stored.record.seq == self.after + 1 => {
-                    self.read.push_back(stored.record.clone());
+                Ok(news) if news.job_id != self.accepted.job_id => {}
+                Ok(news) if news.seq <= self.after => {}
+                Ok(news) => {
+                    let next = news.seq == self.after + 1;
+                    self.read.extend(news.record.clone().filter(|_| next));
                     return Some(());
                 }
-                Ok(_) | Err(RecvError::Lagged(_)) => return Some(()),
+                Err(RecvError::Lagged(_)) => return Some(()),
                 Err(RecvError::Closed) => return None,
             }
         }
@@ -166,7 +167,7 @@ struct FollowAll {
     engine: Arc<Engine>,
     filter: Filter,
     after: i64,
-    news: broadcast::Receiver<Arc<Stored>>,
+    news: broadcast::Receiver<Arc<News>>,
     read: VecDeque<Stored>,
     jobs: BTreeMap<String, Accepted>,
 }

@@ -9,10 +9,11 @@ use se_runtime::secret::mask_value;
 use se_runtime::{Batch, Event, Record, Summary, Timestamp};
 use sqlx::PgConnection;
 
-use crate::changes::Stored;
+use crate::changes::News;
 use crate::error::{Doing, Error, Result};
 use crate::facts::learn;
 use crate::log::Subject;
+use crate::objects::{LARGEST, Objects};
 use crate::outbox::{NewDelivery, enqueue, job_stream};
 use crate::sql::{self, Connection};
 use crate::writer::Tx;
@@ -34,9 +35,11 @@ pub(crate) struct Append {
 
 /// One event, as it is told and as it is stored.
 pub(crate) struct Line {
-    seq: i64,
-    text: String,
+    pub(crate) seq: i64,
+    /// Or what refers to it.
+    pub(crate) text: String,
     record: Record,
+    is_large: bool,
 }
 
 /// What became of an append.
@@ -69,6 +72,12 @@ impl Append {
             deliveries,
             now,
         })
+    }
+
+    /// Keeps texts outside that are too large for rows.
+    pub(crate) async fn keep(&mut self, objects: &Objects) {
+        let id = &self.job.accepted.job_id;
+        objects.keep_all(id, &mut self.lines).await;
     }
 
     /// Whether more is to be read before it is written: such an append goes alone.
@@ -230,6 +239,7 @@ pub(crate) fn lines(id: &str, records: Vec<Record>) -> Result<Vec<Line>> {
             text.map_err(|error| Error::corrupt("events", format!("{id}/{}", record.seq), error))?;
         Ok(Line {
             seq: number(record.seq),
+            is_large: text.len() > LARGEST,
             text,
             record,
         })
@@ -257,15 +267,16 @@ pub(crate) async fn insert(tx: &mut Tx, jobs: Vec<(i64, String, Vec<Line>)>) -> 
 }
 
 /// Without RETURNING, for which SQLite makes a table each time.
-fn insert_one(conn: &rusqlite::Connection, job: i64, id: &str, line: Line) -> sql::Result<Stored> {
+fn insert_one(conn: &rusqlite::Connection, job: i64, id: &str, line: Line) -> sql::Result<News> {
     let insert = "INSERT INTO events (job, seq, record) VALUES (?1, ?2, ?3)";
     let position = conn
         .prepare_cached(insert)?
         .insert(params![job, line.seq, line.text])?;
-    Ok(Stored {
+    Ok(News {
         position,
         job_id: id.to_owned(),
-        record: line.record,
+        seq: line.record.seq,
+        record: (!line.is_large).then_some(line.record),
     })
 }
 
@@ -273,7 +284,7 @@ fn insert_one(conn: &rusqlite::Connection, job: i64, id: &str, line: Line) -> sq
 async fn insert_together(
     conn: &mut PgConnection,
     jobs: Vec<(i64, String, Vec<Line>)>,
-) -> sqlx::Result<Vec<Arc<Stored>>> {
+) -> sqlx::Result<Vec<Arc<News>>> {
     let (mut rows, mut seqs, mut texts) = (Vec::new(), Vec::new(), Vec::new());
     let mut records = Vec::new();
     for (row, id, lines) in jobs {
@@ -281,7 +292,8 @@ async fn insert_together(
             rows.push(row);
             seqs.push(line.seq);
             texts.push(sql::storable(line.text));
-            records.push((id.clone(), line.record));
+            let seq = line.record.seq;
+            records.push((id.clone(), seq, (!line.is_large).then_some(line.record)));
         }
     }
     if rows.is_empty() {
@@ -298,10 +310,11 @@ async fn insert_together(
     .fetch_all(conn)
     .await?;
     positions.sort_unstable();
-    let stored = |((position,), (job_id, record))| {
-        Arc::new(Stored {
+    let stored = |((position,), (job_id, seq, record))| {
+        Arc::new(News {
             position,
             job_id,
+            seq,
             record,
         })
     };

@@ -4,8 +4,9 @@ use std::fmt;
 
 use se_runtime::{Event, Record};
 
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Result, chain};
 use crate::jobs::{Job, JobRow};
+use crate::objects::Objects;
 use crate::sql::{self, Connection};
 use crate::{log, postgres, sqlite};
 
@@ -59,6 +60,7 @@ pub struct Audit {
     conn: Connection,
     /// Whether it says who drives a job: what former engines wrote does not, before a newer one opens it.
     has_owners: bool,
+    objects: Objects,
 }
 
 /// What the tables say of each other: a query, and what each row that it gives means.
@@ -131,10 +133,14 @@ impl Audit {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it cannot be opened,
     /// [`Error::NewerSchema`](crate::Error::NewerSchema) if a newer engine wrote it.
-    pub async fn open(url: &str) -> Result<Self> {
+    pub async fn open(url: &str, objects: Objects) -> Result<Self> {
         let (conn, schema, _) = open_moment(url).await?;
         let has_owners = matches!(conn, Connection::Postgres(_)) || schema >= sqlite::OWNERS;
-        Ok(Self { conn, has_owners })
+        Ok(Self {
+            conn,
+            has_owners,
+            objects,
+        })
     }
 
     /// What is wrong with the file, and with tables beside each other.
@@ -206,9 +212,10 @@ impl Audit {
         let job = Job::try_from(row).map_err(|it| found(it.to_string())).ok();
         let mut records = Vec::with_capacity(events.len());
         for (seq, text) in events {
-            match log::parse(&id, seq, &text) {
+            let text = self.objects.text(&id, seq, text).await;
+            match text.and_then(|it| log::parse(&id, seq, &it)) {
                 Ok(record) => records.push(record),
-                Err(error) => found(error.to_string()),
+                Err(error) => found(chain(&error)),
             }
         }
         if findings.is_empty() {

@@ -21,6 +21,19 @@ pub struct Stored {
     pub record: Record,
 }
 
+/// That an event was committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct News {
+    /// Place among the events of all jobs; grows, may have holes.
+    pub position: i64,
+    /// The job.
+    pub job_id: String,
+    /// Number of the event.
+    pub seq: u64,
+    /// The event, sealed; `None` if it is large: not to be held in memory for all who listen, but read.
+    pub record: Option<Record>,
+}
+
 /// How far the store is. Each number grows with every commit that concerns it; where there are other engines
 /// on the database, also when one of them has committed something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +49,13 @@ pub struct Changes {
 #[derive(Clone)]
 pub(crate) struct Announced {
     changes: watch::Sender<Changes>,
-    events: broadcast::Sender<Arc<Stored>>,
+    events: broadcast::Sender<Arc<News>>,
     /// To who tells the events of all engines, where there are several.
-    feed: Option<mpsc::Sender<Vec<Arc<Stored>>>>,
+    feed: Option<mpsc::Sender<Vec<Arc<News>>>>,
 }
 
 impl Announced {
-    pub(crate) fn new(feed: Option<mpsc::Sender<Vec<Arc<Stored>>>>) -> Self {
+    pub(crate) fn new(feed: Option<mpsc::Sender<Vec<Arc<News>>>>) -> Self {
         Self {
             changes: watch::Sender::new(Changes::default()),
             events: broadcast::Sender::new(BACKLOG),
@@ -54,7 +67,7 @@ impl Announced {
         self.changes.subscribe()
     }
 
-    pub(crate) fn events(&self) -> broadcast::Receiver<Arc<Stored>> {
+    pub(crate) fn events(&self) -> broadcast::Receiver<Arc<News>> {
         self.events.subscribe()
     }
 
@@ -76,7 +89,7 @@ impl Announced {
     }
 
     /// Events in the order in which they were committed.
-    pub(crate) fn tell_events(&self, events: Vec<Arc<Stored>>) {
+    pub(crate) fn tell_events(&self, events: Vec<Arc<News>>) {
         let Some(newest) = events.last().map(|it| it.position) else {
             return;
         };

@@ -198,7 +198,8 @@ impl<T, E: std::error::Error + Send + Sync + 'static> Doing<T> for Result<T, E> 
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// What it says and why.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

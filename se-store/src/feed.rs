@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::{mpsc, watch};
 
-use crate::changes::{Announced, Stored};
+use crate::changes::{Announced, News};
 use crate::error::{Error, Result};
 use crate::log;
 use crate::postgres::{CHANNEL, Server};
@@ -88,7 +88,7 @@ struct Listening {
     replica: Replica,
     announced: Announced,
     /// What this engine commits.
-    committed: mpsc::Receiver<Vec<Arc<Stored>>>,
+    committed: mpsc::Receiver<Vec<Arc<News>>>,
     /// Position of the newest event that was told.
     newest: i64,
     /// Grows with every transaction of the server that writes.
@@ -143,7 +143,7 @@ impl Listening {
 
     /// Tells of events of this engine; `false` if those of others may come before them. A few numbers
     /// that nobody got (a transaction was undone) look the same.
-    fn tell_own(&mut self, events: Vec<Arc<Stored>>) -> bool {
+    fn tell_own(&mut self, events: Vec<Arc<News>>) -> bool {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
             return true;
         };
@@ -187,12 +187,13 @@ impl Listening {
     }
 }
 
-async fn page(pool: &Pool, after: i64) -> sql::Result<Vec<Arc<Stored>>> {
-    let told = |read: Result<Stored>| {
-        read.inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
+async fn page(pool: &Pool, after: i64) -> sql::Result<Vec<Arc<News>>> {
+    let told = |row: log::Row| {
+        row.news()
+            .inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
             .ok()
             .map(Arc::new)
     };
-    let read = log::read_since(pool, after, PAGE).await?;
-    Ok(read.into_iter().filter_map(told).collect())
+    let rows = log::rows_since(pool, after, PAGE).await?;
+    Ok(rows.into_iter().filter_map(told).collect())
 }

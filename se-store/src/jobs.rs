@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use se_runtime::{Accepted, Batch, Event, JobStatus, Record, Secret, Summary, Timestamp};
 
-use crate::append::{insert, lines};
+use crate::append::{Line, insert, lines};
 use crate::error::{Doing, Error, Result};
 use crate::log::acceptance;
 use crate::outbox::{NewDelivery, enqueue, job_stream};
@@ -171,6 +171,7 @@ impl Store {
             let id = &accepted.job_id;
             Some(options.keys.seal(id, &job.secrets, &*options.random)?)
         };
+        let created_at = job.accepted.at;
         let mut batch = Batch {
             after: 0,
             records: vec![job.accepted],
@@ -184,10 +185,14 @@ impl Store {
         };
         let deliveries = self.options.announce.job(&accepted, &batch);
         batch.records.extend(done);
+        let mut lines = lines(&accepted.job_id, batch.records)?;
+        let objects = &self.options.objects;
+        objects.keep_all(&accepted.job_id, &mut lines).await;
         let submission = Submission {
             deliveries,
             accepted,
-            batch,
+            created_at,
+            lines,
             sealed,
             worker: job.worker.unwrap_or_default(),
             idempotency: job.idempotency_key.map(|key| (key, job.request_hash)),
@@ -263,7 +268,7 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn accepted(&self, id: &str) -> Result<Accepted> {
-        acceptance(id, self.events(id, 0, 1).await?.pop())
+        acceptance(id, self.events(id, 0, 1).await?.records.pop())
     }
 
     /// The job's secrets, in the order given; none once it has ended.
@@ -303,7 +308,8 @@ impl<T> Page<T> {
 
 struct Submission {
     accepted: Accepted,
-    batch: Batch,
+    created_at: Timestamp,
+    lines: Vec<Line>,
     deliveries: Vec<NewDelivery>,
     sealed: Option<Sealed>,
     worker: String,
@@ -320,8 +326,7 @@ impl Submission {
             return Ok(existing);
         }
         let job = self.insert_job(tx).await?;
-        let lines = lines(id, self.batch.records)?;
-        insert(tx, vec![(job, id.clone(), lines)]).await?;
+        insert(tx, vec![(job, id.clone(), self.lines)]).await?;
         if let Some(sealed) = self.sealed {
             sql::query(
                 "INSERT INTO job_secrets (job, key_id, nonce, sealed) VALUES ($1, $2, $3, $4)",
@@ -355,7 +360,6 @@ impl Submission {
     async fn insert_job(&self, tx: &mut Tx) -> Result<i64> {
         let it = &self.accepted;
         let scenario = it.scenario.as_ref();
-        let created_at = self.batch.records.first().map_or(self.now, |it| it.at);
         let inserted: Option<(i64,)> = sql::query(
             "INSERT INTO jobs (id, definition_id, version, content_hash, session_id, phase, \
              scenario_name, scenario_version, worker, status, percentage, message, created_at, \
@@ -372,8 +376,8 @@ impl Submission {
         .bind(scenario.map(|it| &it.version))
         .bind(&self.worker)
         .bind(JobStatus::Accepted.as_str())
-        .bind(created_at.micros())
-        .bind(i64::try_from(self.batch.records.len()).unwrap_or(i64::MAX))
+        .bind(self.created_at.micros())
+        .bind(i64::try_from(self.lines.len()).unwrap_or(i64::MAX))
         .fetch_optional(&mut tx.conn)
         .await
         .doing("store the job")?;

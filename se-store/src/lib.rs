@@ -17,6 +17,7 @@ mod jobs;
 mod key_file;
 mod keyring;
 mod log;
+mod objects;
 mod outbox;
 mod postgres;
 mod process;
@@ -33,7 +34,7 @@ mod vacuum;
 mod writer;
 
 pub use audit::{Audit, Audited, Finding};
-pub use changes::{Changes, Stored};
+pub use changes::{Changes, News, Stored};
 pub use claims::{CancelNoted, Claimed, Limits};
 pub use definitions::{
     Content, Definition, DefinitionKey, DefinitionStatus, Definitions, Sync, SyncRequest,
@@ -42,7 +43,8 @@ pub use error::{Error, Result};
 pub use jobs::{Cursor, Job, JobFilter, NewJob, Page, Submitted};
 pub use key_file::KeyFile;
 pub use keyring::{Keyring, NoKeyring};
-pub use log::JobLog;
+pub use log::{Events, JobLog};
+pub use objects::Objects;
 pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };

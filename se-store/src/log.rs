@@ -5,11 +5,24 @@ use futures_util::future::BoxFuture;
 use se_runtime::{Accepted, Batch, Event, EventLog, LogError, Record, Unreadable};
 
 use crate::append::{Append, Appended};
-use crate::changes::Stored;
+use crate::changes::{News, Stored};
 use crate::error::{Doing, Error, Result};
 use crate::jobs::no_job;
+use crate::objects::{LARGEST, Reference};
 use crate::sql::{self, Pool};
 use crate::store::Store;
+
+/// Bytes of events, about, that are read in one go: what is in memory for one reader.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// Some events of a job.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Events {
+    /// The events, in order.
+    pub records: Vec<Record>,
+    /// Whether there may be more after them.
+    pub more: bool,
+}
 
 /// The log of one job.
 #[derive(Clone)]
@@ -50,7 +63,11 @@ impl Store {
         .await
         .doing("read the job")?;
         let (row, worker, first) = row.ok_or_else(|| no_job(id))?;
-        let accepted = acceptance(id, first.map(|it| parse(id, 1, &it)).transpose()?)?;
+        let first = match first {
+            Some(first) => Some(self.read(id, 1, first).await?),
+            None => None,
+        };
+        let accepted = acceptance(id, first)?;
         Ok(JobLog {
             store: self.clone(),
             job: Arc::new(Subject {
@@ -62,11 +79,11 @@ impl Store {
         })
     }
 
-    /// Events of a job after number `after`, sealed, in order.
+    /// Events of a job after number `after`, sealed, in order: `limit` of them, or fewer if they are large.
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such job, [`Error::Corrupt`], [`Error::Unavailable`].
-    pub async fn events(&self, id: &str, after: u64, limit: u32) -> Result<Vec<Record>> {
+    pub async fn events(&self, id: &str, after: u64, limit: u32) -> Result<Events> {
         let rows: Vec<(i64, String)> = sql::query(
             "SELECT seq, record FROM events WHERE job = (SELECT row FROM jobs WHERE id = $1) \
              AND seq > $2 ORDER BY seq LIMIT $3",
@@ -80,27 +97,76 @@ impl Store {
         if rows.is_empty() {
             self.job(id).await?;
         }
-        let read = |(seq, text): (i64, String)| parse(id, seq, &text);
-        rows.into_iter().map(read).collect()
+        let mut events = Events {
+            more: rows.len() == limit as usize,
+            records: Vec::with_capacity(rows.len()),
+        };
+        let mut bytes = 0;
+        for (seq, row) in rows {
+            if bytes > PAGE_BYTES {
+                events.more = true;
+                break;
+            }
+            let text = self.options.objects.text(id, seq, row).await?;
+            bytes += text.len();
+            events.records.push(parse(id, seq, &text)?);
+        }
+        Ok(events)
     }
 
-    /// Events of all jobs after `position`, sealed, in the order they were stored.
+    /// Events of all jobs after `position`, sealed, in the order they were stored: `limit` of them, or fewer
+    /// if they are large.
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn events_since(&self, position: i64, limit: u32) -> Result<Vec<Stored>> {
-        let read = read_since(&self.readers, position, i64::from(limit)).await;
-        let read = read.doing("read the events of all jobs")?;
-        read.into_iter().collect()
+        let rows = rows_since(&self.readers, position, i64::from(limit)).await;
+        let mut all = Vec::new();
+        let mut bytes = 0;
+        for row in rows.doing("read the events of all jobs")? {
+            if bytes > PAGE_BYTES {
+                break;
+            }
+            let Row(position, job_id, seq, text) = row;
+            let text = self.options.objects.text(&job_id, seq, text).await?;
+            bytes += text.len();
+            let record = parse(&job_id, seq, &text)?;
+            all.push(Stored {
+                position,
+                job_id,
+                record,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn read(&self, id: &str, seq: i64, row: String) -> Result<Record> {
+        let text = self.options.objects.text(id, seq, row).await?;
+        parse(id, seq, &text)
     }
 }
 
-/// Events of all jobs after `position`, each as far as it can be read.
-pub(crate) async fn read_since(
-    pool: &Pool,
-    position: i64,
-    limit: i64,
-) -> sql::Result<Vec<Result<Stored>>> {
+/// An event as it is stored: its position, job, number and text, or what refers to it.
+pub(crate) struct Row(i64, String, i64, String);
+
+impl Row {
+    pub(crate) fn news(self) -> Result<News> {
+        let Self(position, job_id, seq, text) = self;
+        let record = match Reference::read(&job_id, seq, &text)? {
+            None => Some(parse(&job_id, seq, &text)?),
+            Some(_) => None,
+        };
+        Ok(News {
+            position,
+            job_id,
+            seq: u64::try_from(seq).unwrap_or_default(),
+            record: record.filter(|_| text.len() <= LARGEST),
+        })
+    }
+}
+
+/// Events of all jobs after `position`.
+pub(crate) async fn rows_since(pool: &Pool, position: i64, limit: i64) -> sql::Result<Vec<Row>> {
     let rows: Vec<(i64, String, i64, String)> = sql::query(
         "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
          WHERE position > $1 ORDER BY position LIMIT $2",
@@ -109,15 +175,8 @@ pub(crate) async fn read_since(
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    let read = |(position, job_id, seq, text): (i64, String, i64, String)| {
-        let record = parse(&job_id, seq, &text)?;
-        Ok(Stored {
-            position,
-            job_id,
-            record,
-        })
-    };
-    Ok(rows.into_iter().map(read).collect())
+    let row = |(position, job_id, seq, text)| Row(position, job_id, seq, text);
+    Ok(rows.into_iter().map(row).collect())
 }
 
 impl JobLog {
@@ -143,7 +202,10 @@ impl JobLog {
         let deliveries = self.store.options.announce.job(&self.job.accepted, &batch);
         let append = Append::new(&self.job, batch, deliveries, self.store.now());
         let stored = match append {
-            Ok(append) => self.store.append(append).await,
+            Ok(mut append) => {
+                append.keep(&self.store.options.objects).await;
+                self.store.append(append).await
+            }
             Err(error) => Err(error),
         };
         match stored {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Doing, Result};
+use crate::objects::{REFERS, Reference};
 use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
@@ -65,6 +66,15 @@ impl Retention {
 }
 
 impl Retention {
+    /// The status of ended jobs, and how long such jobs are kept.
+    fn jobs(&self) -> [(&'static str, Option<Duration>); 3] {
+        [
+            ("completed", self.completed),
+            ("faulted", self.faulted),
+            ("cancelled", self.cancelled),
+        ]
+    }
+
     /// The shortest time for which anything is kept.
     #[must_use]
     pub fn shortest(&self) -> Option<Duration> {
@@ -94,21 +104,60 @@ impl Store {
     /// again while there is more.
     ///
     /// # Errors
-    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted.
+    /// [`Error::Unavailable`](crate::Error::Unavailable): nothing was deleted but, maybe, large events of jobs
+    /// that are too old to be kept.
     pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
         let now = self.now().micros();
+        // First: what no row refers to any more would not be found again.
+        for (status, keep) in retention.jobs() {
+            if let Some(before) = before(now, keep) {
+                self.forget(status, before).await?;
+            }
+        }
         self.write(DOING, move |tx| Box::pin(slice(tx, retention, now)))
             .await
     }
 }
 
+/// What a statement below says too.
+const _: () = assert!(REFERS.len() == 24);
+
+impl Store {
+    /// Deletes what the next jobs to go keep outside their rows.
+    async fn forget(&self, status: &'static str, before: i64) -> Result<()> {
+        if self.options.objects.is_none() {
+            return Ok(());
+        }
+        let rows: Vec<(String, i64, String)> = sql::query(
+            "SELECT id, seq, record FROM events JOIN (SELECT row, id FROM jobs WHERE status = $1 \
+             AND completed_at < $2 ORDER BY completed_at LIMIT $3) AS old ON old.row = job \
+             WHERE substr(record, 1, 24) = $4",
+        )
+        .bind(status)
+        .bind(before)
+        .bind(JOBS)
+        .bind(REFERS)
+        .fetch_all(&self.readers)
+        .await
+        .doing(DOING)?;
+        for (id, seq, row) in rows {
+            // One that is damaged does not keep its job from going.
+            if let Ok(Some(reference)) = Reference::read(&id, seq, &row) {
+                self.options.objects.forget(&reference.path()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
 async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
     let mut swept = Swept::default();
-    for (status, keep, count) in [
-        ("completed", keep.completed, &mut swept.completed),
-        ("faulted", keep.faulted, &mut swept.faulted),
-        ("cancelled", keep.cancelled, &mut swept.cancelled),
-    ] {
+    let counts = [
+        &mut swept.completed,
+        &mut swept.faulted,
+        &mut swept.cancelled,
+    ];
+    for ((status, keep), count) in keep.jobs().into_iter().zip(counts) {
         if let Some(before) = before(now, keep) {
             let more;
             (*count, more) = jobs(tx, status, before).await?;

@@ -139,7 +139,7 @@ crate::sql::row! {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 0x0f)]);
     let pairs = bytes.iter().flat_map(|it| [digit(it >> 4), digit(*it)]);

@@ -6,10 +6,11 @@ use se_runtime::{Clock, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use crate::append::{Append, Appended};
-use crate::changes::{Announced, Changes, Stored};
+use crate::changes::{Announced, Changes, News};
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
 use crate::keyring::Keyring;
+use crate::objects::Objects;
 use crate::outbox::Announce;
 use crate::postgres::{self, Server};
 use crate::seal::Randomness;
@@ -29,6 +30,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where nonces come from.
     pub random: Arc<dyn Randomness>,
+    /// Where large events are kept.
+    pub objects: Objects,
 }
 
 impl fmt::Debug for Options {
@@ -129,7 +132,7 @@ impl Store {
     /// Every event that is committed from here on, of all jobs. A listener that is told that it has
     /// lagged reads what it missed with [`Self::events`] or [`Self::events_since`].
     #[must_use]
-    pub fn committed(&self) -> broadcast::Receiver<Arc<Stored>> {
+    pub fn committed(&self) -> broadcast::Receiver<Arc<News>> {
         self.announced.events()
     }
 

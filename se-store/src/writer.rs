@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::append::{self, Append, Appended};
-use crate::changes::{Announced, Stored};
+use crate::changes::{Announced, News};
 use crate::error::{Doing, Error, Result};
 use crate::session::{Durability, Failure, Session};
 use crate::sql::{self, Connection};
@@ -32,7 +32,7 @@ pub(crate) struct Tx {
 /// What others are told once it is committed.
 #[derive(Default)]
 pub(crate) struct Written {
-    pub(crate) events: Vec<Arc<Stored>>,
+    pub(crate) events: Vec<Arc<News>>,
     pub(crate) deliveries: u64,
     /// Whether there may be something to drive, or to stop.
     pub(crate) jobs: bool,

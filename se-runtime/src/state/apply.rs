@@ -10,6 +10,7 @@ use super::{State, StepState, StepStatus};
 use crate::event::{AfterFault, Event, Map, Record};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
+use crate::size;
 use crate::time::Timestamp;
 
 impl State {
@@ -109,11 +110,16 @@ impl State {
             } => {
                 step.attempt = *attempt;
                 step.started_at.get_or_insert(record.at);
+                self.held = self.held.saturating_sub(size::of_map(&step.inputs));
+                self.held += size::of_map(inputs);
                 step.inputs.clone_from(inputs);
                 step.target.clone_from(target);
                 step.error = None;
             }
-            Event::StepCompleted { output, .. } => step.output.clone_from(output),
+            Event::StepCompleted { output, .. } => {
+                self.held += size::of_map(output);
+                step.output.clone_from(output);
+            }
             Event::StepFaulted { error, .. } => {
                 step.attempt = error.attempt;
                 step.error = Some(error.clone());

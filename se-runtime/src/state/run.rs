@@ -19,6 +19,9 @@ use crate::plan::{Block, Node, Plan, StepIndex};
 pub(crate) const MAX_ELEMENTS: usize = 1_000;
 /// Runs a job may have, over all loops and composites.
 pub(crate) const MAX_RUNS: usize = 20_000;
+/// Bytes, about, that the steps of a job may be given and give, all together: they are in memory as long as it runs,
+/// and what is captured a second time.
+pub(crate) const MAX_HELD: usize = 128 << 20;
 /// Elements that a loop takes together, at most.
 const TOGETHER: usize = 32;
 

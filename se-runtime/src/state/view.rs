@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use se_dsl::expr::{Root, Scopes};
 use serde_json::Value;
 
-use super::{State, StepStatus};
+use super::{MAX_HELD, State, StepStatus};
 use crate::event::{Accepted, JobStatus, Map, Summary};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
@@ -46,6 +46,11 @@ impl State {
     #[must_use]
     pub fn completed_at(&self) -> Option<Timestamp> {
         self.completed_at
+    }
+
+    /// Whether its steps may hold so many bytes more.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.held.saturating_add(more) <= MAX_HELD
     }
 
     /// Why somebody wants it to stop.

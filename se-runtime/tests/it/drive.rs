@@ -84,6 +84,64 @@ fn retry_waits_and_tries_again_then_fails_with_the_last_error() {
     );
 }
 
+/// Every call gives so many bytes.
+fn much(bytes: usize) -> Map {
+    Map::from_iter([("output".to_owned(), Value::from("x".repeat(bytes)))])
+}
+
+fn gives(output: Map) -> Done {
+    Done {
+        output,
+        learned: Map::new(),
+    }
+}
+
+#[test]
+fn a_step_that_gives_more_than_a_job_may_hold_fails() {
+    let steps = r#"
+    - { id: one, uses: collect@v1, target: a, with: { command: show tech }, capture: { output: one } }
+    - { id: two, uses: collect@v1, target: a, with: { command: show tech }, capture: { output: two }, on_error: { action: continue } }
+    - { id: three, uses: evaluate.regex@v1, with: { source: "${ vars.two.error.detail }", regex: "more than 128 MiB" }, capture: { passed: told } }
+"#;
+    let run = Run::new(
+        plan(steps),
+        Box::new(|_| (SECOND, Ok(gives(much(70 << 20))))),
+    );
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    let state = run.state();
+    let two = state.step(state.find("two").unwrap());
+    let error = two.error.as_ref().unwrap();
+    assert_eq!(error.status, 422);
+    assert!(error.detail.contains("it gave 73400 kB"), "{error:?}");
+    let results = Value::Object(state.results(&run.plan));
+    assert_eq!(results["three"]["passed"], true);
+}
+
+#[test]
+fn what_a_step_is_given_counts_too() {
+    let steps = r#"
+    - { id: one, uses: collect@v1, target: a, with: { command: show tech }, capture: { output: one } }
+    - { id: look, uses: evaluate.regex@v1, for_each: { var: n, in: "${ [range(30)] }" }, with: { source: "${ vars.one }", regex: "y" } }
+"#;
+    let run = Run::new(
+        plan(steps),
+        Box::new(|_| (SECOND, Ok(gives(much(7 << 20))))),
+    );
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    let state = run.state();
+    let error = state.error().unwrap();
+    assert!(error.detail.contains("it is given 7340 kB"), "{error:?}");
+    // 7 MiB from the device, and 7 MiB for each of the first seventeen.
+    let failed = state.step(state.find("look[17]").unwrap());
+    assert_eq!(failed.status.as_str(), "faulted");
+}
+
 #[test]
 fn continue_keeps_the_error_where_later_steps_can_read_it() {
     let steps = r#"

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use se_runtime::{Record, State};
-use se_store::{Audit, Audited, Finding, Job};
+use se_store::{Audit, Audited, Finding, Job, Objects};
 use serde_json::json;
 
 use super::{Ended, Failure, print, print_json, runtime};
 use crate::config::{self, Config, Given};
 use crate::content::Packages;
-use crate::engine::PACKAGES;
+use crate::engine::{PACKAGES, objects};
 use crate::error::chain;
 use crate::jobs::plan;
 
@@ -108,7 +108,8 @@ fn check(options: Check) -> Ended {
     let format = options.format;
     let config = configured(options.place)?;
     let address = config.store.address();
-    let report = runtime()?.block_on(look(&config, &address));
+    let objects = objects(&config).map_err(|error| Failure::new(2, chain(&error)))?;
+    let report = runtime()?.block_on(look(&config, &address, objects));
     let report = report.map_err(|error| {
         let help = "give the database with --data-dir or --store";
         Failure::new(2, format!("{}; {help}", chain(&error)))
@@ -142,8 +143,8 @@ fn configured(place: Place) -> Result<Config, Failure> {
     config::load(&given).map_err(|error| Failure::new(2, error))
 }
 
-async fn look(config: &Config, address: &str) -> se_store::Result<Report> {
-    let mut audit = Audit::open(address).await?;
+async fn look(config: &Config, address: &str, objects: Objects) -> se_store::Result<Report> {
+    let mut audit = Audit::open(address, objects).await?;
     let folder = config.store.data_dir.join(PACKAGES);
     let packages = Packages::new(folder, config.content.limits());
     let mut report = Report {

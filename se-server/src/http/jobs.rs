@@ -265,14 +265,8 @@ pub(super) async fn events(
     let after = params.parse("after", |text| text.parse::<u64>().map_err(|_| wrong(text)))?;
     let limit = params.limit()?;
     let page = engine.store.events(&id, after.unwrap_or(0), limit).await;
-    let page: Vec<Record> = page
-        .map_err(Error::from)?
-        .into_iter()
-        .map(Record::mask)
-        .collect();
-    let next = page
-        .last()
-        .filter(|_| page.len() == limit as usize)
-        .map(|it| it.seq);
-    Ok(Json(json!({"events": page, "next_after": next})))
+    let page = page.map_err(Error::from)?;
+    let events: Vec<Record> = page.records.into_iter().map(Record::mask).collect();
+    let next = events.last().filter(|_| page.more).map(|it| it.seq);
+    Ok(Json(json!({"events": events, "next_after": next})))
 }

@@ -236,7 +236,13 @@ async fn a_cancelled_job_goes_on_and_one_that_runs_or_completed_does_not() {
         statuses(&job)[..2],
         [("first", "completed"), ("long", "running")]
     );
-    let records = service.engine.store().events(again, 0, 100).await.unwrap();
+    let records = service
+        .engine
+        .store()
+        .events(again, 0, 100)
+        .await
+        .unwrap()
+        .records;
     let begun = records
         .iter()
         .filter(|it| it.event.kind() == "step_started");

@@ -15,17 +15,19 @@ pub(crate) fn example() -> PathBuf {
 }
 
 /// A pod, a receiver of events, a folder for the service.
-struct Stage {
+pub(crate) struct Stage {
     pod: Pod,
-    sink: Sink,
-    folder: Home,
+    pub(crate) sink: Sink,
+    pub(crate) folder: Home,
 }
 
 impl Stage {
     async fn set() -> Self {
-        let pod = Pod::start(PodOptions::new(example()).unwrap())
-            .await
-            .unwrap();
+        Self::with(PodOptions::new(example()).unwrap()).await
+    }
+
+    pub(crate) async fn with(options: PodOptions) -> Self {
+        let pod = Pod::start(options).await.unwrap();
         let sink = Sink::start(("127.0.0.1", 0), SinkOptions::default())
             .await
             .unwrap();
@@ -35,7 +37,7 @@ impl Stage {
         Self { pod, sink, folder }
     }
 
-    async fn submit(&self, server: &Server, phase: &str) -> String {
+    pub(crate) async fn submit(&self, server: &Server, phase: &str) -> String {
         let facts = self.pod.facts();
         let body = json!({
             "definition_id": "lab", "version": "1", "session_id": "s", "phase": phase,
@@ -47,7 +49,7 @@ impl Stage {
     }
 
     /// The ids of a job's events that the receiver got, repeats dropped, once the last is there.
-    async fn received(&self, job: &str) -> Vec<String> {
+    pub(crate) async fn received(&self, job: &str) -> Vec<String> {
         let all = async {
             let mut ids = Vec::new();
             let mut count = 0;

@@ -229,7 +229,13 @@ impl Service {
     }
 
     async fn has(&self, job: &str, kind: &str, step: &str) -> bool {
-        let events = self.engine.store().events(job, 0, 1000).await.unwrap();
+        let events = self
+            .engine
+            .store()
+            .events(job, 0, 1000)
+            .await
+            .unwrap()
+            .records;
         let about = |it: &Event| step.is_empty() || it.step() == Some(step);
         events
             .iter()

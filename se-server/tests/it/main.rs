@@ -14,6 +14,7 @@ mod harness;
 mod http;
 mod jobs;
 mod keys;
+mod large;
 mod lifecycle;
 mod process;
 mod released;

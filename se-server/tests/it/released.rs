@@ -9,7 +9,7 @@ use std::sync::Arc;
 use se_runtime::JobStatus;
 use se_server::World;
 use se_server::config::Config;
-use se_store::{JobFilter, KeyFile, Options, Silent, Store};
+use se_store::{JobFilter, KeyFile, Objects, Options, Silent, Store};
 use se_testkit::sim::{Pod, PodOptions};
 use serde_json::{Value, json};
 
@@ -240,6 +240,7 @@ impl Author {
             announce: Arc::new(Silent),
             clock: world.clock,
             random: world.random,
+            objects: Objects::default(),
         };
         // Opened and closed: everything is in the one file.
         let url = format!("sqlite://{}", folder.join("se.db").display());
@@ -255,7 +256,7 @@ async fn write_logs(store: &Store, folder: &Path) {
     fs::create_dir(folder.join("logs")).unwrap();
     let all = store.jobs(&JobFilter::default(), 1000, None).await.unwrap();
     for (n, job) in all.items.iter().rev().enumerate() {
-        let records = store.events(&job.id, 0, u32::MAX).await.unwrap();
+        let records = store.events(&job.id, 0, u32::MAX).await.unwrap().records;
         let lines: Vec<String> = records
             .iter()
             .map(|it| serde_json::to_string(it).unwrap() + "\n")

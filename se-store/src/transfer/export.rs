@@ -4,10 +4,11 @@ use std::io::Write;
 
 use serde_json::{Value as Json, json};
 
-use super::table::{Kind, TABLES, Table};
+use super::table::{EVENTS, Kind, TABLES, Table, id_of};
 use super::{FORMAT, HEADER, Moved, Seal, file_failed};
 use crate::audit;
 use crate::error::{Doing, Error, Result};
+use crate::objects::{Objects, REFERS};
 use crate::sql::{self, Connection};
 
 /// Rows read in one go.
@@ -15,12 +16,12 @@ const PAGE: usize = 500;
 const WRITING: &str = "write the export";
 
 /// Writes one moment of the database at `url` to `into`, row by row; an engine may be using it. Secrets stay
-/// sealed: whoever opens the copy needs the keys too.
+/// sealed: whoever opens the copy needs the keys too. Events that are kept in `objects` are written like others.
 ///
 /// # Errors
 /// [`Error::OlderSchema`] if no engine of this version has opened the database yet,
 /// [`Error::NewerSchema`], [`Error::Unavailable`] if it cannot be read, [`Error::File`] if `into` fails.
-pub async fn export(url: &str, into: &mut (dyn Write + Send)) -> Result<Moved> {
+pub async fn export(url: &str, objects: &Objects, into: &mut (dyn Write + Send)) -> Result<Moved> {
     let (mut conn, found, known) = audit::open_moment(url).await?;
     if found < known {
         return Err(Error::OlderSchema { found, known });
@@ -35,7 +36,7 @@ pub async fn export(url: &str, into: &mut (dyn Write + Send)) -> Result<Moved> {
         .doing("read the number of syncs")?;
     out.write(&json!({HEADER: FORMAT, "engine": env!("CARGO_PKG_VERSION"), "syncs": sync}))?;
     for (at, table) in TABLES.iter().enumerate() {
-        rows(&mut conn, at, table, &mut out).await?;
+        rows(&mut conn, at, table, objects, &mut out).await?;
     }
     let end = out.seal.end();
     out.write(&end)?;
@@ -62,6 +63,7 @@ async fn rows(
     conn: &mut Connection,
     at: usize,
     table: &'static Table,
+    objects: &Objects,
     out: &mut Lines<'_>,
 ) -> Result<()> {
     let mut after: Option<Vec<sql::Value>> = None;
@@ -76,7 +78,8 @@ async fn rows(
         let page = page.doing("read the rows of a table")?;
         let full = page.len() == PAGE;
         after = page.last().and_then(|it| table.key_of(it));
-        for row in page {
+        for mut row in page {
+            whole(conn, table, objects, &mut row).await?;
             out.seal.moved.count(at);
             let line = std::iter::once(Json::from(table.name)).chain(row);
             out.write(&line.collect())?;
@@ -85,6 +88,27 @@ async fn rows(
             return Ok(());
         }
     }
+}
+
+/// Puts the text of an event in the place of what refers to it.
+async fn whole(
+    conn: &mut Connection,
+    table: &Table,
+    objects: &Objects,
+    row: &mut [Json],
+) -> Result<()> {
+    let [_, job, seq, Json::String(text)] = row else {
+        return Ok(());
+    };
+    let (Some(job), Some(seq)) = (job.as_i64(), seq.as_i64()) else {
+        return Ok(());
+    };
+    if table.name != EVENTS || !text.starts_with(REFERS) {
+        return Ok(());
+    }
+    let id = id_of(conn, job).await?;
+    *text = objects.text(&id, seq, std::mem::take(text)).await?;
+    Ok(())
 }
 
 /// The next page, after the key given if there is one.

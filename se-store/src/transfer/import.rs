@@ -6,9 +6,10 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::table::{TABLES, Table};
+use super::table::{EVENTS, TABLES, Table, id_of};
 use super::{FORMAT, HEADER, Moved, Seal, file_failed};
 use crate::error::{Doing, Error, Result};
+use crate::objects::{LARGEST, Objects};
 use crate::sql::{self, Connection, Value};
 use crate::{postgres, sqlite};
 
@@ -20,17 +21,18 @@ const READING: &str = "read the export";
 const DOING: &str = "put in what was exported";
 
 /// Puts what [`export`](super::export()) wrote to the file `from` into the database at `url`, which must be
-/// empty and is made if there is none. All of it or, where anything fails, nothing.
+/// empty and is made if there is none; large events go to `objects`. All of it or, where anything fails, nothing that
+/// anybody refers to.
 ///
 /// # Errors
 /// [`Error::BadExport`] if the file is cut, damaged or of a newer format, [`Error::File`] if it cannot be
 /// read, [`Error::Conflict`] if there is something in the database, [`Error::InUse`] if an engine has it open,
 /// [`Error::Unavailable`].
-pub async fn import(url: &str, from: &Path) -> Result<Moved> {
+pub async fn import(url: &str, objects: &Objects, from: &Path) -> Result<Moved> {
     let syncs = verify(from)?;
     // SQLite's file is locked as long as this lives.
     let (mut conn, _lock) = open(url).await?;
-    let done = fill(&mut conn, url, from, syncs).await;
+    let done = fill(&mut conn, url, objects, from, syncs).await;
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = sql::query(end).execute(&mut conn).await.doing(DOING);
     let moved = done?;
@@ -48,7 +50,13 @@ async fn open(url: &str) -> Result<(Connection, Option<File>)> {
     Ok((Connection::Sqlite(opened.writer), opened.lock))
 }
 
-async fn fill(conn: &mut Connection, url: &str, from: &Path, syncs: i64) -> Result<Moved> {
+async fn fill(
+    conn: &mut Connection,
+    url: &str,
+    objects: &Objects,
+    from: &Path,
+    syncs: i64,
+) -> Result<Moved> {
     match conn {
         Connection::Sqlite(_) => {
             sql::query("BEGIN IMMEDIATE")
@@ -81,11 +89,12 @@ async fn fill(conn: &mut Connection, url: &str, from: &Path, syncs: i64) -> Resu
     lines.next()?;
     let mut rows = Rows::default();
     let mut moved = Moved::default();
-    while let Some(Line::Row(at, row)) = lines.next()? {
+    while let Some(Line::Row(at, mut row)) = lines.next()? {
         if rows.table != at || rows.count == ROWS {
             rows.store(conn).await?;
             rows.table = at;
         }
+        small(conn, at, objects, &mut row).await?;
         rows.values.extend(row);
         rows.count += 1;
         moved.count(at);
@@ -93,6 +102,29 @@ async fn fill(conn: &mut Connection, url: &str, from: &Path, syncs: i64) -> Resu
     rows.store(conn).await?;
     go_on(conn, syncs).await?;
     Ok(moved)
+}
+
+/// Puts what refers to it in the place of a large event.
+async fn small(
+    conn: &mut Connection,
+    table: usize,
+    objects: &Objects,
+    row: &mut [Value],
+) -> Result<()> {
+    let is_events = TABLES.get(table).is_some_and(|it| it.name == EVENTS);
+    if let [
+        _,
+        Value::Number(Some(job)),
+        Value::Number(Some(seq)),
+        Value::Text(Some(text)),
+    ] = row
+        && is_events
+        && text.len() > LARGEST
+    {
+        let id = id_of(conn, *job).await?;
+        *text = objects.keep(&id, *seq, std::mem::take(text)).await;
+    }
+    Ok(())
 }
 
 async fn count(conn: &mut Connection, table: &str) -> Result<i64> {

@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value as Json;
 
-use crate::sql::{Cells, Result, Value};
+use crate::error::Doing as _;
+use crate::sql::{self, Cells, Connection, Result, Value};
 
 /// A table, in the order in which rows refer to those before them.
 pub(super) struct Table {
@@ -26,6 +27,9 @@ pub(super) enum Kind {
 }
 
 use Kind::{Bytes, Number, Text};
+
+/// The table whose texts may be kept outside.
+pub(super) const EVENTS: &str = "events";
 
 pub(super) const TABLES: [Table; 7] = [
     Table {
@@ -76,7 +80,7 @@ pub(super) const TABLES: [Table; 7] = [
         numbered: true,
     },
     Table {
-        name: "events",
+        name: EVENTS,
         key: &["position"],
         columns: &[
             ("position", Number),
@@ -161,6 +165,16 @@ impl Table {
             .map(|(_, kind)| kind.read(cells))
             .collect()
     }
+}
+
+/// The id of the job in that row.
+pub(super) async fn id_of(conn: &mut Connection, row: i64) -> crate::Result<String> {
+    let (id,): (String,) = sql::query("SELECT id FROM jobs WHERE row = $1")
+        .bind(row)
+        .fetch_one(conn)
+        .await
+        .doing("read the id of a job")?;
+    Ok(id)
 }
 
 impl Kind {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use se_runtime::EventLog;
-use se_store::{Audit, Error};
+use se_store::{Audit, Error, Objects};
 
 use crate::bench::{Bench, batch, completed, job};
 use crate::sqlite::{sql, url};
 
 /// What an audit finds, and how many jobs it looked at.
 async fn findings(folder: &Path) -> (usize, Vec<String>) {
-    let mut audit = Audit::open(&url(folder)).await.unwrap();
+    let mut audit = Audit::open(&url(folder), Objects::default()).await.unwrap();
     let mut all = audit.tables().await.unwrap();
     let (mut after, mut jobs) = (0, 0);
     while let Some(found) = audit.next_job(&mut after).await.unwrap() {
@@ -137,7 +137,7 @@ async fn events_without_their_job_are_found() {
 #[tokio::test]
 async fn a_database_that_is_not_there_is_not_made() {
     let folder = tempfile::tempdir().unwrap();
-    let opened = Audit::open(&url(folder.path())).await;
+    let opened = Audit::open(&url(folder.path()), Objects::default()).await;
     assert!(
         matches!(opened, Err(Error::Unavailable { .. })),
         "{opened:?}"

@@ -6,22 +6,24 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use object_store::memory::InMemory;
 use se_runtime::event::{FrozenScopes, Map};
 use se_runtime::{
     Accepted, Batch, Clock, Event, JobStatus, Record, Secret, Summary, Timestamp, Vault,
 };
 use se_store::{
-    Announce, Definition, JobLog, NewDelivery, NewJob, Options, PodDefinitionEvent, Randomness,
-    SealingKey, Store, Submitted,
+    Announce, Definition, JobLog, NewDelivery, NewJob, News, Objects, Options, PodDefinitionEvent,
+    Randomness, SealingKey, Store, Stored, Submitted,
 };
 
 pub(crate) const SECRET: &str = "correct horse battery staple";
 pub(crate) const SINK: &str = "http://127.0.0.1:9/sink";
 
-/// A store and the hand on its clock.
+/// A store, the hand on its clock, and what it keeps outside.
 pub(crate) struct Bench {
     pub(crate) store: Store,
     pub(crate) clock: Arc<HandClock>,
+    pub(crate) objects: Arc<InMemory>,
 }
 
 pub(crate) struct HandClock(AtomicI64);
@@ -97,14 +99,24 @@ pub(crate) fn options(clock: &Arc<HandClock>, key: u8) -> Options {
         announce: Arc::new(TellAll),
         clock,
         random: Arc::new(Counter::default()),
+        objects: Objects::default(),
     }
 }
 
 impl Bench {
     pub(crate) async fn open(url: &str) -> Self {
         let clock = Arc::new(HandClock::default());
-        let store = Store::open(url, options(&clock, 7)).await.unwrap();
-        Self { store, clock }
+        let objects = Arc::new(InMemory::new());
+        let options = Options {
+            objects: Objects::new(Arc::<InMemory>::clone(&objects)),
+            ..options(&clock, 7)
+        };
+        let store = Store::open(url, options).await.unwrap();
+        Self {
+            store,
+            clock,
+            objects,
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -193,6 +205,16 @@ pub(crate) fn batch(after: u64, events: impl IntoIterator<Item = Event>) -> Batc
             started_at: Some(at),
             completed_at: ended.then_some(at),
         },
+    }
+}
+
+/// As it is told to who listens, if it is not large.
+pub(crate) fn news(stored: &Stored) -> News {
+    News {
+        position: stored.position,
+        job_id: stored.job_id.clone(),
+        seq: stored.record.seq,
+        record: Some(stored.record.clone()),
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use se_runtime::{Event, EventLog, JobStatus, LogError};
 use se_store::{Cursor, Error, JobFilter, Submitted};
 
-use crate::bench::{Bench, SECRET, batch, completed, job, job_with, learned};
+use crate::bench::{Bench, SECRET, batch, completed, job, job_with, learned, news};
 
 pub(crate) async fn a_job_is_stored_with_its_first_event_and_secrets(bench: &Bench) {
     let new = job("a");
@@ -17,7 +17,10 @@ pub(crate) async fn a_job_is_stored_with_its_first_event_and_secrets(bench: &Ben
     assert_eq!(stored.last_seq, 1);
     assert_eq!(stored.worker.as_deref(), Some("10.0.0.9"));
     assert_eq!(stored.created_at, accepted.at);
-    assert_eq!(bench.store.events("a", 0, 10).await.unwrap(), [accepted]);
+    assert_eq!(
+        bench.store.events("a", 0, 10).await.unwrap().records,
+        [accepted]
+    );
     let secrets = bench.store.secrets("a").await.unwrap();
     let texts: Vec<&str> = secrets.iter().map(|it| it.expose()).collect();
     assert_eq!(texts, [SECRET]);
@@ -125,7 +128,7 @@ pub(crate) async fn a_request_that_fails_does_not_hurt_its_group(bench: &Bench) 
         assert_eq!(conflict, id == "taken", "{id}: {outcome:?}");
     }
     for id in ["a", "b", "c", "taken"] {
-        assert_eq!(bench.store.events(id, 0, 9).await.unwrap().len(), 1);
+        assert_eq!(bench.store.events(id, 0, 9).await.unwrap().records.len(), 1);
     }
     assert_eq!(
         bench
@@ -190,7 +193,7 @@ pub(crate) async fn of_two_drivers_one_goes_on(bench: &Bench) {
 }
 
 async fn events(bench: &Bench, id: &str) -> Vec<se_runtime::Record> {
-    bench.store.events(id, 0, 1000).await.unwrap()
+    bench.store.events(id, 0, 1000).await.unwrap().records
 }
 
 pub(crate) async fn events_are_paged(bench: &Bench) {
@@ -200,9 +203,11 @@ pub(crate) async fn events_are_paged(bench: &Bench) {
     });
     log.append(batch(1, many)).await.unwrap();
     let page = bench.store.events("a", 4, 3).await.unwrap();
-    let seqs: Vec<u64> = page.iter().map(|it| it.seq).collect();
-    assert_eq!(seqs, [5, 6, 7]);
-    assert_eq!(bench.store.events("a", 11, 3).await.unwrap(), []);
+    let seqs: Vec<u64> = page.records.iter().map(|it| it.seq).collect();
+    assert_eq!((seqs, page.more), (vec![5, 6, 7], true));
+    assert!(!bench.store.events("a", 4, 8).await.unwrap().more);
+    let after = bench.store.events("a", 11, 3).await.unwrap();
+    assert_eq!((after.records, after.more), (vec![], false));
 }
 
 pub(crate) async fn the_last_event_erases_the_secrets(bench: &Bench) {
@@ -310,10 +315,10 @@ pub(crate) async fn commits_are_told(bench: &Bench) {
     ];
     assert!(committed.try_recv().is_err());
     let stored = bench.store.events_since(0, 10).await.unwrap();
-    assert_eq!(
-        stored.iter().collect::<Vec<_>>(),
-        told.iter().map(|it| &**it).collect::<Vec<_>>()
-    );
+    for (stored, told) in stored.iter().zip(&told) {
+        assert_eq!(**told, news(stored));
+    }
+    assert_eq!(stored.len(), told.len());
     let newest = stored[1].position;
     // Each commit may have been told on its own.
     let reached = changes.wait_for(|it| it.events >= newest).await.unwrap();

@@ -56,7 +56,7 @@ async fn what_was_answered_survives_a_kill() {
 
 /// The log reaches at least to `last`, has no holes, and goes on.
 async fn holds(bench: &Bench, id: &str, last: u64) {
-    let events = bench.store.events(id, 0, u32::MAX).await.unwrap();
+    let events = bench.store.events(id, 0, u32::MAX).await.unwrap().records;
     let seqs: Vec<u64> = events.iter().map(|it| it.seq).collect();
     let stored = bench.store.job(id).await.unwrap().last_seq;
     assert!(stored >= last, "job {id}: {last} answered, {stored} stored");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use se_runtime::EventLog as _;
-use se_store::{Audit, Error, Store};
+use se_store::{Audit, Error, Objects, Store};
 
 use crate::bench::{Bench, batch, completed, job, options};
 use crate::sqlite::url;
@@ -54,7 +54,7 @@ impl Drop for Disk {
 
 /// Whether the database is whole, and how many events each of its jobs has.
 async fn whole(folder: &Path) -> Vec<usize> {
-    let mut audit = Audit::open(&url(folder)).await.unwrap();
+    let mut audit = Audit::open(&url(folder), Objects::default()).await.unwrap();
     assert_eq!(audit.tables().await.unwrap(), []);
     let (mut after, mut all) = (0, Vec::new());
     while let Some(found) = audit.next_job(&mut after).await.unwrap() {

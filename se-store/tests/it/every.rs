@@ -49,6 +49,13 @@ contracts! {
         jobs_are_listed_newest_first,
         commits_are_told,
         it_answers_until_it_is_closed;
+    objects:
+        a_large_event_is_kept_outside_its_row,
+        large_events_are_paged_by_their_size,
+        a_large_acceptance_is_kept_outside_too,
+        what_is_lost_or_altered_is_told_from_an_event,
+        objects_go_with_their_job,
+        what_nothing_refers_to_goes_after_a_day;
     retention:
         what_is_old_can_be_deleted,
         each_status_is_kept_as_long_as_it_says,

@@ -5,7 +5,7 @@ use se_runtime::{Event, EventLog, LogError};
 use se_store::{CancelNoted, Error, Limits, Member, Submitted};
 use se_testkit::postgres::{Cluster, Database};
 
-use crate::bench::{Bench, batch, completed, job, job_with};
+use crate::bench::{Bench, batch, completed, job, job_with, news};
 
 async fn engines<const N: usize>(url: &str) -> [Bench; N] {
     let all: Vec<Bench> = join_all((0..N).map(|_| Bench::open(url))).await;
@@ -102,7 +102,7 @@ async fn who_lost_the_lease_writes_nothing_more() {
     // Somebody else goes on where it stopped.
     let log = new.log("a").await;
     log.append(batch(3, [completed()])).await.unwrap();
-    let events = old.store.events("a", 0, 9).await.unwrap();
+    let events = old.store.events("a", 0, 9).await.unwrap().records;
     assert_eq!(events.len(), 4);
 }
 
@@ -189,7 +189,7 @@ async fn events_of_all_engines_are_told_to_each_in_one_order() {
     assert_eq!(stored.len() as u64, 3 * EACH);
     for heard in &mut heard {
         for expected in &stored {
-            assert_eq!(*heard.recv().await.unwrap(), *expected);
+            assert_eq!(*heard.recv().await.unwrap(), news(expected));
         }
     }
 }
@@ -220,7 +220,7 @@ async fn it_goes_on_when_the_server_is_back() {
     let bench = Bench::open(&database.url()).await;
     let mut heard = bench.store.committed();
     let log = bench.submit(job("a")).await;
-    assert_eq!(heard.recv().await.unwrap().record.seq, 1);
+    assert_eq!(heard.recv().await.unwrap().seq, 1);
     cluster.kill().unwrap();
     let lost = log.append(batch(1, [Event::JobStarted])).await;
     assert!(matches!(lost, Err(LogError::Unavailable(_))), "{lost:?}");
@@ -232,7 +232,7 @@ async fn it_goes_on_when_the_server_is_back() {
     cluster.start_again().unwrap();
     log.append(batch(1, [Event::JobStarted])).await.unwrap();
     assert_eq!(bench.store.job("a").await.unwrap().last_seq, 2);
-    assert_eq!(heard.recv().await.unwrap().record.seq, 2);
+    assert_eq!(heard.recv().await.unwrap().seq, 2);
     bench.store.close().await;
 }
 

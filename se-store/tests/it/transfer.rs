@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use se_runtime::{Event, EventLog};
-use se_store::{DefinitionKey, Error, SyncRequest, export, import};
+use se_store::{DefinitionKey, Error, Objects, SyncRequest, export, import};
 use se_testkit::postgres::Database;
 
 use crate::bench::{Bench, SECRET, batch, completed, job, learned};
@@ -47,7 +47,7 @@ async fn fill(url: &str) {
 
 async fn exported(url: &str) -> String {
     let mut bytes = Vec::new();
-    export(url, &mut bytes).await.unwrap();
+    export(url, &Objects::default(), &mut bytes).await.unwrap();
     String::from_utf8(bytes).unwrap()
 }
 
@@ -64,9 +64,13 @@ async fn nothing_is_lost_on_the_way_to_a_server_and_back() {
     fill(&url(&here)).await;
     let first = exported(&url(&here)).await;
     let database = Database::create();
-    let moved = import(&database.url(), &written(folder.path(), &first))
-        .await
-        .unwrap();
+    let moved = import(
+        &database.url(),
+        &Objects::default(),
+        &written(folder.path(), &first),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         moved.to_string(),
         "definitions 1, jobs 3, events 607, job_secrets 2, session_facts 1, idempotency 1, \
@@ -76,9 +80,13 @@ async fn nothing_is_lost_on_the_way_to_a_server_and_back() {
     let second = exported(&database.url()).await;
     assert_eq!(second, first);
     std::fs::create_dir(&back).unwrap();
-    import(&url(&back), &written(folder.path(), &second))
-        .await
-        .unwrap();
+    import(
+        &url(&back),
+        &Objects::default(),
+        &written(folder.path(), &second),
+    )
+    .await
+    .unwrap();
     assert_eq!(exported(&url(&back)).await, first);
     assert!(!first.contains(SECRET));
 }
@@ -89,9 +97,13 @@ async fn what_was_moved_goes_on_where_it_was() {
     fill(&url(folder.path())).await;
     let text = exported(&url(folder.path())).await;
     let database = Database::create();
-    import(&database.url(), &written(folder.path(), &text))
-        .await
-        .unwrap();
+    import(
+        &database.url(),
+        &Objects::default(),
+        &written(folder.path(), &text),
+    )
+    .await
+    .unwrap();
     let bench = Bench::open(&database.url()).await;
     assert_eq!(
         bench.store.secrets("running").await.unwrap()[0].expose(),
@@ -123,7 +135,9 @@ async fn what_was_moved_goes_on_where_it_was() {
         "its sync was cut off"
     );
     bench.store.close().await;
-    let mut audit = se_store::Audit::open(&database.url()).await.unwrap();
+    let mut audit = se_store::Audit::open(&database.url(), Objects::default())
+        .await
+        .unwrap();
     assert_eq!(audit.tables().await.unwrap(), []);
     let mut after = 0;
     while let Some(job) = audit.next_job(&mut after).await.unwrap() {
@@ -173,7 +187,12 @@ async fn only_a_whole_export_is_taken() {
     ];
     let target = folder.path().join("target");
     for (text, line, why) in cases {
-        let outcome = import(&url(&target), &written(folder.path(), text)).await;
+        let outcome = import(
+            &url(&target),
+            &Objects::default(),
+            &written(folder.path(), text),
+        )
+        .await;
         let Err(error @ Error::BadExport { .. }) = outcome else {
             panic!("{why}: {outcome:?}")
         };
@@ -190,7 +209,9 @@ async fn only_an_empty_database_is_filled() {
     fill(&url(folder.path())).await;
     let text = exported(&url(folder.path())).await;
     let from = written(folder.path(), &text);
-    let again = import(&url(folder.path()), &from).await.unwrap_err();
+    let again = import(&url(folder.path()), &Objects::default(), &from)
+        .await
+        .unwrap_err();
     assert!(
         again.to_string().contains("table definitions has 1 rows"),
         "{again}"
@@ -199,25 +220,34 @@ async fn only_an_empty_database_is_filled() {
 
     let database = Database::create();
     let engine = Bench::open(&database.url()).await;
-    let in_use = import(&database.url(), &from).await;
+    let in_use = import(&database.url(), &Objects::default(), &from).await;
     assert!(matches!(in_use, Err(Error::InUse { .. })), "{in_use:?}");
     engine.store.close().await;
     let file = folder.path().join("file");
     let engine = Bench::open(&url(&file)).await;
-    let in_use = import(&url(&file), &from).await;
+    let in_use = import(&url(&file), &Objects::default(), &from).await;
     assert!(matches!(in_use, Err(Error::InUse { .. })), "{in_use:?}");
     engine.store.close().await;
     // What fails in the middle leaves nothing: a row that another refers to is missing.
     let nowhere = text.replacen("[\"events\",1,1,", "[\"events\",1,99,", 1);
     let sealed = resealed(&nowhere);
-    let failed = import(&database.url(), &written(folder.path(), &sealed)).await;
+    let failed = import(
+        &database.url(),
+        &Objects::default(),
+        &written(folder.path(), &sealed),
+    )
+    .await;
     assert!(
         matches!(failed, Err(Error::Unavailable { .. })),
         "{failed:?}"
     );
-    import(&database.url(), &written(folder.path(), &text))
-        .await
-        .unwrap();
+    import(
+        &database.url(),
+        &Objects::default(),
+        &written(folder.path(), &text),
+    )
+    .await
+    .unwrap();
     assert_eq!(exported(&database.url()).await, text);
 }
 

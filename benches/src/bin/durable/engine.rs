@@ -8,7 +8,7 @@ use se_benches::{Wall, accepted, checked, complete, package_of};
 use se_runtime::event::Map;
 use se_runtime::port::Progress;
 use se_runtime::{Actions, Call, Done, Event, Outcome, Plan, Record};
-use se_store::{NewJob, Options, Randomness, SealingKey, Silent, Store, Submitted};
+use se_store::{NewJob, Objects, Options, Randomness, SealingKey, Silent, Store, Submitted};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -92,6 +92,7 @@ pub(crate) async fn open(url: &str) -> Store {
         announce: Arc::new(Silent),
         clock: Arc::new(Wall),
         random: Arc::new(Zeros),
+        objects: Objects::default(),
     };
     Store::open(url, options).await.expect("the database opens")
 }

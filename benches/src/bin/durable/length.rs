@@ -43,10 +43,10 @@ pub(crate) fn run(runtime: &tokio::runtime::Runtime, steps: usize) {
         loop {
             let page = store.events("long", records.len() as u64, PAGE).await;
             let page = page.expect("the log can be read");
-            if page.is_empty() {
+            records.extend(page.records);
+            if !page.more {
                 break;
             }
-            records.extend(page);
         }
         let state = State::fold(&plan, &records).expect("the log folds");
         (records.len(), state)

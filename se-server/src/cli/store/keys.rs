@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use se_store::{KeyFile, Keyring, Options, Resealed, Silent, Store};
+use se_store::{KeyFile, Keyring, Objects, Options, Resealed, Silent, Store};
 
 use super::{Ended, Failure, Place, configured, print, runtime};
 use crate::clock::World;
@@ -50,6 +50,7 @@ async fn opened(config: &Config, keys: Keyring, world: &World) -> Result<Store> 
         announce: Arc::new(Silent),
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),
+        objects: Objects::default(),
     };
     let store = Store::open(&config.store.address(), options).await?;
     if let Err(error) = store.alone().await {

@@ -8,6 +8,8 @@ use clap::Args;
 
 use super::{Place, configured};
 use crate::cli::{Ended, Failure, runtime};
+use crate::config::Config;
+use crate::engine::objects;
 use crate::error::chain;
 
 #[derive(Debug, Args)]
@@ -29,22 +31,22 @@ pub(in crate::cli) struct Import {
 }
 
 pub(super) fn export(options: Export) -> Ended {
-    let address = configured(options.place)?.store.address();
+    let config = configured(options.place)?;
     let moved = match &options.to {
-        None => write(&address, &mut BufWriter::new(io::stdout()))?,
-        Some(path) => to_file(&address, path)?,
+        None => write(&config, &mut BufWriter::new(io::stdout()))?,
+        Some(path) => to_file(&config, path)?,
     };
     say(&format!("exported: {moved}"))
 }
 
 /// A file is there once it is whole, and for its owner only: it holds what devices said.
-fn to_file(address: &str, path: &Path) -> Result<se_store::Moved, Failure> {
+fn to_file(config: &Config, path: &Path) -> Result<se_store::Moved, Failure> {
     let failed =
         |error: io::Error| Failure::new(2, format!("cannot write {}: {error}", path.display()));
     let folder = path.parent().filter(|it| *it != Path::new(""));
     let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
     let file = file.map_err(failed)?;
-    let moved = write(address, &mut BufWriter::new(file.as_file()))?;
+    let moved = write(config, &mut BufWriter::new(file.as_file()))?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|it| failed(it.error))?;
     let folder = File::open(folder.unwrap_or(Path::new("."))).map_err(failed)?;
@@ -52,14 +54,15 @@ fn to_file(address: &str, path: &Path) -> Result<se_store::Moved, Failure> {
     Ok(moved)
 }
 
-fn write(address: &str, into: &mut (dyn Write + Send)) -> Result<se_store::Moved, Failure> {
-    let moved = runtime()?.block_on(se_store::export(address, into));
+fn write(config: &Config, into: &mut (dyn Write + Send)) -> Result<se_store::Moved, Failure> {
+    let (address, objects) = place(config)?;
+    let moved = runtime()?.block_on(se_store::export(&address, &objects, into));
     moved.map_err(|error| Failure::new(2, chain(&error)))
 }
 
 pub(super) fn import(options: Import) -> Ended {
-    let address = configured(options.place)?.store.address();
-    let moved = runtime()?.block_on(se_store::import(&address, &options.from));
+    let (address, objects) = place(&configured(options.place)?)?;
+    let moved = runtime()?.block_on(se_store::import(&address, &objects, &options.from));
     let moved = moved.map_err(|error| {
         let file = options.from.display();
         Failure::new(
@@ -68,6 +71,11 @@ pub(super) fn import(options: Import) -> Ended {
         )
     })?;
     say(&format!("imported: {moved}"))
+}
+
+fn place(config: &Config) -> Result<(String, se_store::Objects), Failure> {
+    let objects = objects(config).map_err(|error| Failure::new(2, chain(&error)))?;
+    Ok((config.store.address(), objects))
 }
 
 /// Beside the rows, which may go to standard output.
