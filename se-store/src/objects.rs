@@ -27,7 +27,7 @@ const EVENTS: &str = "events";
 /// What nothing refers to is deleted once it is that old: an engine may be about to refer to it.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the object store may take for one of them: the job waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 const SILENT: &str = "the object store gave no answer in time";
 const READING: &str = "read an event that is kept outside the database";
 

@@ -4,5 +4,6 @@ pub mod actions;
 pub mod clock;
 pub mod log;
 pub mod postgres;
+pub mod s3;
 pub mod sim;
 pub mod testbed;

@@ -1,68 +1,14 @@
 //! Fetching from a real S3 server: moto, on a port of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
 
 use object_store::ObjectStoreExt;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path as Key;
 use se_content::{Error, Fetched, Limits, Origin, Places, Refused, S3, Shelf, fetch, ingest, pack};
-
-const INSTALL: &str = "this test needs the S3 server of moto: \
-    `python3 -m venv target/moto && target/moto/bin/pip install 'moto[server]'`";
-
-/// An S3 server that ends with the test.
-struct Moto {
-    process: Child,
-    address: String,
-}
-
-impl Moto {
-    fn start() -> Self {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/moto/bin/moto_server");
-        let program = if own.exists() {
-            own
-        } else {
-            PathBuf::from("moto_server")
-        };
-        let mut process = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect(INSTALL);
-        let said = BufReader::new(process.stderr.take().unwrap());
-        let mut lines = said.lines().map_while(Result::ok);
-        let address = lines
-            .find_map(|it| it.split_once("http://").map(|(_, it)| it.trim().to_owned()))
-            .expect(INSTALL);
-        // Keeps the pipe open and empty as long as the server writes.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address }
-    }
-
-    fn make_bucket(&self, name: &str) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "PUT /{name} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.address
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
+use se_testkit::s3::S3Server;
 
 fn places(address: &str) -> Places {
     Places {
@@ -86,14 +32,14 @@ async fn get(address: &str, uri: &str, limits: &Limits) -> Result<Fetched, Error
 
 #[tokio::test]
 async fn packages_are_fetched_from_an_object_store() {
-    let moto = Moto::start();
-    moto.make_bucket("content");
+    let moto = S3Server::start().unwrap();
+    moto.make_bucket("content").unwrap();
     let limits = Limits::default();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1");
     let package = pack(&example, &limits).unwrap();
     let size = package.len() as u64;
     let store = AmazonS3Builder::new()
-        .with_endpoint(format!("http://{}", moto.address))
+        .with_endpoint(format!("http://{}", moto.address()))
         .with_allow_http(true)
         .with_region("us-east-1")
         .with_bucket_name("content")
@@ -104,7 +50,7 @@ async fn packages_are_fetched_from_an_object_store() {
     let key = Key::from("labs/LAB-0.1 v1.zip");
     store.put(&key, package.into()).await.unwrap();
 
-    let fetched = get(&moto.address, "s3://content/labs/LAB-0.1 v1.zip", &limits)
+    let fetched = get(moto.address(), "s3://content/labs/LAB-0.1 v1.zip", &limits)
         .await
         .unwrap();
     assert_eq!(fetched.size(), size);
@@ -112,13 +58,13 @@ async fn packages_are_fetched_from_an_object_store() {
         package_bytes: size - 1,
         ..limits
     };
-    let over = get(&moto.address, "s3://content/labs/LAB-0.1 v1.zip", &tight).await;
+    let over = get(moto.address(), "s3://content/labs/LAB-0.1 v1.zip", &tight).await;
     assert!(
         matches!(over, Err(Error::Refused(Refused::PackageTooLarge { .. }))),
         "{over:?}"
     );
     for missing in ["s3://content/nope.zip", "s3://no-bucket/nope.zip"] {
-        let outcome = get(&moto.address, missing, &limits).await;
+        let outcome = get(moto.address(), missing, &limits).await;
         assert!(
             matches!(outcome, Err(Error::NotFound { .. })),
             "{outcome:?}"
@@ -159,8 +105,8 @@ async fn a_refused_key_is_told_without_showing_it() {
 
 #[tokio::test]
 async fn what_one_engine_puts_on_the_shelf_another_fetches() {
-    let moto = Moto::start();
-    moto.make_bucket("shared");
+    let moto = S3Server::start().unwrap();
+    moto.make_bucket("shared").unwrap();
     let limits = Limits::default();
     let scratch = tempfile::tempdir().unwrap();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lab-0.1");
@@ -168,7 +114,7 @@ async fn what_one_engine_puts_on_the_shelf_another_fetches() {
     let package = Fetched::from_bytes(&package, scratch.path()).unwrap();
     let root = scratch.path().join("content");
     let hash = ingest(&package, &limits, &root).unwrap().content_hash;
-    let places = places(&moto.address);
+    let places = places(moto.address());
     let shelf = |bucket: &str| Shelf {
         s3: places.s3.clone().unwrap(),
         bucket: bucket.to_owned(),

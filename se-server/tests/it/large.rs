@@ -3,6 +3,7 @@
 use std::io::{Cursor, Read as _};
 use std::path::Path;
 
+use se_testkit::s3::S3Server;
 use se_testkit::sim::{Pattern, PodOptions};
 use serde_json::Value;
 
@@ -43,12 +44,21 @@ async fn evidence(server: &Server, job: &str) -> String {
     text
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_is_kept_outside_the_database_and_found_by_all_who_ask() {
-    let stage = Stage::with(talkative()).await;
-    let folder = stage.folder.path();
-    let server = Server::start(&stage.folder).await;
-    server.sync("lab", &folder.join("lab.zip")).await;
+/// Settings of the service that name a bucket.
+type Bucket = [(&'static str, String); 4];
+
+async fn start(stage: &Stage, bucket: Option<&Bucket>) -> Server {
+    let bucket = bucket.into_iter().flatten();
+    let environment: Vec<(&str, &str)> = bucket.map(|(name, it)| (*name, it.as_str())).collect();
+    let home = &stage.folder;
+    Server::replica(home.path(), home.store().as_deref(), "data", &environment).await
+}
+
+/// A grading that is killed after the device has said it, and ends on another start.
+async fn graded(stage: &Stage, bucket: Option<&Bucket>) -> (Server, String) {
+    let server = start(stage, bucket).await;
+    let zip = stage.folder.path().join("lab.zip");
+    server.sync("lab", &zip).await;
     let started = stage.submit(&server, "instantiate").await;
     assert_eq!(server.ended(&started).await["status"], "completed");
     let job = stage.submit(&server, "grade").await;
@@ -58,19 +68,25 @@ async fn it_is_kept_outside_the_database_and_found_by_all_who_ask() {
     };
     server.when(&job, has_it).await;
     assert_eq!(server.end("-KILL").await, None);
-    whole(&stage.folder);
-    let server = Server::start(&stage.folder).await;
+    let server = start(stage, bucket).await;
     let ended = server.ended(&job).await;
     assert_eq!(ended["status"], "completed", "{ended:#}");
     assert!(count(&ended, "completed") > 10);
     without_holes(&server, &job).await;
     let report = server.get(&format!("/api/v1/jobs/{job}/report")).await;
     assert_eq!(report["totals"]["points_awarded"], 7);
+    (server, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_kept_outside_the_database_and_found_by_all_who_ask() {
+    let stage = Stage::with(talkative()).await;
+    let (server, job) = graded(&stage, None).await;
     let printed = evidence(&server, &job).await;
     assert!(printed.len() > 300_000, "{} bytes", printed.len());
     // Several engines keep it in rows, if they have no bucket that all can read.
     let is_file = stage.folder.store().is_none();
-    assert_eq!(objects(folder) > 0, is_file);
+    assert_eq!(objects(stage.folder.path()) > 0, is_file);
     whole(&stage.folder);
 
     // A receiver is told where it is.
@@ -85,5 +101,30 @@ async fn it_is_kept_outside_the_database_and_found_by_all_who_ask() {
     assert_eq!(page["events"][0]["output"]["output"], printed);
     let largest = events.iter().map(|it| it.to_string().len()).max();
     assert!(largest < Some(64 << 10), "{largest:?}");
+    assert_eq!(server.end("-TERM").await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_keeps_it_for_all_engines() {
+    let s3 = S3Server::start().unwrap();
+    s3.make_bucket("shared").unwrap();
+    let bucket = [
+        ("SE_S3__ENDPOINT", s3.url()),
+        ("SE_S3__BUCKET", "shared".to_owned()),
+        ("SE_S3__ACCESS_KEY", "id".to_owned()),
+        ("SE_S3__SECRET_KEY", "hunter2".to_owned()),
+    ];
+    let stage = Stage::with(talkative()).await;
+    let (server, job) = graded(&stage, Some(&bucket)).await;
+    let printed = evidence(&server, &job).await;
+    assert!(printed.len() > 300_000, "{} bytes", printed.len());
+    let keys = s3.keys("shared").unwrap();
+    let is_ours = |it: &&String| it.starts_with(&format!("events/{job}/"));
+    assert!(keys.iter().filter(is_ours).count() > 1, "{keys:?}");
+    assert_eq!(objects(stage.folder.path()), 0);
+    // Without the bucket the text is not there, and that is said.
+    drop(s3);
+    let missing = server.get(&format!("/api/v1/jobs/{job}/evidence")).await;
+    assert_eq!(missing["status"], 503, "{missing}");
     assert_eq!(server.end("-TERM").await, Some(0));
 }

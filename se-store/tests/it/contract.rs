@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use se_runtime::{Event, EventLog, JobStatus, LogError};
-use se_store::{Cursor, Error, JobFilter, Submitted};
+use se_store::{Cursor, Error, JobFilter, Retention, Submitted};
 
 use crate::bench::{Bench, SECRET, batch, completed, job, job_with, learned, news};
 
@@ -194,6 +194,62 @@ pub(crate) async fn of_two_drivers_one_goes_on(bench: &Bench) {
 
 async fn events(bench: &Bench, id: &str) -> Vec<se_runtime::Record> {
     bench.store.events(id, 0, 1000).await.unwrap().records
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+pub(crate) async fn a_clock_that_goes_back_loses_nothing(bench: &Bench) {
+    let keyed = |id: &str| {
+        let mut new = job(id);
+        new.idempotency_key = Some("key".to_owned());
+        new
+    };
+    let first = bench.submit(keyed("first")).await;
+    let outbox = bench.store.outbox();
+    let told = outbox.due(bench.now(), 9).await.unwrap().remove(0);
+    let later = bench.now().after(Duration::from_secs(2));
+    outbox.failed(told.id, "refused", later).await.unwrap();
+    bench.clock.go_back(3 * HOUR);
+    // The key is as young as can be, and the next job is the newest, whatever its time.
+    let again = bench.store.submit(keyed("again")).await.unwrap();
+    assert!(matches!(again, Submitted::Existing { .. }), "{again:?}");
+    let second = bench.submit(job("second")).await;
+    let page = bench.store.jobs(&JobFilter::default(), 9, None).await;
+    let ids: Vec<String> = page.unwrap().items.into_iter().map(|it| it.id).collect();
+    assert_eq!(ids, ["second", "first"]);
+    first.append(batch(1, [completed()])).await.unwrap();
+    second.append(batch(1, [completed()])).await.unwrap();
+    let stored = bench.store.events_since(0, 9).await.unwrap();
+    let order: Vec<&str> = stored.iter().map(|it| it.job_id.as_str()).collect();
+    assert_eq!(order, ["first", "second", "first", "second"]);
+    // Nothing is old that ended later than now.
+    let swept = bench.store.sweep(Retention::all(Some(HOUR))).await.unwrap();
+    assert_eq!(swept.jobs(), 0);
+    // Events of the stream that waits keep their order; the other's is due at once.
+    let due = outbox.due(bench.now(), 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].event_id, "second/1");
+    assert_eq!(outbox.next_due().await.unwrap(), Some(bench.now()));
+    bench.clock.advance(4 * HOUR);
+    let due = outbox.due(bench.now(), 9).await.unwrap();
+    let mut ids: Vec<&str> = due.iter().map(|it| it.event_id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["first/1", "second/1"]);
+}
+
+pub(crate) async fn a_clock_that_leaps_forward_ends_windows_and_nothing_else(bench: &Bench) {
+    let log = bench.submit(job("running")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let ended = bench.submit(job("ended")).await;
+    ended.append(batch(1, [completed()])).await.unwrap();
+    bench.clock.advance(10 * 365 * 24 * HOUR);
+    let swept = bench.store.sweep(Retention::all(Some(HOUR))).await.unwrap();
+    assert_eq!(swept.jobs(), 1);
+    // What runs is driven by who drove it, with its secrets, and what was not delivered is kept.
+    log.append(batch(2, [completed()])).await.unwrap();
+    assert_eq!(events(bench, "running").await.len(), 3);
+    let due = bench.store.outbox().due(bench.now(), 9).await.unwrap();
+    assert_eq!(due.len(), 2, "{due:?}");
 }
 
 pub(crate) async fn events_are_paged(bench: &Bench) {

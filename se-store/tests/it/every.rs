@@ -43,6 +43,8 @@ contracts! {
         a_request_that_fails_does_not_hurt_its_group,
         a_log_takes_events_only_at_its_end,
         of_two_drivers_one_goes_on,
+        a_clock_that_goes_back_loses_nothing,
+        a_clock_that_leaps_forward_ends_windows_and_nothing_else,
         events_are_paged,
         the_last_event_erases_the_secrets,
         what_is_learned_is_kept_for_session_and_worker,
