@@ -16,8 +16,9 @@ use crate::content::Packages;
 use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
+use crate::stream::Hub;
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, housekeeping, lease, sealing, sender};
+use crate::{dispatch, housekeeping, lease, sealing, sender, stream};
 
 /// Where events are kept that are too large for a row: in the bucket, if there is one; else in the data folder, if
 /// no other engine needs them; else nowhere.
@@ -54,6 +55,7 @@ pub struct Engine {
     pub(crate) registry: Registry,
     pub(crate) connectors: Arc<Connectors>,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) hub: Arc<Hub>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) started_at: Timestamp,
@@ -107,6 +109,7 @@ impl Engine {
             registry: Registry::standard(),
             connectors: Arc::new(Connectors::new(Arc::clone(&world.clock))),
             dispatcher: Dispatcher::new(),
+            hub: Arc::default(),
             tasks: Tasks::new(),
             metrics: Arc::new(Metrics::default()),
             started_at: world.clock.now(),
@@ -124,6 +127,9 @@ impl Engine {
         let sending = sender::run(Arc::clone(self));
         self.tasks
             .spawn(TaskKind::Sender, "sender", sending, |_| {});
+        let saying = stream::run(Arc::clone(self));
+        self.tasks
+            .spawn(TaskKind::Streams, "streams", saying, |_| {});
         if self.store.is_shared() {
             let living = lease::run(Arc::clone(self));
             self.tasks.spawn(TaskKind::Lease, "lease", living, |_| {});

@@ -22,6 +22,8 @@ pub enum TaskKind {
     Sender,
     /// Syncs one version of content. Is waited for when the engine stops.
     Sync,
+    /// Tells readers of streams what is committed. Stops when the engine stops.
+    Streams,
     /// Keeps the lease on the database. Stops when the engine stops and its jobs have ended.
     Lease,
     /// Deletes what is old. Stops when the engine stops.

@@ -167,9 +167,10 @@ async fn follow(engine: &Arc<Engine>, id: &str) -> Result<(), Failure> {
     let items = stream::of_job(Arc::clone(engine), id.to_owned(), 0).await?;
     pin_mut!(items);
     while let Some(item) = items.next().await {
-        let data = &item.event.data;
+        let event: Value = serde_json::from_str(item.data()).unwrap_or_default();
+        let data = &event["data"];
         let task = data["task_name"].as_str().unwrap_or_default();
-        let line = match item.kind {
+        let line = match item.kind() {
             "job.progress" => data["message"].as_str().unwrap_or_default().to_owned(),
             "task.faulted" => format!(
                 "{task}: {}",
@@ -185,7 +186,10 @@ async fn follow(engine: &Arc<Engine>, id: &str) -> Result<(), Failure> {
                 bar.set_message(line);
             }
             // Where stderr is closed there is nobody to tell.
-            None => writeln!(io::stderr(), "{} {line}", item.event.time).unwrap_or_default(),
+            None => {
+                let time = event["time"].as_str().unwrap_or_default();
+                writeln!(io::stderr(), "{time} {line}").unwrap_or_default();
+            }
         }
     }
     if let Some(bar) = bar {

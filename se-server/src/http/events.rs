@@ -1,5 +1,6 @@
 //! Server-sent events.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::input::Params;
 use super::problem::Problem;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::stream::{self, Filter, Item};
+use crate::stream::{self, Filter, Message};
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -80,13 +81,9 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 }
 
 fn sse(
-    items: impl Stream<Item = Item> + Send + 'static,
-) -> Sse<impl Stream<Item = Result<Event, axum::Error>> + Send> {
-    let events = items.map(|it| {
-        Event::default()
-            .id(it.id)
-            .event(it.kind)
-            .json_data(&it.event)
-    });
+    items: impl Stream<Item = Message> + Send + 'static,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>> + Send> {
+    let event = |it: Message| Event::default().id(&it.id).event(it.kind()).data(it.data());
+    let events = items.map(move |it| Ok(event(it)));
     Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"))
 }

@@ -5,7 +5,7 @@ use axum::http::Request;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Service, text};
+use crate::harness::{Service, changed, text, zip};
 
 fn field<'a>(stream: &'a str, name: &str) -> Vec<&'a str> {
     let prefix = format!("{name}: ");
@@ -64,6 +64,71 @@ async fn a_reader_that_has_seen_everything_gets_an_end_and_not_a_wait() {
         let request = request.header("Last-Event-ID", seen.to_string());
         let rest = text(service.raw(request.body(Body::empty()).unwrap()).await).await;
         assert_eq!(field(&rest, "id"), [""; 0], "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_misses_nothing() {
+    let service = Service::with(|_| {}).await;
+    let step = |n: usize| format!("    - {{id: s{n}, uses: pause@v1, with: {{seconds: 0}}}}\n");
+    let steps: String = (0..100).map(step).collect();
+    let judge = format!(
+        "apiVersion: pav1\nkind: JobDefinition\nmetadata: {{name: judge, version: v1}}\nspec:\n\
+         \x20 process_type: Initialization\n  steps:\n{steps}"
+    );
+    let documents = changed("jobs/judge.yaml", &judge);
+    let uri = zip(service.folder.path(), "long.zip", &documents);
+    let body = json!({"definition_id": "tiny", "version": "1", "s3_uri": uri});
+    assert_eq!(
+        service.post("/api/v1/content/sync", body).await.1["status"],
+        "ready"
+    );
+    let id = service.submit("judge", json!({})).await;
+    let open = async |path: String| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        service.raw(request).await.into_body().into_data_stream()
+    };
+    // Both follow from its first event, and read nothing more until it has ended.
+    let mut slow = open(format!("/api/v1/jobs/{id}/stream")).await;
+    let mut all = open("/api/v1/events/stream".to_owned()).await;
+    let mut seen = slow.next().await.unwrap().unwrap().to_vec();
+    let mut all_seen = all.next().await.unwrap().unwrap().to_vec();
+    let whole = service.followed(&id).await;
+    while let Some(chunk) = slow.next().await {
+        seen.extend(chunk.unwrap());
+    }
+    let seen = String::from_utf8(seen).unwrap();
+    assert_eq!(field(&seen, "id"), field(&whole, "id"));
+    assert!(field(&seen, "id").len() > 200);
+    let last = field(&whole, "data").pop().unwrap();
+    while !all_seen.windows(last.len()).any(|it| it == last.as_bytes()) {
+        all_seen.extend(all.next().await.unwrap().unwrap());
+    }
+    let all_seen = String::from_utf8(all_seen).unwrap();
+    assert_eq!(field(&all_seen, "data"), field(&whole, "data"));
+}
+
+#[tokio::test]
+async fn streams_end_when_the_service_stops() {
+    let service = Service::ready(|_| {}).await;
+    let id = service.submit("wait", json!({})).await;
+    service.reaches(&id, "step_started", "long").await;
+    let mut bodies = Vec::new();
+    for path in [
+        format!("/api/v1/jobs/{id}/stream"),
+        "/api/v1/events/stream".to_owned(),
+    ] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let mut body = service.raw(request).await.into_body().into_data_stream();
+        let first = body.next().await.unwrap().unwrap();
+        assert!(first.starts_with(b"id: "), "{first:?}");
+        bodies.push(body);
+    }
+    service.engine.stop().await;
+    for mut body in bodies {
+        while let Some(chunk) = body.next().await {
+            chunk.unwrap();
+        }
     }
 }
 
