@@ -87,14 +87,18 @@ pub(crate) async fn submit(store: &Store, accepted: Record) {
 }
 
 pub(crate) async fn open(url: &str) -> Store {
-    let options = Options {
+    let opened = Store::open(url, options()).await;
+    opened.expect("the database opens")
+}
+
+pub(crate) fn options() -> Options {
+    Options {
         keys: SealingKey::new([7; 32]).into(),
         announce: Arc::new(Silent),
         clock: Arc::new(Wall),
         random: Arc::new(Zeros),
         objects: Objects::default(),
-    };
-    Store::open(url, options).await.expect("the database opens")
+    }
 }
 
 /// Nothing is sealed here.
@@ -108,7 +112,7 @@ impl Randomness for Zeros {
 }
 
 /// Of a file that nobody has open, so that all of it is in it.
-fn size(url: &str) -> u64 {
+pub(crate) fn size(url: &str) -> u64 {
     let Some(path) = url.strip_prefix("sqlite://") else {
         return 0;
     };

@@ -12,6 +12,7 @@ mod length;
 mod memory;
 mod race;
 mod report;
+mod retention;
 mod work;
 
 use std::path::PathBuf;
@@ -54,6 +55,15 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         steps: usize,
     },
+    /// What is left of a file after very many jobs were deleted, and what those notice that write meanwhile.
+    Retention {
+        /// Jobs that are deleted.
+        #[arg(long, default_value_t = 1_000_000)]
+        jobs: usize,
+        /// Jobs that are kept.
+        #[arg(long, default_value_t = 10_000)]
+        kept: usize,
+    },
     /// The engine without a store: no-op steps, and steps with an expression.
     Memory {
         /// Only this of its lines, counted from 0.
@@ -87,6 +97,7 @@ fn main() {
     match Arguments::parse().command {
         Command::Race(options) => race::run(&runtime, &options),
         Command::Length { steps } => length::run(&runtime, steps),
+        Command::Retention { jobs, kept } => retention::run(&runtime, jobs, kept),
         Command::Memory { only } => memory::run(&runtime, only),
         Command::Work {
             who,

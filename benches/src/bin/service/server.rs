@@ -1,0 +1,140 @@
+//! A server with a package whose jobs wait.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::process::Process;
+
+const HEAD: &str = "apiVersion: pav1\nkind: JobDefinition\nmetadata: {name: NAME, version: v1}\n\
+    spec:\n  process_type: Change\n  steps:\n";
+
+/// A service that runs, and how to ask it.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts one on the data in a folder, with these settings.
+    pub(crate) async fn start(program: &Path, folder: &Path, settings: &[(&str, String)]) -> Self {
+        let data = folder.join("data");
+        let (data, root) = (data.to_string_lossy(), folder.to_string_lossy());
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", &data];
+        let arguments = [&arguments[..], &["--content-root", &root]].concat();
+        let mut process = Process::start(program, &arguments, settings);
+        let line = process.line().await;
+        let url = line.strip_prefix("listening on ");
+        Self {
+            url: url.expect("it says where it listens").to_owned(),
+            process,
+            http: reqwest::Client::new(),
+        }
+    }
+
+    /// Where it listens: host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let answer = self.http.get(format!("{}{path}", self.url)).send().await;
+        let answer = answer.expect("it answers").text().await;
+        answer.expect("it answers whole")
+    }
+
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path).await).expect("it answers in JSON")
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        let answer = request.send().await.expect("it answers");
+        let status = answer.status();
+        let answer: Value = answer.json().await.expect("it answers in JSON");
+        assert!(status.is_success(), "{path}: {answer}");
+        answer
+    }
+
+    pub(crate) async fn cancel(&self, job: &str) {
+        let request = self.http.delete(format!("{}/api/v1/jobs/{job}", self.url));
+        let status = request.send().await.expect("it answers").status();
+        assert!(status.is_success(), "{status}");
+    }
+
+    /// Has it take the package in.
+    pub(crate) async fn sync(&self, folder: &Path) {
+        let uri = format!("file://{}", folder.join("waits.zip").display());
+        let body = json!({"definition_id": "waits", "version": "1", "s3_uri": uri});
+        let answer = self.post("/api/v1/content/sync", &body).await;
+        assert_eq!(answer["status"], "ready", "{answer}");
+    }
+
+    /// Submits a job; gives its id.
+    pub(crate) async fn submit(&self, phase: &str) -> String {
+        let answer = self.post("/api/v1/jobs", &body(phase)).await;
+        answer["job_id"].as_str().expect("it has an id").to_owned()
+    }
+
+    /// Waits until that many jobs run.
+    pub(crate) async fn runs(&self, jobs: usize) {
+        let line = format!("se_jobs_running {jobs}");
+        while !self.get("/metrics").await.lines().any(|it| it == line) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many events a job has.
+    pub(crate) async fn events(&self, job: &str, after: u64) -> Vec<Value> {
+        let path = format!("/api/v1/jobs/{job}/events?after={after}&limit=1000");
+        let page = self.json(&path).await;
+        page["events"].as_array().expect("a list").clone()
+    }
+}
+
+/// A submission.
+pub(crate) fn body(phase: &str) -> Value {
+    json!({"definition_id": "waits", "version": "1", "phase": phase})
+}
+
+/// Puts a package into a folder: phases `hour` (one pause of an hour), `tick` (2,000 pauses of 5 ms) and `turn` (200 of
+/// 2 s).
+pub(crate) async fn package(program: &Path, folder: &Path) {
+    let root = folder.join("waits/PAv1");
+    std::fs::create_dir_all(root.join("jobs")).expect("the folder can be written");
+    let write = |name: &str, text: String| {
+        std::fs::write(root.join(name), text).expect("the folder can be written");
+    };
+    let manifest = "apiVersion: pav1\nkind: LabletDefinition\n\
+        metadata: {name: WAITS, title: Waits, content_version: \"1\"}\nspec: {pod_type: none, summary: Waits.}\n";
+    write("manifest.yaml", manifest.to_owned());
+    let mut phases =
+        "apiVersion: pav1\nkind: Lifecycle\nmetadata: {lablet: WAITS}\nspec:\n  phases:\n"
+            .to_owned();
+    for (name, steps, seconds) in [
+        ("hour", 1, "3600"),
+        ("tick", 2000, "0.005"),
+        ("turn", 200, "2"),
+    ] {
+        phases.push_str(&format!(
+            "    - {{name: {name}, jobs: [{{definition: {name}@v1}}]}}\n"
+        ));
+        let step = |at: usize| {
+            format!("    - {{id: s{at}, uses: pause@v1, with: {{seconds: {seconds}}}}}\n")
+        };
+        let steps: String = (0..steps).map(step).collect();
+        write(
+            &format!("jobs/{name}.yaml"),
+            HEAD.replace("NAME", name) + &steps,
+        );
+    }
+    write("lifecycle.yaml", phases);
+    let (from, to) = (folder.join("waits"), folder.join("waits.zip"));
+    let (from, to) = (from.to_string_lossy(), to.to_string_lossy());
+    let packed = std::process::Command::new(program)
+        .args(["pack", &from, "-o", &to])
+        .output()
+        .expect("the program is built");
+    assert!(packed.status.success(), "{packed:?}");
+}
