@@ -36,6 +36,7 @@ pub struct Packages {
     root: PathBuf,
     limits: Limits,
     kept: Mutex<Kept>,
+    opening: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ impl Packages {
             root,
             limits,
             kept: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
         }
     }
 
@@ -90,6 +92,11 @@ impl Packages {
     /// # Errors
     /// [`Error::Internal`] if it cannot be read or does not check.
     pub async fn open(&self, folder: &Path) -> Result<Package> {
+        if let Some(package) = self.kept(folder) {
+            return Ok(package);
+        }
+        // Of many jobs that begin together, one checks it for all.
+        let _turn = self.opening.lock().await;
         if let Some(package) = self.kept(folder) {
             return Ok(package);
         }

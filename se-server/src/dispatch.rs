@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use se_runtime::{Control, Vault};
+use se_runtime::{Control, Timestamp, Vault};
 use se_store::{CancelNoted, Changes, Claimed};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,8 +23,10 @@ type Receiver = futures_channel::mpsc::UnboundedReceiver<Control>;
 
 /// Where the store failed, it is asked again after this time.
 const STORE_WAIT: Duration = Duration::from_secs(1);
-/// Jobs that are only to be ended, claimed in one go.
-const CANCELLED: u32 = 32;
+/// Jobs claimed in one go: those claimed before begin meanwhile.
+const CLAIMED: u32 = 64;
+/// How long a count of those that wait is good enough.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// Which jobs run here.
 #[derive(Debug)]
@@ -160,58 +162,108 @@ pub(crate) async fn cancel(engine: &Engine, id: &str, reason: &str) -> Result<Ca
 
 /// Runs jobs in the order they were taken in, as many at a time as configured.
 pub(crate) async fn run(engine: Arc<Engine>) {
-    let places = Arc::new(Semaphore::new(engine.config.jobs.max_concurrent));
+    let mut hand = Hand {
+        places: Arc::new(Semaphore::new(engine.config.jobs.max_concurrent)),
+        seen: None,
+        counted: None,
+        engine: Arc::clone(&engine),
+    };
     let mut changes = engine.store.changes();
     while !engine.tasks.is_stopping() {
-        let seen = changes.borrow_and_update().jobs;
-        let done = round(&engine, &places).await;
+        let seen = *changes.borrow_and_update();
+        let done = hand.round(seen).await;
         if let Err(error) = &done {
             tracing::warn!(error = %chain(error), "cannot look for jobs to run");
         }
+        let free = hand.free() > 0;
+        let mut more = changes.clone();
         // Each branch can be dropped and made again: the store is looked at afterwards.
         tokio::select! {
-            () = newer(&mut changes, seen) => {}
+            () = until(&mut changes, |it| it.cancels != seen.cancels || (free && it.jobs != seen.jobs)) => {}
             () = engine.dispatcher.place.notified() => {}
             () = tokio::time::sleep(STORE_WAIT), if done.is_err() => {}
+            () = counting(&mut more, seen.jobs) => {}
             () = engine.tasks.stopping() => return,
         }
     }
 }
 
-/// Ends when there is more to run or to stop than when `seen` was read.
-async fn newer(changes: &mut watch::Receiver<Changes>, seen: u64) {
-    if changes.wait_for(|it| it.jobs != seen).await.is_err() {
+/// Ends when that holds of what the store has told.
+async fn until(changes: &mut watch::Receiver<Changes>, holds: impl FnMut(&Changes) -> bool) {
+    if changes.wait_for(holds).await.is_err() {
         // The store is gone, and with it whatever could change.
         std::future::pending().await
     }
 }
 
-async fn round(engine: &Arc<Engine>, places: &Arc<Semaphore>) -> Result<()> {
-    for Claimed { id, cancel } in engine.store.cancels().await? {
-        if let Some(sealed) = cancel {
-            let reason = opened(engine, &id, &sealed).await;
-            engine.dispatcher.cancel(&id, reason);
+/// Ends when it is time to count again who waits.
+async fn counting(changes: &mut watch::Receiver<Changes>, seen: u64) {
+    until(changes, |it| it.jobs != seen).await;
+    tokio::time::sleep(COUNTING).await;
+}
+
+/// What hands jobs out.
+struct Hand {
+    engine: Arc<Engine>,
+    places: Arc<Semaphore>,
+    /// What the store had told when all was looked at.
+    seen: Option<Changes>,
+    /// When it was counted how many wait.
+    counted: Option<Timestamp>,
+}
+
+impl Hand {
+    fn free(&self) -> u32 {
+        u32::try_from(self.places.available_permits()).unwrap_or(u32::MAX)
+    }
+
+    async fn round(&mut self, now: Changes) -> Result<()> {
+        if self.seen.take().is_none_or(|it| it.cancels != now.cancels) {
+            self.stop_cancelled().await?;
         }
-    }
-    let waiting = engine.store.waiting().await?;
-    let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
-    engine.dispatcher.waiting.store(waiting, Ordering::SeqCst);
-    if waiting == 0 {
-        return Ok(());
-    }
-    for claimed in engine.store.claim_cancelled(CANCELLED).await? {
-        start(engine, claimed, None).await;
-    }
-    let limits = engine.config.jobs.limits();
-    let free = u32::try_from(places.available_permits()).unwrap_or(u32::MAX);
-    if free > 0 && engine.store.has_claimable(limits).await? {
-        for it in engine.store.claim(free, limits).await? {
-            // Only this task takes places, so there are as many as there were.
-            let permit = Arc::clone(places).try_acquire_owned().ok();
-            start(engine, it, permit).await;
+        self.claim().await?;
+        let at = self.engine.world.clock.now();
+        if self.counted.is_none_or(|it| at.since(it) >= COUNTING) {
+            let waiting = self.engine.store.waiting().await?;
+            let waiting = usize::try_from(waiting).unwrap_or(usize::MAX);
+            let known = &self.engine.dispatcher.waiting;
+            known.store(waiting, Ordering::SeqCst);
+            self.counted = Some(at);
         }
+        self.seen = Some(now);
+        Ok(())
     }
-    Ok(())
+
+    /// Tells running jobs that they shall stop, and ends those that nobody runs.
+    async fn stop_cancelled(&self) -> Result<()> {
+        let engine = &self.engine;
+        for Claimed { id, cancel } in engine.store.cancels().await? {
+            if let Some(sealed) = cancel {
+                let reason = opened(engine, &id, &sealed).await;
+                engine.dispatcher.cancel(&id, reason);
+            }
+        }
+        while engine.store.has_cancelled().await? {
+            for claimed in engine.store.claim_cancelled(CLAIMED).await? {
+                start(engine, claimed, None).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(&self) -> Result<()> {
+        let engine = &self.engine;
+        let limits = engine.config.jobs.limits();
+        while self.free() > 0 && engine.store.has_claimable(limits).await? {
+            let most = self.free().min(CLAIMED);
+            for claimed in engine.store.claim(most, limits).await? {
+                // Only this task takes places, so there are as many as there were.
+                let permit = Arc::clone(&self.places).try_acquire_owned().ok();
+                start(engine, claimed, permit).await;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What was noted as the reason of a cancel.

@@ -18,8 +18,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -106,12 +107,20 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     routes().split_for_parts().1
 }
 
+fn in_words(description: &utoipa::openapi::OpenApi) -> String {
+    description.to_json().expect("a description is always JSON")
+}
+
 /// Every route, ready to be served or called.
 pub fn app(engine: Arc<Engine>) -> Router {
     let (router, description) = routes().split_for_parts();
     let names = Arc::new(query::Names::of(&description));
+    let text = Bytes::from(in_words(&description));
     let router = router
-        .route("/openapi.json", get(async move || axum::Json(description)))
+        .route(
+            "/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, "application/json")], text)),
+        )
         .route("/docs", get(docs::page))
         .route("/api/health", get(health::healthz))
         .route("/api/ready", get(health::readyz))

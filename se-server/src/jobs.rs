@@ -73,7 +73,7 @@ pub async fn submit(
         worker,
         header_key: idempotency_key.map(str::to_owned),
         correlation: request.correlation().map(str::to_owned),
-        request_hash: hash(&Value::Object(body.clone())),
+        request_hash: hash(body),
     };
     take_in(engine, intake).await
 }
@@ -287,7 +287,8 @@ fn planless(error: &PlanError) -> Error {
     }
 }
 
-fn hash(request: &Value) -> String {
-    let digest = Sha256::digest(request.to_string().as_bytes());
+fn hash(request: &impl serde::Serialize) -> String {
+    let text = serde_json::to_vec(request).expect("JSON is always JSON");
+    let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

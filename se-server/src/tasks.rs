@@ -62,8 +62,9 @@ impl Tasks {
     {
         let name: Arc<str> = Arc::from(name);
         let abandon = self.abandon.clone();
+        // Apart, or the task would have room for it twice.
+        let work = Box::pin(AssertUnwindSafe(work).catch_unwind());
         let task = async move {
-            let work = AssertUnwindSafe(work).catch_unwind();
             // Dropping the work is what abandoning means; both branches end the task.
             let panicked = tokio::select! {
                 done = work => done.is_err(),

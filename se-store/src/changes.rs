@@ -42,8 +42,10 @@ pub struct Changes {
     pub events: i64,
     /// How many changes of the outbox were committed since the store was opened.
     pub deliveries: u64,
-    /// How often there was something to drive or to stop since the store was opened.
+    /// How often there was something to drive since the store was opened.
     pub jobs: u64,
+    /// How often somebody wanted a job to be cancelled since the store was opened.
+    pub cancels: u64,
 }
 
 #[derive(Clone)]
@@ -84,7 +86,8 @@ impl Announced {
         self.changes.send_if_modified(|changes| {
             changes.deliveries += written.deliveries;
             changes.jobs += u64::from(written.jobs);
-            written.deliveries > 0 || written.jobs
+            changes.cancels += u64::from(written.cancels);
+            written.deliveries > 0 || written.jobs || written.cancels
         });
     }
 
@@ -105,6 +108,7 @@ impl Announced {
         self.changes.send_modify(|changes| {
             changes.deliveries += 1;
             changes.jobs += 1;
+            changes.cancels += 1;
         });
     }
 

@@ -1,5 +1,7 @@
 //! Who drives which job: an engine claims jobs that nobody drives, oldest first.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Doing, Error, Result};
 use crate::sql::{self, Connection};
 use crate::store::Store;
@@ -44,13 +46,13 @@ pub enum CancelNoted {
 macro_rules! waiting {
     ($locking:literal) => {
         concat!(
-            "SELECT row, id, cancel FROM jobs WHERE owner IS NULL \
+            "SELECT row, id, cancel, worker, definition_id FROM jobs WHERE owner IS NULL \
              AND status IN ('accepted', 'running', 'cancelling') AND cancel IS NULL \
              AND worker NOT IN (SELECT worker FROM jobs WHERE owner IS NOT NULL AND worker <> '' \
                GROUP BY worker HAVING count(*) >= $1) \
              AND definition_id NOT IN (SELECT definition_id FROM jobs WHERE owner IS NOT NULL \
                GROUP BY definition_id HAVING count(*) >= $2) \
-             ORDER BY row LIMIT 1",
+             ORDER BY row LIMIT $3",
             $locking
         )
     };
@@ -60,9 +62,9 @@ macro_rules! waiting {
 macro_rules! cancelled {
     ($locking:literal) => {
         concat!(
-            "SELECT row, id, cancel FROM jobs WHERE owner IS NULL \
+            "SELECT row, id, cancel, worker, definition_id FROM jobs WHERE owner IS NULL \
              AND status IN ('accepted', 'running', 'cancelling') AND cancel IS NOT NULL \
-             ORDER BY row LIMIT 1",
+             ORDER BY row LIMIT $1",
             $locking
         )
     };
@@ -89,9 +91,23 @@ impl Store {
         let row: Option<Row> = sql::query(waiting!(""))
             .bind(i64::from(limits.per_worker))
             .bind(i64::from(limits.per_definition))
+            .bind(1)
             .fetch_optional(&self.readers)
             .await
             .doing("look for a job to run")?;
+        Ok(row.is_some())
+    }
+
+    /// Whether [`Self::claim_cancelled`] would find one, without writing anything.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn has_cancelled(&self) -> Result<bool> {
+        let row: Option<Row> = sql::query(cancelled!(""))
+            .bind(1)
+            .fetch_optional(&self.readers)
+            .await
+            .doing("look for a job to end")?;
         Ok(row.is_some())
     }
 
@@ -110,6 +126,7 @@ impl Store {
                     .await
                     .doing("give up a job")?;
                 tx.written.jobs = true;
+                tx.written.cancels = true;
                 Ok(())
             })
         })
@@ -196,7 +213,8 @@ impl Store {
     }
 }
 
-type Row = (i64, String, Option<String>);
+/// Row, id, cancel, worker and definition of a job.
+type Row = (i64, String, Option<String>, String, String);
 
 async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
     let sql = match tx.conn {
@@ -204,19 +222,77 @@ async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> 
         Connection::Postgres(_) => waiting!(" FOR UPDATE SKIP LOCKED"),
     };
     let mut all = Vec::new();
-    for _ in 0..count {
-        let row = sql::query(sql)
+    loop {
+        let left = i64::from(count) - i64::try_from(all.len()).unwrap_or(i64::MAX);
+        let rows: Vec<Row> = sql::query(sql)
             .bind(i64::from(limits.per_worker))
             .bind(i64::from(limits.per_definition))
-            .fetch_optional(&mut tx.conn)
+            .bind(left)
+            .fetch_all(&mut tx.conn)
             .await
             .doing(DOING)?;
-        match take(tx, row).await? {
-            Some(claimed) => all.push(claimed),
-            None => break,
+        // Each may run by itself: those go that may not beside the others.
+        let mut taken = Taken::read(tx, limits).await?;
+        let found = rows.len();
+        let rows: Vec<Row> = rows.into_iter().filter(|it| taken.has_place(it)).collect();
+        let passed = rows.len() < found;
+        all.extend(take(tx, rows).await?);
+        if !passed || found == 0 {
+            return Ok(all);
         }
     }
-    Ok(all)
+}
+
+/// How many jobs run on each worker, and of each definition; only where that matters.
+struct Taken {
+    limits: Limits,
+    workers: BTreeMap<String, u32>,
+    definitions: BTreeMap<String, u32>,
+}
+
+impl Taken {
+    async fn read(tx: &mut Tx, limits: Limits) -> Result<Self> {
+        let mut taken = Self {
+            limits,
+            workers: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+        };
+        if limits.per_worker < u32::MAX {
+            let sql = "SELECT worker, count(*) FROM jobs WHERE owner IS NOT NULL GROUP BY worker";
+            taken.workers = counts(tx, sql).await?;
+        }
+        if limits.per_definition < u32::MAX {
+            let sql = "SELECT definition_id, count(*) FROM jobs WHERE owner IS NOT NULL \
+                       GROUP BY definition_id";
+            taken.definitions = counts(tx, sql).await?;
+        }
+        Ok(taken)
+    }
+
+    /// Whether one more may run; then it counts.
+    fn has_place(&mut self, (.., worker, definition): &Row) -> bool {
+        let limits = self.limits;
+        let on_worker = self.workers.get(worker).copied().unwrap_or(0);
+        let of_definition = self.definitions.get(definition).copied().unwrap_or(0);
+        let is_free = worker.is_empty() || on_worker < limits.per_worker;
+        if !is_free || of_definition >= limits.per_definition {
+            return false;
+        }
+        if limits.per_worker < u32::MAX {
+            self.workers.insert(worker.clone(), on_worker + 1);
+        }
+        if limits.per_definition < u32::MAX {
+            self.definitions
+                .insert(definition.clone(), of_definition + 1);
+        }
+        true
+    }
+}
+
+async fn counts(tx: &mut Tx, sql: &'static str) -> Result<BTreeMap<String, u32>> {
+    let rows: Vec<(String, i64)> = sql::query(sql).fetch_all(&mut tx.conn).await.doing(DOING)?;
+    let count = |(name, count)| (name, u32::try_from(count).unwrap_or(u32::MAX));
+    Ok(rows.into_iter().map(count).collect())
 }
 
 async fn claim_cancelled(tx: &mut Tx, count: u32) -> Result<Vec<Claimed>> {
@@ -224,34 +300,31 @@ async fn claim_cancelled(tx: &mut Tx, count: u32) -> Result<Vec<Claimed>> {
         Connection::Sqlite(_) => cancelled!(""),
         Connection::Postgres(_) => cancelled!(" FOR UPDATE SKIP LOCKED"),
     };
-    let mut all = Vec::new();
-    for _ in 0..count {
-        let row = sql::query(sql).fetch_optional(&mut tx.conn).await;
-        match take(tx, row.doing(DOING)?).await? {
-            Some(claimed) => all.push(claimed),
-            None => break,
-        }
-    }
-    Ok(all)
+    let rows = sql::query(sql)
+        .bind(i64::from(count))
+        .fetch_all(&mut tx.conn);
+    let rows = rows.await.doing(DOING)?;
+    take(tx, rows).await
 }
 
-async fn take(tx: &mut Tx, row: Option<Row>) -> Result<Option<Claimed>> {
-    let Some((row, id, cancel)) = row else {
-        return Ok(None);
-    };
-    let taken = sql::query("UPDATE jobs SET owner = $1 WHERE row = $2 AND owner IS NULL")
-        .bind(tx.replica)
-        .bind(row)
-        .execute(&mut tx.conn)
-        .await
-        .doing(DOING)?;
-    if taken == 0 {
-        return Err(Error::Conflict {
-            what: format!("job {id}"),
-            found: "somebody has claimed it".to_owned(),
-        });
+async fn take(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Claimed>> {
+    let mut all = Vec::with_capacity(rows.len());
+    for (row, id, cancel, ..) in rows {
+        let taken = sql::query("UPDATE jobs SET owner = $1 WHERE row = $2 AND owner IS NULL")
+            .bind(tx.replica)
+            .bind(row)
+            .execute(&mut tx.conn)
+            .await
+            .doing(DOING)?;
+        if taken == 0 {
+            return Err(Error::Conflict {
+                what: format!("job {id}"),
+                found: "somebody has claimed it".to_owned(),
+            });
+        }
+        all.push(Claimed { id, cancel });
     }
-    Ok(Some(Claimed { id, cancel }))
+    Ok(all)
 }
 
 async fn note_cancel(tx: &mut Tx, id: String, reason: String) -> Result<bool> {
@@ -264,6 +337,6 @@ async fn note_cancel(tx: &mut Tx, id: String, reason: String) -> Result<bool> {
     .execute(&mut tx.conn)
     .await
     .doing("note that the job shall be cancelled")?;
-    tx.written.jobs |= noted == 1;
+    tx.written.cancels |= noted == 1;
     Ok(noted == 1)
 }

@@ -45,7 +45,7 @@ impl Server {
             .doing("understand the database URL")?
             .application_name("scenario-engine")
             // An engine that is stopped in the middle of a transaction must not stop the others.
-            .options([("idle_in_transaction_session_timeout", "5s")])
+            .options([("idle_in_transaction_session_timeout", "2s")])
             .disable_statement_logging();
         Ok(Self { options })
     }

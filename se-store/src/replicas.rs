@@ -110,6 +110,7 @@ impl Store {
                     .await
                     .doing("leave the engines on the database")?;
                 tx.written.jobs = true;
+                tx.written.cancels = true;
                 Ok(())
             })
         })
@@ -170,6 +171,7 @@ impl Store {
                     .doing("take the lease of a dead engine")?;
                 adopt(tx).await?;
                 tx.written.jobs = true;
+                tx.written.cancels = true;
                 Ok(gone == 1)
             })
         })
@@ -215,6 +217,7 @@ async fn join(tx: &mut Tx, now: Timestamp, alone: bool) -> Result<i64> {
             .await
             .doing(DOING)?;
     tx.written.jobs = true;
+    tx.written.cancels = true;
     Ok(id)
 }
 

@@ -34,8 +34,10 @@ pub(crate) struct Tx {
 pub(crate) struct Written {
     pub(crate) events: Vec<Arc<News>>,
     pub(crate) deliveries: u64,
-    /// Whether there may be something to drive, or to stop.
+    /// Whether there may be something to drive.
     pub(crate) jobs: bool,
+    /// Whether there may be something to stop.
+    pub(crate) cancels: bool,
 }
 
 /// Where requests are handed in.

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::serve::ListenerExt as _;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -118,6 +119,12 @@ async fn asked_to_stop(mut terminate: Signal) -> Result<(), Failure> {
 async fn serving(engine: Arc<Engine>, listener: TcpListener) {
     let app = http::app(Arc::clone(&engine));
     let stopping = async move { engine.tasks.stopping().await };
+    // An event that is told must not wait for the one after it.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps small answers back");
+        }
+    });
     if let Err(error) = axum::serve(listener, app)
         .with_graceful_shutdown(stopping)
         .await

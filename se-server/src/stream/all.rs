@@ -74,7 +74,8 @@ impl Follow {
             if self.has_all {
                 self.listen().await?;
             } else {
-                self.look().await?;
+                // Apart: who waits holds no room for it.
+                Box::pin(self.look()).await?;
             }
         }
     }

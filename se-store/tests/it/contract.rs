@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use se_runtime::{Event, EventLog, JobStatus, LogError};
-use se_store::{Cursor, Error, JobFilter, Retention, Submitted};
+use se_store::{Cursor, Error, JobFilter, Limits, Retention, Submitted};
 
 use crate::bench::{Bench, SECRET, batch, completed, job, job_with, learned, news};
 
@@ -196,6 +196,34 @@ async fn events(bench: &Bench, id: &str) -> Vec<se_runtime::Record> {
     bench.store.events(id, 0, 1000).await.unwrap().records
 }
 
+pub(crate) async fn what_is_claimed_in_one_go_keeps_to_the_limits(bench: &Bench) {
+    let submit = async |id: &str, definition: &str, worker: Option<&str>| {
+        let mut new = job_with(id, |it| definition.clone_into(&mut it.definition_id));
+        new.worker = worker.map(str::to_owned);
+        assert_eq!(bench.store.submit(new).await.unwrap(), Submitted::New);
+    };
+    for n in 0..6 {
+        submit(&format!("w{n}"), "x", Some("w")).await;
+    }
+    for n in 0..3 {
+        submit(&format!("y{n}"), "y", None).await;
+    }
+    let claim = async |count, per_worker, per_definition| {
+        let limits = Limits {
+            per_worker,
+            per_definition,
+        };
+        let claimed = bench.store.claim(count, limits).await.unwrap();
+        claimed.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    // Those behind the jobs that wait for their worker are found as well.
+    assert_eq!(claim(4, 2, 9).await, ["w0", "w1", "y0", "y1"]);
+    assert_eq!(claim(9, 3, 2).await, [""; 0]);
+    assert_eq!(claim(9, 3, 3).await, ["w2", "y2"]);
+    assert_eq!(claim(2, u32::MAX, u32::MAX).await, ["w3", "w4"]);
+    assert_eq!(claim(9, u32::MAX, u32::MAX).await, ["w5"]);
+}
+
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 pub(crate) async fn a_clock_that_goes_back_loses_nothing(bench: &Bench) {
@@ -205,10 +233,6 @@ pub(crate) async fn a_clock_that_goes_back_loses_nothing(bench: &Bench) {
         new
     };
     let first = bench.submit(keyed("first")).await;
-    let outbox = bench.store.outbox();
-    let told = outbox.due(bench.now(), 9).await.unwrap().remove(0);
-    let later = bench.now().after(Duration::from_secs(2));
-    outbox.failed(told.id, "refused", later).await.unwrap();
     bench.clock.go_back(3 * HOUR);
     // The key is as young as can be, and the next job is the newest, whatever its time.
     let again = bench.store.submit(keyed("again")).await.unwrap();
@@ -225,16 +249,26 @@ pub(crate) async fn a_clock_that_goes_back_loses_nothing(bench: &Bench) {
     // Nothing is old that ended later than now.
     let swept = bench.store.sweep(Retention::all(Some(HOUR))).await.unwrap();
     assert_eq!(swept.jobs(), 0);
-    // Events of the stream that waits keep their order; the other's is due at once.
-    let due = outbox.due(bench.now(), 9).await.unwrap();
-    assert_eq!(due.len(), 1);
-    assert_eq!(due[0].event_id, "second/1");
+}
+
+pub(crate) async fn deliveries_outlast_a_clock_that_goes_back(bench: &Bench) {
+    bench.submit(job("first")).await;
+    let outbox = bench.store.outbox();
+    let told = outbox.due(bench.now(), 9).await.unwrap().remove(0);
+    let later = bench.now().after(Duration::from_secs(2));
+    outbox.failed(told.id, "refused", later).await.unwrap();
+    bench.clock.go_back(3 * HOUR);
+    bench.submit(job("second")).await;
+    let due = async || {
+        let due = outbox.due(bench.now(), 9).await.unwrap();
+        let mut ids: Vec<String> = due.into_iter().map(|it| it.event_id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(due().await, ["second/1"]);
     assert_eq!(outbox.next_due().await.unwrap(), Some(bench.now()));
     bench.clock.advance(4 * HOUR);
-    let due = outbox.due(bench.now(), 9).await.unwrap();
-    let mut ids: Vec<&str> = due.iter().map(|it| it.event_id.as_str()).collect();
-    ids.sort_unstable();
-    assert_eq!(ids, ["first/1", "second/1"]);
+    assert_eq!(due().await, ["first/1", "second/1"]);
 }
 
 pub(crate) async fn a_clock_that_leaps_forward_ends_windows_and_nothing_else(bench: &Bench) {

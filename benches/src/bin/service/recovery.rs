@@ -58,8 +58,10 @@ async fn of_one(options: &Options) -> f64 {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let killed = now();
     server.process.end("-KILL").await;
+    // What it still stored before it was gone is no new step.
+    let gone = now();
     let server = Server::start(&options.server, folder.path(), &[]).await;
-    let first = first_step(&server, &job, killed).await;
+    let first = first_step(&server, &job, gone).await;
     first.saturating_sub(killed) as f64 / 1e3
 }
 
@@ -102,13 +104,14 @@ async fn of_many(options: &Options) -> (f64, f64) {
     let (last, _) = read(&database, i64::MAX);
     let killed = now();
     server.process.end("-KILL").await;
+    let gone = now();
     let server = Server::start(&options.server, folder.path(), &settings).await;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (_, events) = read(&database, last);
         let (mut began, mut ended, mut jobs) = (u64::MAX, 0, BTreeSet::new());
         for (job, at) in events {
-            if at > killed && jobs.insert(job) {
+            if at > gone && jobs.insert(job) {
                 began = began.min(at);
                 ended = ended.max(at);
             }
