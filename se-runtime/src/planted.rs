@@ -58,6 +58,12 @@ pub enum Bug {
     CaptureBeforeRead,
     /// Reads do not wait for changes.
     LookUnordered,
+    /// A composite gives nothing back.
+    ExportLost,
+    /// A loop leaves its last element out.
+    ElementLost,
+    /// Another attempt has the number of the one before.
+    AttemptNotCounted,
 }
 
 impl Bug {
@@ -90,6 +96,9 @@ impl Bug {
         Self::CaptureUnordered,
         Self::CaptureBeforeRead,
         Self::LookUnordered,
+        Self::ExportLost,
+        Self::ElementLost,
+        Self::AttemptNotCounted,
     ];
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::db::Job;
 use crate::executor::Stopped;
-use crate::package::{Does, OnError, PASSWORD};
+use crate::package::{Does, OnError, PASSWORD, outer};
 use crate::reference::{self, Left, Seen};
 use crate::world::{LEASE, World};
 
@@ -215,6 +215,7 @@ fn failure(world: &World, state: &State, seen: &Seen<'_>) -> Verdict {
         Does::LookAtAll { .. } => {
             (0..3).any(|at| reference::attempts(step, &format!("{key}[{at}]"), seen).is_none())
         }
+        Does::Both => reference::both(step, seen).is_none(),
         _ => reference::attempts(step, key, seen).is_none(),
     };
     ensure(fails && step.on_error != OnError::Continue, || {
@@ -231,10 +232,11 @@ fn interrupted(world: &World, records: &[Record]) -> Result<BTreeSet<(String, u3
             continue;
         };
         if error.url == FaultKind::Interrupted.url() {
-            let model = world.steps.iter().find(|it| it.id == *step);
-            ensure(model.is_some_and(|it| it.does == Does::Change), || {
-                format!("{step} was not made again")
-            })?;
+            let model = world.steps.iter().find(|it| it.id == outer(step));
+            // A composite fails with the error of what is in it.
+            let may = model
+                .is_some_and(|it| it.changes_in(step) || (it.does == Does::Both && *step == it.id));
+            ensure(may, || format!("{step} was not made again"))?;
             all.insert((step.clone(), error.attempt));
         }
         if odd && error.url == FaultKind::Timeout.url() {

@@ -26,6 +26,8 @@ pub(crate) enum Does {
     LookAtAll {
         together: bool,
     },
+    /// A composite: reads from a device, then changes it by what it said.
+    Both,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +47,33 @@ pub(crate) struct Step {
     pub(crate) when: Option<String>,
     /// Few names, so that captures meet.
     pub(crate) captures: Option<String>,
+    /// A step that comes before, though nothing of it is read.
+    pub(crate) needs: Option<String>,
     pub(crate) on_error: OnError,
 }
 
+/// The step of the package that a run belongs to: `s3` of `s3[1]` and `s3#2/set`.
+pub(crate) fn outer(run: &str) -> &str {
+    run.split(['[', '#', '/']).next().unwrap_or(run)
+}
+
 impl Step {
+    /// Whether a run that belongs to it changes a device.
+    pub(crate) fn changes_in(&self, run: &str) -> bool {
+        match self.does {
+            Does::Change => true,
+            Does::Both => run.ends_with("/set"),
+            Does::Look | Does::LookAtAll { .. } | Does::Judge | Does::Pause => false,
+        }
+    }
+
     /// The output that is captured.
     pub(crate) fn output(&self) -> &'static str {
         match self.does {
             Does::Look | Does::LookAtAll { .. } => "output",
             Does::Change => "stdout",
             Does::Judge => "passed",
+            Does::Both => "done",
             Does::Pause => "",
         }
     }
@@ -65,6 +84,7 @@ impl Step {
             Does::Look | Does::LookAtAll { .. } => "show",
             Does::Change => "set",
             Does::Judge => "of",
+            Does::Both => "both",
             Does::Pause => "",
         }
     }
@@ -74,14 +94,15 @@ impl Step {
 pub(crate) fn steps(chance: &Chance) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for at in 0..2 + chance.place(8) {
-        let does = match chance.below(12) {
+        let does = match chance.below(14) {
             0..=4 => Does::Look,
             5..=7 => Does::Change,
             8 | 9 => Does::Judge,
             10 => Does::Pause,
-            _ => Does::LookAtAll {
+            11 => Does::LookAtAll {
                 together: chance.one_in(2),
             },
+            _ => Does::Both,
         };
         let earlier: Vec<String> = steps.iter().filter_map(|it| it.captures.clone()).collect();
         let pick = |one_in| {
@@ -95,7 +116,10 @@ pub(crate) fn steps(chance: &Chance) -> Vec<Step> {
             1 | 2 => OnError::Continue,
             it => OnError::Retry(u32::try_from(it).unwrap_or_default() - 2),
         };
+        let needs = steps.get(chance.place(steps.len())).map(|it| it.id.clone());
         steps.push(Step {
+            // Of what touches devices, it would take the order away that the reference goes by.
+            needs: needs.filter(|_| chance.one_in(2) && matches!(does, Does::Judge | Does::Pause)),
             id: format!("s{at}"),
             does,
             device: DEVICES.get(chance.place(3)).copied().unwrap_or("a"),
@@ -130,6 +154,7 @@ pub(crate) fn checked(steps: &[Step]) -> Checked {
         .ok();
     }
     sources.add("PAv1/connectors.yaml", connectors);
+    sources.add("PAv1/composites/both.yaml", composite());
     sources.add(
         "PAv1/lifecycle.yaml",
         "apiVersion: pav1\nkind: Lifecycle\nmetadata: { lablet: t }\nspec:\n  phases:\n    \
@@ -145,6 +170,17 @@ pub(crate) fn checked(steps: &[Step]) -> Checked {
         Some(checked) => checked,
         None => unreachable!("{:#?}", outcome.diagnostics.located(&sources)),
     }
+}
+
+fn composite() -> String {
+    format!(
+        "apiVersion: pav1\nkind: CompositeScenario\nspec:\n  description: Reads, then changes.\n  \
+         parameters: {{ text: string }}\n  export: [done]\n  steps:\n    \
+         - {{ id: see, uses: collect@v1, timeout: {TIMEOUT}, with: {{ command: \"show ${{ parameters.text }}\" }}, \
+         capture: {{ output: seen }} }}\n    \
+         - {{ id: set, uses: exec@v1, timeout: {TIMEOUT}, with: {{ command: \"set ${{ vars.seen }}\" }}, \
+         capture: {{ stdout: done }} }}\n"
+    )
 }
 
 fn text(step: &Step) -> String {
@@ -163,6 +199,9 @@ fn text(step: &Step) -> String {
         Does::Judge => {
             format!("uses: evaluate.regex@v1, with: {{ source: \"{said}\", regex: \"[02468]$\" }}")
         }
+        Does::Both => {
+            format!("uses: composite:both@v1, target: {device}, with: {{ text: \"{said}\" }}")
+        }
         Does::Pause => "uses: pause@v1, with: { seconds: 3 }".to_owned(),
         Does::LookAtAll { together } => {
             let mode = if together { ", mode: concurrent" } else { "" };
@@ -180,6 +219,9 @@ fn text(step: &Step) -> String {
     }
     if let Some(name) = &step.captures {
         write!(text, ", capture: {{ {}: {name} }}", step.output()).ok();
+    }
+    if let Some(needs) = &step.needs {
+        write!(text, ", needs: [{needs}]").ok();
     }
     if let Some(when) = &step.when {
         write!(text, ", when: \"${{ vars.{when} }}\"").ok();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::device::{Fate, fate, says};
-use crate::package::{DEVICES, Does, OnError, Step};
+use crate::package::{DEVICES, Does, OnError, Step, outer};
 
 /// What it cannot know by itself: what the world came to see.
 #[derive(Debug)]
@@ -75,6 +75,11 @@ fn value(step: &Step, before: &[Step], seen: &Seen<'_>, left: &Left) -> Option<V
             let changed = changes_before(step, attempt, before, seen);
             json!(says(step.device, &said, changed))
         }),
+        Does::Both => both(step, seen).map(|attempt| {
+            let changed = changes_before(step, attempt, before, seen);
+            let shown = says(step.device, &format!("show {said}"), changed);
+            json!(says(step.device, &format!("set {shown}"), changed))
+        }),
         Does::LookAtAll { .. } => {
             let element = |(at, device): (usize, &&str)| {
                 let attempt = attempts(step, &format!("{}[{at}]", step.id), seen)?;
@@ -88,20 +93,47 @@ fn value(step: &Step, before: &[Step], seen: &Seen<'_>, left: &Left) -> Option<V
 
 /// The attempt that succeeds.
 pub(crate) fn attempts(step: &Step, key: &str, seen: &Seen<'_>) -> Option<u32> {
-    let most = match step.on_error {
+    (1..=most(step)).find(|attempt| works(key, *attempt, seen))
+}
+
+/// The attempt at a composite in which all of it succeeds.
+pub(crate) fn both(step: &Step, seen: &Seen<'_>) -> Option<u32> {
+    (1..=most(step)).find(|attempt| {
+        let again = match attempt {
+            1 => String::new(),
+            again => format!("#{again}"),
+        };
+        ["see", "set"]
+            .iter()
+            .all(|it| works(&format!("{}{again}/{it}", step.id), 1, seen))
+    })
+}
+
+fn most(step: &Step) -> u32 {
+    match step.on_error {
         OnError::Retry(retries) => retries + 1,
         OnError::Fail | OnError::Continue => 1,
-    };
-    (1..=most).find(|attempt| {
-        let is_cut_off = seen.interrupted.contains(&(key.to_owned(), *attempt));
-        !is_cut_off && fate(seen.seed, seen.job, key, *attempt) == Fate::Answers
-    })
+    }
+}
+
+fn works(key: &str, attempt: u32, seen: &Seen<'_>) -> bool {
+    let is_cut_off = seen.interrupted.contains(&(key.to_owned(), attempt));
+    !is_cut_off && fate(seen.seed, seen.job, key, attempt) == Fate::Answers
 }
 
 /// How often anything was changed before an attempt, had all been done in order.
 fn changes_before(step: &Step, attempt: u32, before: &[Step], seen: &Seen<'_>) -> usize {
-    let is_before = |(id, other): &&(String, u32)| {
-        before.iter().any(|it| it.id == *id) || step.id == *id && *other < attempt
+    let is_before = |(key, other): &&(String, u32)| {
+        let id = outer(key);
+        let is_earlier = before.iter().any(|it| it.id == id);
+        is_earlier || step.id == id && of_composite(key).unwrap_or(*other) < attempt
     };
     seen.changes.iter().filter(is_before).count()
+}
+
+/// Of which attempt at a composite a run is.
+fn of_composite(key: &str) -> Option<u32> {
+    let (call, _) = key.split_once('/')?;
+    let again = call.split_once('#').map_or("1", |(_, attempt)| attempt);
+    again.parse().ok()
 }

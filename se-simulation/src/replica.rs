@@ -14,7 +14,7 @@ use se_runtime::{
 use crate::db::{Refusal, Write};
 use crate::device::Devices;
 use crate::executor::Owner;
-use crate::package::Does;
+use crate::package::outer;
 use crate::planted::Planted;
 use crate::sender;
 use crate::world::{LEASE, Life, Running, World};
@@ -358,8 +358,8 @@ impl StoredLog {
         let all = || row.log.iter().map(|it| &**it).chain(&batch.records);
         let wanted = all().any(|it| matches!(it.event, Event::CancelRequested { .. }));
         for step in batch.records.iter().filter_map(cancelled) {
-            let model = self.world.steps.iter().find(|it| it.id == step);
-            let is_change = model.is_some_and(|it| it.does == Does::Change);
+            let model = self.world.steps.iter().find(|it| it.id == outer(&step));
+            let is_change = model.is_some_and(|it| it.changes_in(&step));
             let attempt = last_attempt(all(), &step);
             let journal = &self.world.journal;
             let runs = journal.is_under_way(&self.job, &step, attempt, self.by);
