@@ -38,6 +38,19 @@ pub(crate) fn objects(config: &Config) -> Result<Objects> {
     Ok(Objects::in_folder(&config.store.data_dir.join(OBJECTS))?)
 }
 
+/// The same, where they are only read: nothing is made.
+///
+/// # Errors
+/// As [`objects`].
+pub(crate) fn objects_there(config: &Config) -> Result<Objects> {
+    let folder = config.store.data_dir.join(OBJECTS);
+    if config.s3.bucket.is_some() || folder.is_dir() {
+        objects(config)
+    } else {
+        Ok(Objects::default())
+    }
+}
+
 /// Large events in the data folder.
 const OBJECTS: &str = "objects";
 /// Unpacked content in the data folder.

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Ended, Failure, print, print_json, runtime};
 use crate::config::{self, Config, Given};
 use crate::content::Packages;
-use crate::engine::{PACKAGES, objects};
+use crate::engine::{PACKAGES, objects_there};
 use crate::error::chain;
 use crate::jobs::plan;
 
@@ -108,7 +108,7 @@ fn check(options: Check) -> Ended {
     let format = options.format;
     let config = configured(options.place)?;
     let address = config.store.address();
-    let objects = objects(&config).map_err(|error| Failure::new(2, chain(&error)))?;
+    let objects = objects_there(&config).map_err(|error| Failure::new(2, chain(&error)))?;
     let report = runtime()?.block_on(look(&config, &address, objects));
     let report = report.map_err(|error| {
         let help = "give the database with --data-dir or --store";

@@ -5,11 +5,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use se_store::Objects;
 
 use super::{Place, configured};
 use crate::cli::{Ended, Failure, runtime};
 use crate::config::Config;
-use crate::engine::objects;
+use crate::engine::{objects, objects_there};
 use crate::error::chain;
 
 #[derive(Debug, Args)]
@@ -55,13 +56,16 @@ fn to_file(config: &Config, path: &Path) -> Result<se_store::Moved, Failure> {
 }
 
 fn write(config: &Config, into: &mut (dyn Write + Send)) -> Result<se_store::Moved, Failure> {
-    let (address, objects) = place(config)?;
+    let objects = usable(objects_there(config))?;
+    let address = config.store.address();
     let moved = runtime()?.block_on(se_store::export(&address, &objects, into));
     moved.map_err(|error| Failure::new(2, chain(&error)))
 }
 
 pub(super) fn import(options: Import) -> Ended {
-    let (address, objects) = place(&configured(options.place)?)?;
+    let config = configured(options.place)?;
+    let objects = usable(objects(&config))?;
+    let address = config.store.address();
     let moved = runtime()?.block_on(se_store::import(&address, &objects, &options.from));
     let moved = moved.map_err(|error| {
         let file = options.from.display();
@@ -73,9 +77,8 @@ pub(super) fn import(options: Import) -> Ended {
     say(&format!("imported: {moved}"))
 }
 
-fn place(config: &Config) -> Result<(String, se_store::Objects), Failure> {
-    let objects = objects(config).map_err(|error| Failure::new(2, chain(&error)))?;
-    Ok((config.store.address(), objects))
+fn usable(objects: crate::error::Result<Objects>) -> Result<Objects, Failure> {
+    objects.map_err(|error| Failure::new(2, chain(&error)))
 }
 
 /// Beside the rows, which may go to standard output.
