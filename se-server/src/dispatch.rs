@@ -244,8 +244,13 @@ impl Hand {
             }
         }
         while engine.store.has_cancelled().await? {
-            for claimed in engine.store.claim_cancelled(CLAIMED).await? {
-                start(engine, claimed, None).await;
+            let claimed = engine.store.claim_cancelled(CLAIMED).await?;
+            if claimed.is_empty() {
+                // Somebody else was first.
+                break;
+            }
+            for it in claimed {
+                start(engine, it, None).await;
             }
         }
         Ok(())
@@ -256,10 +261,15 @@ impl Hand {
         let limits = engine.config.jobs.limits();
         while self.free() > 0 && engine.store.has_claimable(limits).await? {
             let most = self.free().min(CLAIMED);
-            for claimed in engine.store.claim(most, limits).await? {
+            let claimed = engine.store.claim(most, limits).await?;
+            if claimed.is_empty() {
+                // Somebody else was first.
+                break;
+            }
+            for it in claimed {
                 // Only this task takes places, so there are as many as there were.
                 let permit = Arc::clone(&self.places).try_acquire_owned().ok();
-                start(engine, claimed, permit).await;
+                start(engine, it, permit).await;
             }
         }
         Ok(())
