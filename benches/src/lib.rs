@@ -10,6 +10,19 @@ pub use world::{Wall, accepted, complete, run, run_on};
 
 use std::time::{Duration, Instant};
 
+/// A runtime on two threads, as the machines have processors.
+///
+/// # Panics
+/// If there are no threads to be had.
+#[must_use]
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime needs two threads")
+}
+
 /// How long so many calls take together.
 #[expect(clippy::disallowed_methods, reason = "a benchmark is about time")]
 pub fn elapsed(times: u32, call: impl Fn()) -> Duration {

@@ -164,14 +164,14 @@ pub(crate) async fn cancel(engine: &Engine, id: &str, reason: &str) -> Result<Ca
 pub(crate) async fn run(engine: Arc<Engine>) {
     let mut hand = Hand {
         places: Arc::new(Semaphore::new(engine.config.jobs.max_concurrent)),
-        seen: None,
+        cancels: None,
         counted: None,
         engine: Arc::clone(&engine),
     };
     let mut changes = engine.store.changes();
     while !engine.tasks.is_stopping() {
         let seen = *changes.borrow_and_update();
-        let done = hand.round(seen).await;
+        let done = hand.round(seen.cancels).await;
         if let Err(error) = &done {
             tracing::warn!(error = %chain(error), "cannot look for jobs to run");
         }
@@ -206,8 +206,8 @@ async fn counting(changes: &mut watch::Receiver<Changes>, seen: u64) {
 struct Hand {
     engine: Arc<Engine>,
     places: Arc<Semaphore>,
-    /// What the store had told when all was looked at.
-    seen: Option<Changes>,
+    /// How often the store had told of cancels when those were looked at.
+    cancels: Option<u64>,
     /// When it was counted how many wait.
     counted: Option<Timestamp>,
 }
@@ -217,9 +217,10 @@ impl Hand {
         u32::try_from(self.places.available_permits()).unwrap_or(u32::MAX)
     }
 
-    async fn round(&mut self, now: Changes) -> Result<()> {
-        if self.seen.take().is_none_or(|it| it.cancels != now.cancels) {
+    async fn round(&mut self, cancels: u64) -> Result<()> {
+        if self.cancels != Some(cancels) {
             self.stop_cancelled().await?;
+            self.cancels = Some(cancels);
         }
         self.claim().await?;
         let at = self.engine.world.clock.now();
@@ -230,7 +231,6 @@ impl Hand {
             known.store(waiting, Ordering::SeqCst);
             self.counted = Some(at);
         }
-        self.seen = Some(now);
         Ok(())
     }
 

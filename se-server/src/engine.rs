@@ -20,37 +20,6 @@ use crate::stream::Hub;
 use crate::tasks::{TaskKind, Tasks};
 use crate::{dispatch, housekeeping, lease, sealing, sender, stream};
 
-/// Where events are kept that are too large for a row: in the bucket, if there is one; else in the data folder, if
-/// no other engine needs them; else nowhere.
-///
-/// # Errors
-/// [`Error::Unavailable`] if the place cannot be used.
-pub(crate) fn objects(config: &Config) -> Result<Objects> {
-    if let (Some(s3), Some(bucket)) = (config.s3.place(), &config.s3.bucket) {
-        let store = s3.connect(bucket).map_err(|error| {
-            Error::Unavailable(format!("the bucket of [s3] cannot be used: {error}"))
-        })?;
-        return Ok(Objects::new(Arc::from(store)));
-    }
-    if config.store.is_shared() {
-        return Ok(Objects::default());
-    }
-    Ok(Objects::in_folder(&config.store.data_dir.join(OBJECTS))?)
-}
-
-/// The same, where they are only read: nothing is made.
-///
-/// # Errors
-/// As [`objects`].
-pub(crate) fn objects_there(config: &Config) -> Result<Objects> {
-    let folder = config.store.data_dir.join(OBJECTS);
-    if config.s3.bucket.is_some() || folder.is_dir() {
-        objects(config)
-    } else {
-        Ok(Objects::default())
-    }
-}
-
 /// Large events in the data folder.
 const OBJECTS: &str = "objects";
 /// Unpacked content in the data folder.
@@ -176,5 +145,36 @@ impl Engine {
             queued,
             uptime,
         }
+    }
+}
+
+/// Where events are kept that are too large for a row: in the bucket, if there is one; else in the data folder, if
+/// no other engine needs them; else nowhere.
+///
+/// # Errors
+/// [`Error::Unavailable`] if the place cannot be used.
+pub(crate) fn objects(config: &Config) -> Result<Objects> {
+    if let (Some(s3), Some(bucket)) = (config.s3.place(), &config.s3.bucket) {
+        let store = s3.connect(bucket).map_err(|error| {
+            Error::Unavailable(format!("the bucket of [s3] cannot be used: {error}"))
+        })?;
+        return Ok(Objects::new(Arc::from(store)));
+    }
+    if config.store.is_shared() {
+        return Ok(Objects::default());
+    }
+    Ok(Objects::in_folder(&config.store.data_dir.join(OBJECTS))?)
+}
+
+/// The same, where they are only read: nothing is made.
+///
+/// # Errors
+/// As [`objects`].
+pub(crate) fn objects_there(config: &Config) -> Result<Objects> {
+    let folder = config.store.data_dir.join(OBJECTS);
+    if config.s3.bucket.is_some() || folder.is_dir() {
+        objects(config)
+    } else {
+        Ok(Objects::default())
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Item {
     /// Number in the log of its job.
     seq: u64,
     /// Nothing where the event tells the outside nothing.
-    told: Option<Told>,
+    told: Option<Arc<Told>>,
     is_last: bool,
 }
 
@@ -41,18 +41,18 @@ struct Told {
 pub(crate) struct Message {
     /// Where to go on after it.
     pub(crate) id: String,
-    item: Arc<Item>,
+    told: Arc<Told>,
 }
 
 impl Message {
     /// Short name of what is told.
     pub(crate) fn kind(&self) -> &'static str {
-        self.item.told.as_ref().map_or("", |it| it.kind)
+        self.told.kind
     }
 
     /// The event as the seed profile tells it, which tells everything: a CloudEvent in JSON.
     pub(crate) fn data(&self) -> &str {
-        self.item.told.as_ref().map_or("", |it| it.data.as_str())
+        &self.told.data
     }
 }
 
@@ -69,7 +69,7 @@ impl Item {
         };
         Self {
             seq: record.seq,
-            told: told(),
+            told: told().map(Arc::new),
             is_last: record.event.is_last(),
             job: Arc::clone(job),
         }

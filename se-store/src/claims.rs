@@ -125,8 +125,7 @@ impl Store {
                     .execute(&mut tx.conn)
                     .await
                     .doing("give up a job")?;
-                tx.written.jobs = true;
-                tx.written.cancels = true;
+                tx.written.freed();
                 Ok(())
             })
         })

@@ -152,15 +152,16 @@ pub(crate) struct Row(i64, String, i64, String);
 impl Row {
     pub(crate) fn news(self) -> Result<News> {
         let Self(position, job_id, seq, text) = self;
-        let record = match Reference::read(&job_id, seq, &text)? {
-            None => Some(parse(&job_id, seq, &text)?),
-            Some(_) => None,
+        let is_large = text.len() > LARGEST || Reference::read(&job_id, seq, &text)?.is_some();
+        let record = match is_large {
+            true => None,
+            false => Some(parse(&job_id, seq, &text)?),
         };
         Ok(News {
             position,
             job_id,
             seq: u64::try_from(seq).unwrap_or_default(),
-            record: record.filter(|_| text.len() <= LARGEST),
+            record,
         })
     }
 }

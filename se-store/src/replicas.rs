@@ -109,8 +109,7 @@ impl Store {
                     .execute(&mut tx.conn)
                     .await
                     .doing("leave the engines on the database")?;
-                tx.written.jobs = true;
-                tx.written.cancels = true;
+                tx.written.freed();
                 Ok(())
             })
         })
@@ -170,8 +169,7 @@ impl Store {
                     .await
                     .doing("take the lease of a dead engine")?;
                 adopt(tx).await?;
-                tx.written.jobs = true;
-                tx.written.cancels = true;
+                tx.written.freed();
                 Ok(gone == 1)
             })
         })
@@ -216,8 +214,7 @@ async fn join(tx: &mut Tx, now: Timestamp, alone: bool) -> Result<i64> {
             .fetch_one(&mut tx.conn)
             .await
             .doing(DOING)?;
-    tx.written.jobs = true;
-    tx.written.cancels = true;
+    tx.written.freed();
     Ok(id)
 }
 

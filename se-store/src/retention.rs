@@ -13,6 +13,8 @@ const DOING: &str = "delete what is old";
 const JOBS: i64 = 200;
 /// so many, but for the last of them: other writes wait for it.
 const EVENTS: i64 = 2_000;
+/// As long as the statement of [`Store::forget`] says.
+const _: () = assert!(REFERS.len() == 24);
 /// Rows of other tables in one transaction.
 const ROWS: i64 = 500;
 
@@ -63,9 +65,7 @@ impl Retention {
             facts: keep,
         }
     }
-}
 
-impl Retention {
     /// The status of ended jobs, and how long such jobs are kept.
     fn jobs(&self) -> [(&'static str, Option<Duration>); 3] {
         [
@@ -117,12 +117,7 @@ impl Store {
         self.write(DOING, move |tx| Box::pin(slice(tx, retention, now)))
             .await
     }
-}
 
-/// What a statement below says too.
-const _: () = assert!(REFERS.len() == 24);
-
-impl Store {
     /// Deletes what the next jobs to go keep outside their rows.
     async fn forget(&self, status: &'static str, before: i64) -> Result<()> {
         if self.options.objects.is_none() {

@@ -40,6 +40,14 @@ pub(crate) struct Written {
     pub(crate) cancels: bool,
 }
 
+impl Written {
+    /// Jobs may have lost who drove them: they are to be driven, or ended if that was wanted.
+    pub(crate) fn freed(&mut self) {
+        self.jobs = true;
+        self.cancels = true;
+    }
+}
+
 /// Where requests are handed in.
 #[derive(Clone)]
 pub(crate) struct Writer {

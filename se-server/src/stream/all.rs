@@ -84,9 +84,9 @@ impl Follow {
     fn shown(&mut self) -> Option<Message> {
         while let Some((position, item)) = self.read.pop_front() {
             self.after = position;
-            if item.told.is_some() && self.filter.lets(&item.job) {
+            if let Some(told) = item.told.clone().filter(|_| self.filter.lets(&item.job)) {
                 let id = position.to_string();
-                return Some(Message { id, item });
+                return Some(Message { id, told });
             }
         }
         None

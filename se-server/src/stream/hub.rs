@@ -130,21 +130,13 @@ impl Hub {
     /// Whether nobody listens; then no news are handed on until somebody does again.
     fn closes(&self) -> bool {
         let mut rooms = lock(&self.rooms);
-        let listeners = rooms
-            .all
-            .as_ref()
-            .map_or(0, broadcast::Sender::receiver_count);
-        rooms.is_open = !rooms.jobs.is_empty() || listeners > 0;
+        rooms.is_open = !rooms.jobs.is_empty() || rooms.follow_all();
         !rooms.is_open
     }
 
     fn is_wanted(&self, job: &str) -> bool {
         let rooms = lock(&self.rooms);
-        let listeners = rooms
-            .all
-            .as_ref()
-            .map_or(0, broadcast::Sender::receiver_count);
-        listeners > 0 || rooms.jobs.contains_key(job)
+        rooms.follow_all() || rooms.jobs.contains_key(job)
     }
 
     /// To all who follow that job.
@@ -171,6 +163,13 @@ impl Hub {
             is_over: true,
             ..Rooms::default()
         };
+    }
+}
+
+impl Rooms {
+    /// Whether anybody follows all jobs.
+    fn follow_all(&self) -> bool {
+        self.all.as_ref().is_some_and(|it| it.receiver_count() > 0)
     }
 }
 

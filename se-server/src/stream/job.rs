@@ -78,9 +78,9 @@ impl Follow {
         while let Some(item) = self.read.pop_front() {
             self.after = item.seq;
             self.has_ended |= item.is_last;
-            if item.told.is_some() {
+            if let Some(told) = item.told.clone() {
                 let id = item.seq.to_string();
-                return Some(Message { id, item });
+                return Some(Message { id, told });
             }
         }
         None

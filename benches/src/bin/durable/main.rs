@@ -89,11 +89,7 @@ enum Who {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime needs two threads");
+    let runtime = se_benches::runtime();
     match Arguments::parse().command {
         Command::Race(options) => race::run(&runtime, &options),
         Command::Length { steps } => length::run(&runtime, steps),

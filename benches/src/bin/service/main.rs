@@ -63,11 +63,7 @@ enum Command {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime needs two threads");
+    let runtime = se_benches::runtime();
     runtime.block_on(async {
         match Arguments::parse().command {
             Command::Recovery(options) => recovery::run(&options).await,

@@ -41,6 +41,15 @@ impl Process {
         Self::start(&own, arguments, &[])
     }
 
+    /// This program as a server that does only what must be done, and its host and port.
+    pub(crate) async fn floor(folder: &Path) -> (Self, String) {
+        let database = folder.join("floor.db");
+        let mut process = Self::own(&["floor", "--database", &database.to_string_lossy()]);
+        let line = process.line().await;
+        let address = line.strip_prefix("listening on http://");
+        (process, address.expect("it says so").to_owned())
+    }
+
     /// The next line that it prints.
     pub(crate) async fn line(&mut self) -> String {
         let line = self.lines.next_line().await.expect("it can be read");

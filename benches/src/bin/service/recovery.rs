@@ -9,7 +9,7 @@ use se_testkit::postgres::{Cluster, Database};
 use serde_json::Value;
 
 use crate::process::now;
-use crate::server::{Server, package};
+use crate::server::Server;
 use crate::submit::fill;
 use crate::{Options, spread};
 
@@ -49,10 +49,7 @@ pub(crate) async fn run(options: &Options) {
 }
 
 async fn of_one(options: &Options) -> f64 {
-    let folder = tempfile::tempdir().expect("there is a place for files");
-    package(&options.server, folder.path()).await;
-    let server = Server::start(&options.server, folder.path(), &[]).await;
-    server.sync(folder.path()).await;
+    let (folder, server) = Server::fresh(&options.server, &[]).await;
     let job = server.submit("tick").await;
     server.runs(1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -89,14 +86,11 @@ fn step_at(event: &Value) -> Option<u64> {
 
 /// To the first new step of any job, and until each job has had one; in ms.
 async fn of_many(options: &Options) -> (f64, f64) {
-    let folder = tempfile::tempdir().expect("there is a place for files");
-    package(&options.server, folder.path()).await;
     let settings = [
         ("SE_JOBS__MAX_CONCURRENT", options.count.to_string()),
         ("SE_JOBS__MAX_QUEUED", "1000000".to_owned()),
     ];
-    let server = Server::start(&options.server, folder.path(), &settings).await;
-    server.sync(folder.path()).await;
+    let (folder, server) = Server::fresh(&options.server, &settings).await;
     fill(&server, "turn", options.count, folder.path()).await;
     server.runs(options.count).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -143,16 +137,13 @@ fn read(database: &Path, after: i64) -> (i64, Vec<(i64, u64)>) {
 }
 
 async fn of_another(options: &Options, cluster: &Cluster) -> f64 {
-    let folder = tempfile::tempdir().expect("there is a place for files");
-    package(&options.server, folder.path()).await;
     let database = Database::create_on(&cluster.url()).expect("the server runs");
     let settings = [
         ("SE_STORE__URL", database.url()),
         ("SE_STORE__LEASE", LEASE.to_string()),
         ("SE_SEALING__KEY", "5a".repeat(32)),
     ];
-    let owner = Server::start(&options.server, folder.path(), &settings).await;
-    owner.sync(folder.path()).await;
+    let (folder, owner) = Server::fresh(&options.server, &settings).await;
     let job = owner.submit("tick").await;
     owner.runs(1).await;
     let other = Server::start(&options.server, folder.path(), &settings).await;

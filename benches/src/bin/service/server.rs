@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::process::Process;
 
@@ -31,6 +32,15 @@ impl Server {
             process,
             http: reqwest::Client::new(),
         }
+    }
+
+    /// One on a folder of its own, which has taken the package in.
+    pub(crate) async fn fresh(program: &Path, settings: &[(&str, String)]) -> (TempDir, Self) {
+        let folder = tempfile::tempdir().expect("there is a place for files");
+        package(program, folder.path()).await;
+        let server = Self::start(program, folder.path(), settings).await;
+        server.sync(folder.path()).await;
+        (folder, server)
     }
 
     /// Where it listens: host and port.
@@ -64,7 +74,7 @@ impl Server {
     }
 
     /// Has it take the package in.
-    pub(crate) async fn sync(&self, folder: &Path) {
+    async fn sync(&self, folder: &Path) {
         let uri = format!("file://{}", folder.join("waits.zip").display());
         let body = json!({"definition_id": "waits", "version": "1", "s3_uri": uri});
         let answer = self.post("/api/v1/content/sync", &body).await;
@@ -100,7 +110,7 @@ pub(crate) fn body(phase: &str) -> Value {
 
 /// Puts a package into a folder: phases `hour` (one pause of an hour), `tick` (2,000 pauses of 5 ms) and `turn` (200 of
 /// 2 s).
-pub(crate) async fn package(program: &Path, folder: &Path) {
+async fn package(program: &Path, folder: &Path) {
     let root = folder.join("waits/PAv1");
     std::fs::create_dir_all(root.join("jobs")).expect("the folder can be written");
     let write = |name: &str, text: String| {

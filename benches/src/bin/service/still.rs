@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Options;
-use crate::server::{Server, package};
+use crate::server::Server;
 use crate::submit::fill;
 
 /// How long the processors are watched.
@@ -15,14 +15,11 @@ pub(crate) async fn run(options: &Options) {
         ("queued behind one that runs", 1),
         ("in a pause, all of them", options.count),
     ] {
-        let folder = tempfile::tempdir().expect("there is a place for files");
-        package(&options.server, folder.path()).await;
         let settings = [
             ("SE_JOBS__MAX_CONCURRENT", places.to_string()),
             ("SE_JOBS__MAX_QUEUED", "1000000".to_owned()),
         ];
-        let server = Server::start(&options.server, folder.path(), &settings).await;
-        server.sync(folder.path()).await;
+        let (folder, server) = Server::fresh(&options.server, &settings).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = server.process.memory();
         fill(&server, "hour", options.count, folder.path()).await;

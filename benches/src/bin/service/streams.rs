@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::process::{Process, now};
-use crate::server::{Server, package};
+use crate::server::Server;
 use crate::{Options, spread};
 
 /// Processes that read: what they do must not be what is measured.
@@ -48,14 +48,10 @@ pub(crate) async fn run(options: &Options) {
 
 async fn of_floor(options: &Options, turn: usize) -> Turn {
     let folder = tempfile::tempdir().expect("there is a place for files");
-    let database = folder.path().join("floor.db");
-    let mut process = Process::own(&["floor", "--database", &database.to_string_lossy()]);
-    let line = process.line().await;
-    let url = line.strip_prefix("listening on ").expect("it says so");
-    let address = url.trim_start_matches("http://");
+    let (process, address) = Process::floor(folder.path()).await;
     let client = reqwest::Client::new();
     let tell = async || {
-        let readers = client.get(format!("{url}/tell")).send().await;
+        let readers = client.get(format!("http://{address}/tell")).send().await;
         let readers = readers.expect("it answers");
         let readers = readers.text().await.expect("it answers");
         assert_eq!(readers, options.count.to_string());
@@ -63,7 +59,7 @@ async fn of_floor(options: &Options, turn: usize) -> Turn {
     measure(
         options,
         turn,
-        (&process, address),
+        (&process, &address),
         ("/stream", "told"),
         tell,
     )
@@ -71,10 +67,7 @@ async fn of_floor(options: &Options, turn: usize) -> Turn {
 }
 
 async fn of_engine(options: &Options, turn: usize) -> Turn {
-    let folder = tempfile::tempdir().expect("there is a place for files");
-    package(&options.server, folder.path()).await;
-    let server = Server::start(&options.server, folder.path(), &[]).await;
-    server.sync(folder.path()).await;
+    let (_folder, server) = Server::fresh(&options.server, &[]).await;
     let job = server.submit("hour").await;
     server.runs(1).await;
     let path = format!("/api/v1/jobs/{job}/stream");

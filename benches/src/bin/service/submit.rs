@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::process::Process;
-use crate::server::{Server, body, package};
+use crate::server::{Server, body};
 use crate::{Options, spread};
 
 const CONNECTIONS: usize = 64;
@@ -56,25 +56,17 @@ pub(crate) async fn run(options: &Options) {
 
 async fn of_floor() -> Turn {
     let folder = tempfile::tempdir().expect("there is a place for files");
-    let database = folder.path().join("floor.db");
-    let mut process = Process::own(&["floor", "--database", &database.to_string_lossy()]);
-    let line = process.line().await;
-    let address = line
-        .strip_prefix("listening on http://")
-        .expect("it says so");
-    measure(address, "/", folder.path()).await
+    let (_process, address) = Process::floor(folder.path()).await;
+    measure(&address, "/", folder.path()).await
 }
 
 /// The one place is taken by a job that waits, so that jobs are only taken in.
 async fn of_engine(options: &Options) -> Turn {
-    let folder = tempfile::tempdir().expect("there is a place for files");
-    package(&options.server, folder.path()).await;
     let settings = [
         ("SE_JOBS__MAX_CONCURRENT", "1".to_owned()),
         ("SE_JOBS__MAX_QUEUED", "10000000".to_owned()),
     ];
-    let server = Server::start(&options.server, folder.path(), &settings).await;
-    server.sync(folder.path()).await;
+    let (folder, server) = Server::fresh(&options.server, &settings).await;
     server.submit("hour").await;
     server.runs(1).await;
     measure(server.address(), "/api/v1/jobs", folder.path()).await
