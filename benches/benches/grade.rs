@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_adapters::connect::Connectors;
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, Registry, Trust, Worker};
+use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, PodPorts, Registry, Trust, Worker};
 use se_benches::{Wall, accepted, run_on};
 use se_dsl::catalog::Action;
 use se_dsl::{Checked, Options};
@@ -118,6 +118,7 @@ fn actions(folder: &Path, checked: &Checked, facts: &Value) -> PodActions {
         }),
         files: Arc::new(FilesIn::new(folder)),
         connectors: Arc::new(Connectors::new(Arc::new(Wall))),
+        ports: PodPorts::in_memory("job"),
         clock: Arc::new(Wall),
     })
 }

@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub(crate) use place::{Came, Place};
-pub use sessions::{Connectors, Lease, Sessions};
+pub use sessions::{Connectors, ConsoleLeases, Lease, Sessions};
 
 use self::cli::Cli;
 use self::command::Commands;

@@ -1,10 +1,12 @@
 //! What every pod adapter can do, and what it answers.
 
+pub(crate) mod config;
 mod id;
 pub(crate) mod power;
 pub(crate) mod resolve;
 mod shape;
 mod status;
+pub(crate) mod tags;
 pub(crate) mod watch;
 
 use std::fmt;
@@ -69,6 +71,19 @@ pub trait PodAdapter: fmt::Debug + Send + Sync {
     fn stop_node<'a>(&'a self, node: NodeAt<'a>, deadline: &'a Deadline) -> Answer<'a, ()>;
     /// Forgets the disks of a node; it must be stopped.
     fn wipe_node<'a>(&'a self, node: NodeAt<'a>, deadline: &'a Deadline) -> Answer<'a, ()>;
+    /// Puts these tags on a node in place of all that it has.
+    fn set_tags<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        tags: &'a [String],
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ()>;
+    /// Reads the configuration off a node that runs, and gives it file by file.
+    fn configuration<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, Vec<ConfigFile>>;
     /// The last lines that a node's console printed.
     fn console_log<'a>(
         &'a self,
@@ -108,6 +123,15 @@ pub struct NodeAt<'a> {
     pub lab: &'a LabId,
     /// The node.
     pub node: &'a NodeId,
+}
+
+/// One file of a node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// As the controller calls it; most nodes have one.
+    pub name: String,
+    /// What is in it.
+    pub content: String,
 }
 
 /// A file on its way to a node.

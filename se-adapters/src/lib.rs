@@ -11,6 +11,7 @@ pub mod device;
 mod files;
 mod lab;
 mod pod;
+mod ports;
 mod registry;
 pub mod transcript;
 mod worker;
@@ -19,9 +20,10 @@ pub use deadline::Deadline;
 pub use files::{ContentFiles, FilesIn};
 pub use lab::resolve::LabSource;
 pub use lab::{
-    Answer, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId, NodeState,
-    NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
+    Answer, ConfigFile, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId,
+    NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
 };
 pub use pod::{PodActions, PodOptions};
+pub use ports::{PodPorts, PortBook, PortsInMemory, PortsWanted};
 pub use registry::{Mismatch, Registry, Selected};
 pub use worker::{Fingerprint, Trust, Worker};

@@ -1,6 +1,7 @@
 //! What a step does in the world: each action of the catalogue, on the pod of one job.
 
 mod lab;
+mod ports;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +22,11 @@ use crate::files::ContentFiles;
 use crate::lab::PodAdapter;
 use crate::lab::resolve::LabSource;
 use crate::lab::watch::Attempt;
+use crate::ports::PodPorts;
 use crate::registry::Selected;
 use crate::worker::Worker;
 use lab::LabCall;
+use ports::PortCall;
 
 /// What a job's actions work with.
 pub struct PodOptions {
@@ -37,6 +40,8 @@ pub struct PodOptions {
     pub files: Arc<dyn ContentFiles>,
     /// The consoles, shared with the other jobs of the process.
     pub connectors: Arc<Connectors>,
+    /// The worker's ports.
+    pub ports: PodPorts,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -103,7 +108,9 @@ impl PodActions {
             | Action::LabStop
             | Action::Wipe
             | Action::Power
-            | Action::LabCheckConvergence => {
+            | Action::LabCheckConvergence
+            | Action::CaptureConfigs
+            | Action::TagsSync => {
                 let adapter = self.adapter()?;
                 let attempt = Attempt {
                     adapter: adapter.as_ref(),
@@ -111,7 +118,30 @@ impl PodActions {
                     deadline: &deadline,
                 };
                 let lab = self.options.lab.as_ref();
-                LabCall { call, lab, attempt }.run().await
+                let (ports, worker) = (&self.options.ports, self.options.worker.ip.as_str());
+                let ports = PortCall {
+                    call,
+                    ports,
+                    worker,
+                };
+                LabCall {
+                    call,
+                    lab,
+                    attempt,
+                    ports,
+                }
+                .run()
+                .await
+            }
+            Action::PortsAlloc | Action::PortsRelease => {
+                let (ports, worker) = (&self.options.ports, self.options.worker.ip.as_str());
+                PortCall {
+                    call,
+                    ports,
+                    worker,
+                }
+                .run()
+                .await
             }
             Action::EvaluateRegex | Action::Report(_) => Err(Fault::new(
                 FaultKind::Validation,

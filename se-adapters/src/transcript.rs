@@ -32,6 +32,15 @@ pub struct Entry {
     pub text: String,
 }
 
+/// What has come since a transcript was last asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// When its last line began.
+    pub at: Timestamp,
+    /// Whole lines, as [`Transcript::to_text`] writes them.
+    pub text: String,
+}
+
 /// The transcript of one connector of a job, across reconnections. Clones share it.
 #[derive(Clone)]
 pub struct Transcript {
@@ -45,6 +54,9 @@ struct Inner {
     entries: std::collections::VecDeque<Entry>,
     bytes: usize,
     cut: bool,
+    /// How many entries [`Transcript::news`] has given, and how many of those not given were cut.
+    given: usize,
+    lost: usize,
     /// What came of a line that has not ended: a secret may arrive in pieces.
     open: Option<(Timestamp, Vec<u8>)>,
 }
@@ -115,24 +127,44 @@ impl Transcript {
         if cut {
             text.push_str("(older lines were cut)\n");
         }
-        for Entry {
-            at,
-            way,
-            text: line,
-        } in entries
-        {
-            let sign = match way {
-                Way::Sent => '>',
-                Way::Received => '<',
-                Way::Note => '|',
-            };
-            text.push_str(&format!("{at} {sign} {line}\n"));
-        }
+        entries.iter().for_each(|it| it.write(&mut text));
         text
+    }
+
+    /// What has come since this was last called. A line that has not ended yet comes later, unless this is the
+    /// `last` call.
+    #[must_use]
+    pub fn news(&self, last: bool) -> Option<News> {
+        let mut inner = self.lock();
+        if last {
+            inner.end_line(&self.mask);
+        }
+        let mut text = String::new();
+        let lost = std::mem::take(&mut inner.lost);
+        let fresh = inner.entries.iter().skip(inner.given);
+        let at = fresh.clone().next_back()?.at;
+        if lost > 0 {
+            text.push_str(&format!("({lost} lines were cut)\n"));
+        }
+        fresh.for_each(|it| it.write(&mut text));
+        inner.given = inner.entries.len();
+        Some(News { at, text })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn write(&self, text: &mut String) {
+        let sign = match self.way {
+            Way::Sent => '>',
+            Way::Received => '<',
+            Way::Note => '|',
+        };
+        let Self { at, text: line, .. } = self;
+        text.push_str(&format!("{at} {sign} {line}\n"));
     }
 }
 
@@ -154,6 +186,10 @@ impl Inner {
             };
             self.bytes -= oldest.text.len();
             self.cut = true;
+            match self.given.checked_sub(1) {
+                Some(given) => self.given = given,
+                None => self.lost += 1,
+            }
         }
     }
 }
@@ -207,6 +243,30 @@ mod tests {
         ];
         let expect: String = expect.iter().map(|it| format!("{zero} {it}\n")).collect();
         assert_eq!(transcript.to_text(), expect);
+    }
+
+    #[test]
+    fn news_come_once_and_in_whole_lines() {
+        let transcript = transcript();
+        assert_eq!(transcript.news(false), None);
+        transcript.sent("show\r");
+        transcript.received(b"a\nhun");
+        let text = |last| transcript.news(last).map(|it| it.text);
+        let zero = "1970-01-01T00:00:00.000000Z";
+        assert_eq!(text(false), Some(format!("{zero} > show\n{zero} < a\n")));
+        assert_eq!(text(false), None);
+        transcript.received(b"ter2");
+        assert_eq!(text(false), None);
+        assert_eq!(text(true), Some(format!("{zero} < ***\n")));
+        let line = vec![b'x'; 1000];
+        for _ in 0..(LONGEST / 1000 + 10) {
+            transcript.received(&line);
+            transcript.received(b"\n");
+        }
+        let news = text(false).unwrap();
+        // The four that were given are cut too, and are not missing here.
+        assert!(news.starts_with("(8 lines were cut)\n"), "{}", &news[..40]);
+        assert_eq!(text(true), None);
     }
 
     #[test]

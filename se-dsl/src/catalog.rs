@@ -68,6 +68,14 @@ pub enum Action {
     BounceInterface,
     /// Looks whether the lab has converged, once.
     LabCheckConvergence,
+    /// Reads the configurations of nodes.
+    CaptureConfigs,
+    /// Gives ports of the worker to the session.
+    PortsAlloc,
+    /// Takes them back.
+    PortsRelease,
+    /// Writes the session's ports into the tags of nodes.
+    TagsSync,
     /// Matches text, or a whole rubric.
     EvaluateRegex,
     /// Builds a report.

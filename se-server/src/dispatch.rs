@@ -3,6 +3,7 @@
 
 mod pods;
 mod run;
+mod transcripts;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -12,13 +12,14 @@ use se_store::{Objects, Options, Store};
 use crate::announce::Announcer;
 use crate::clock::World;
 use crate::config::Config;
+use crate::consoles::StoredLeases;
 use crate::content::Packages;
 use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::stream::Hub;
 use crate::tasks::{TaskKind, Tasks};
-use crate::{dispatch, housekeeping, lease, sealing, sender, stream};
+use crate::{consoles, dispatch, housekeeping, lease, sealing, sender, stream};
 
 /// Large events in the data folder.
 const OBJECTS: &str = "objects";
@@ -89,7 +90,7 @@ impl Engine {
         Ok(Arc::new(Self {
             packages: Packages::new(root, config.content.limits()),
             registry: Registry::standard(),
-            connectors: Arc::new(Connectors::new(Arc::clone(&world.clock))),
+            connectors: connectors(&store, &world),
             dispatcher: Dispatcher::new(),
             hub: Arc::default(),
             tasks: Tasks::new(),
@@ -115,6 +116,9 @@ impl Engine {
         if self.store.is_shared() {
             let living = lease::run(Arc::clone(self));
             self.tasks.spawn(TaskKind::Lease, "lease", living, |_| {});
+            let yielding = consoles::run(Arc::clone(self));
+            self.tasks
+                .spawn(TaskKind::Consoles, "consoles", yielding, |_| {});
         }
         let tidying = housekeeping::run(Arc::clone(self));
         self.tasks
@@ -146,6 +150,16 @@ impl Engine {
             uptime,
         }
     }
+}
+
+/// Consoles belong to one job at a time, also where other engines run jobs.
+fn connectors(store: &Store, world: &World) -> Arc<Connectors> {
+    let connectors = Connectors::new(Arc::clone(&world.clock));
+    Arc::new(if store.is_shared() {
+        connectors.with_leases(Arc::new(StoredLeases(store.clone())))
+    } else {
+        connectors
+    })
 }
 
 /// Where events are kept that are too large for a row: in the bucket, if there is one; else in the data folder, if

@@ -13,6 +13,7 @@ mod problem;
 mod query;
 mod reports;
 mod scenarios;
+mod transcripts;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -73,6 +74,8 @@ fn job_routes() -> Routes {
         .routes(routes!(jobs::events))
         .routes(routes!(reports::report))
         .routes(routes!(evidence::evidence))
+        .routes(routes!(transcripts::list))
+        .routes(routes!(transcripts::get))
         .routes(routes!(events::job_stream))
         .routes(routes!(events::all_stream))
 }

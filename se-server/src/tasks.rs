@@ -26,6 +26,8 @@ pub enum TaskKind {
     Streams,
     /// Keeps the lease on the database. Stops when the engine stops and its jobs have ended.
     Lease,
+    /// Leaves consoles that others wait for. Stops when the engine stops.
+    Consoles,
     /// Deletes what is old. Stops when the engine stops.
     Housekeeping,
 }

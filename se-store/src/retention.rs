@@ -31,7 +31,7 @@ pub struct Retention {
     pub delivered: Option<Duration>,
     /// `CloudEvents` that were given up.
     pub dead: Option<Duration>,
-    /// What sessions have learned, since they last learned something.
+    /// What sessions have learned and the ports they hold, since they last learned or asked for something.
     pub facts: Option<Duration>,
 }
 
@@ -175,6 +175,7 @@ async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
     }
     if let Some(before) = before(now, keep.facts) {
         swept.more |= is_full(facts(tx, before).await?);
+        swept.more |= is_full(ports(tx, before).await?);
     }
     swept.more |= is_full(keys(tx, now).await?);
     Ok(swept)
@@ -236,6 +237,20 @@ async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
     let gone = sql::query(
         "DELETE FROM session_facts WHERE (session_id, worker) IN (SELECT session_id, worker \
          FROM session_facts WHERE updated_at < $1 LIMIT $2)",
+    )
+    .bind(before)
+    .bind(ROWS)
+    .execute(&mut tx.conn)
+    .await
+    .doing(DOING)?;
+    Ok(gone)
+}
+
+/// Of sessions that nobody has heard of for so long.
+async fn ports(tx: &mut Tx, before: i64) -> Result<u64> {
+    let gone = sql::query(
+        "DELETE FROM ports WHERE (worker, port) IN (SELECT worker, port FROM ports \
+         WHERE since < $1 LIMIT $2)",
     )
     .bind(before)
     .bind(ROWS)

@@ -34,6 +34,8 @@ pub(super) struct Request<'a> {
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, &'a str)>,
     pub(super) body: Option<Body<'a>>,
+    /// Whether the answer may take as long as there is time.
+    pub(super) is_patient: bool,
 }
 
 /// What a request carries.
@@ -43,6 +45,8 @@ pub(super) enum Body<'a> {
     Topology(&'a str),
     /// A login.
     Login(wire::Login<'a>),
+    /// What a node is tagged with.
+    Tags(wire::Tags<'a>),
 }
 
 impl fmt::Debug for Body<'_> {
@@ -50,6 +54,7 @@ impl fmt::Debug for Body<'_> {
         f.write_str(match self {
             Self::Topology(_) => "Topology",
             Self::Login(_) => "Login",
+            Self::Tags(_) => "Tags",
         })
     }
 }
@@ -69,6 +74,7 @@ impl<'a> Request<'a> {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            is_patient: false,
         }
     }
 
@@ -83,6 +89,14 @@ impl<'a> Request<'a> {
     pub(super) fn with(mut self, key: &'static str, value: &'a str) -> Self {
         self.query.push((key, value));
         self
+    }
+
+    /// Waits for its answer as long as there is time: the controller works before it answers.
+    pub(super) fn patient(self) -> Self {
+        Self {
+            is_patient: true,
+            ..self
+        }
     }
 
     /// Whether sending it twice is the same as sending it once.
@@ -228,7 +242,7 @@ impl Client {
         deadline: &Deadline,
     ) -> Result<Reply, Trouble> {
         // What is not sent again gets all the time there is.
-        let limit = match request.is_repeatable() {
+        let limit = match request.is_repeatable() && !request.is_patient {
             true => self.config.request_timeout.min(deadline.left()),
             false => deadline.left(),
         };
@@ -253,6 +267,7 @@ impl Client {
                 .header(CONTENT_TYPE, "application/x-yaml")
                 .body((*text).to_owned()),
             Some(Body::Login(login)) => builder.json(login),
+            Some(Body::Tags(tags)) => builder.json(tags),
             None => builder,
         };
         let response = builder.send().await.map_err(|it| Trouble::of(&it))?;

@@ -16,8 +16,8 @@ use crate::deadline::Deadline;
 use crate::lab::power;
 use crate::lab::watch::Attempt;
 use crate::lab::{
-    Answer, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId, NodeState,
-    NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
+    Answer, ConfigFile, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId,
+    NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
 };
 use crate::worker::Worker;
 
@@ -89,6 +89,7 @@ impl Cml {
                     id: NodeId::parse(&node.id)?,
                     label: node.label,
                     definition: node.node_definition,
+                    tags: node.tags.unwrap_or_default(),
                 })
             })
             .collect::<Result<_, Fault>>()?;
@@ -195,6 +196,33 @@ impl Cml {
             })
         };
         stats.nodes.into_iter().map(one).collect()
+    }
+
+    async fn tag(&self, at: NodeAt<'_>, tags: &[String], deadline: &Deadline) -> Result<(), Fault> {
+        let path = format!("labs/{}/nodes/{}", at.lab, at.node);
+        let request = Request {
+            body: Some(Body::Tags(wire::Tags { tags })),
+            ..Request::new(Method::PATCH, path)
+        };
+        self.act(request, deadline).await
+    }
+
+    /// The controller asks the node, keeps what it says, and shows it with the node.
+    async fn extract(&self, at: NodeAt<'_>, deadline: &Deadline) -> Result<Vec<ConfigFile>, Fault> {
+        let path = format!("labs/{}/nodes/{}", at.lab, at.node);
+        let extract = Request::put(format!("{path}/extract_configuration")).patient();
+        self.act(extract, deadline).await?;
+        let shown = Request::get(path).with("exclude_configurations", "false");
+        let node: wire::NodeConfiguration = self.client.fetch(&shown, deadline).await?;
+        let files = node.configuration.map_or_else(Vec::new, wire::files);
+        if files.is_empty() {
+            let detail = format!(
+                "the controller has no configuration of node {} of lab {}: nodes of this kind tell none",
+                at.node, at.lab
+            );
+            return Err(Fault::new(FaultKind::NotFound, detail));
+        }
+        Ok(files)
     }
 
     async fn log(&self, at: NodeAt<'_>, lines: u32, deadline: &Deadline) -> Result<String, Fault> {
@@ -316,6 +344,23 @@ impl PodAdapter for Cml {
 
     fn wipe_node<'a>(&'a self, node: NodeAt<'a>, deadline: &'a Deadline) -> Answer<'a, ()> {
         self.on_node(node, "wipe_disks", deadline).boxed()
+    }
+
+    fn set_tags<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        tags: &'a [String],
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ()> {
+        self.tag(node, tags, deadline).boxed()
+    }
+
+    fn configuration<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, Vec<ConfigFile>> {
+        self.extract(node, deadline).boxed()
     }
 
     fn console_log<'a>(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::lab::{End, Shape};
+use crate::lab::{ConfigFile, End, Shape};
 
 /// Body of `POST authenticate`.
 #[derive(Clone, Copy, Serialize)]
@@ -58,6 +58,52 @@ pub(super) struct Node {
     pub(super) label: String,
     #[serde(default)]
     pub(super) node_definition: String,
+    #[serde(default)]
+    pub(super) tags: Option<Vec<String>>,
+}
+
+/// Body of `PATCH labs/{id}/nodes/{id}`.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Tags<'a> {
+    pub(super) tags: &'a [String],
+}
+
+/// What `GET labs/{id}/nodes/{id}` says of a configuration.
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeConfiguration {
+    #[serde(default)]
+    pub(super) configuration: Option<Configuration>,
+}
+
+/// One text, or, from 2.7 on, files.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Configuration {
+    Text(String),
+    Files(Vec<NamedFile>),
+}
+
+/// A file of a configuration.
+#[derive(Debug, Deserialize)]
+pub(super) struct NamedFile {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    content: Option<String>,
+}
+
+/// The files that say something.
+pub(super) fn files(configuration: Configuration) -> Vec<ConfigFile> {
+    let files = match configuration {
+        Configuration::Text(content) => vec![(String::new(), content)],
+        Configuration::Files(files) => {
+            let file = |it: NamedFile| (it.name, it.content.unwrap_or_default());
+            files.into_iter().map(file).collect()
+        }
+    };
+    let file = |(name, content)| ConfigFile { name, content };
+    let said = |it: &ConfigFile| !it.content.trim().is_empty();
+    files.into_iter().map(file).filter(said).collect()
 }
 
 /// `GET labs/{id}/lab_element_state`.

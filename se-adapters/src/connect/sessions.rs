@@ -5,26 +5,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use russh::keys::PrivateKey;
 use se_dsl::checked::Transport;
 use se_runtime::{Clock, Endpoint, Fault, FaultKind};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::place::{Came, Place};
 use crate::device::Device;
 use crate::transcript::Transcript;
 
+/// How often it is asked whether another process has left a console.
+const POLL: Duration = Duration::from_millis(250);
 /// How long a session that is in another's way may take to log out.
 const LEAVE: Duration = Duration::from_secs(2);
+
+/// Who may use a console, where several processes may want the same.
+pub trait ConsoleLeases: std::fmt::Debug + Send + Sync {
+    /// Takes a console for this process, or notes that it is wanted; returns whether it is this process's.
+    fn take<'a>(&'a self, address: &'a str, job: &'a str) -> BoxFuture<'a, Result<bool, Fault>>;
+
+    /// Lets others take it.
+    fn leave<'a>(&'a self, address: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
+}
 
 /// What all jobs of a process share: the consoles, each with one user at a time.
 pub struct Connectors {
     clock: Arc<dyn Clock>,
     identity: Option<Arc<PrivateKey>>,
     consoles: Slots,
+    /// Of consoles that other processes use too.
+    leases: Option<Arc<dyn ConsoleLeases>>,
     jobs: AtomicU64,
 }
 
@@ -36,7 +49,44 @@ impl Connectors {
             clock,
             identity: None,
             consoles: Slots::default(),
+            leases: None,
             jobs: AtomicU64::new(0),
+        }
+    }
+
+    /// Asks before it uses a console, because other processes use them too.
+    #[must_use]
+    pub fn with_leases(mut self, leases: Arc<dyn ConsoleLeases>) -> Self {
+        self.leases = Some(leases);
+        self
+    }
+
+    /// Whether a session stands on some console.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        !lock(&self.consoles.0).is_empty()
+    }
+
+    /// Logs out of a console that others wait for, once the step that uses it has ended; its job opens another
+    /// session when it needs one.
+    pub async fn make_way(&self, address: &str, deadline: Instant) {
+        let slot = lock(&self.consoles.0).get(address).map(Arc::clone);
+        let Some(slot) = slot else {
+            // A lease without a session: what it was taken for has failed.
+            return self.leave(address).await;
+        };
+        let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
+            return;
+        };
+        match slot.take() {
+            Some(open) => open.close(deadline).await,
+            None => self.leave(address).await,
+        }
+    }
+
+    async fn leave(&self, address: &str) {
+        if let Some(leases) = &self.leases {
+            leave(leases.as_ref(), address).await;
         }
     }
 
@@ -111,14 +161,44 @@ impl Sessions {
         {
             return Ok(Lease::new(slot, open, true));
         }
+        let claim = self.claim(endpoint, deadline).await?;
         let identity = self.shared.identity.as_ref();
-        let device = super::open(endpoint, &transcript, identity, deadline).await?;
+        let device = match super::open(endpoint, &transcript, identity, deadline).await {
+            Ok(device) => device,
+            Err(fault) => {
+                claim.leave().await;
+                return Err(fault);
+            }
+        };
         let open = Open {
             job: self.job,
             endpoint: Arc::clone(endpoint),
             device,
+            claim,
         };
         Ok(Lease::new(slot, open, false))
+    }
+
+    /// Waits until no other process uses the console.
+    async fn claim(&self, endpoint: &Arc<Endpoint>, deadline: Instant) -> Result<Claim, Fault> {
+        let leases = self.shared.leases.as_ref();
+        let Some(leases) = leases.filter(|_| endpoint.transport == Transport::Telnet) else {
+            return Ok(Claim(None));
+        };
+        let address = key(endpoint);
+        let job = self.job.to_string();
+        while !leases.take(&address, &job).await? {
+            if Instant::now() + POLL >= deadline {
+                return Err(Place::new(endpoint).fault(
+                    FaultKind::Timeout,
+                    "waiting for the console",
+                    &Came::Reason("another engine kept it busy all the time"),
+                    "raise the step's `timeout`, or see which job uses this device",
+                ));
+            }
+            sleep(POLL).await;
+        }
+        Ok(Claim(Some((Arc::clone(leases), address))))
     }
 
     /// The session that is there, if it is this job's and still works.
@@ -130,13 +210,14 @@ impl Sessions {
     ) -> Option<Open> {
         if open.job != self.job || open.endpoint != *endpoint {
             let soon = deadline.min(Instant::now() + LEAVE);
-            open.device.close(soon).await;
+            open.close(soon).await;
             return None;
         }
         match open.device.ready(deadline).await {
             Ok(()) => Some(open),
             Err(fault) => {
                 tracing::debug!(connector = endpoint.name, %fault, "reopening a session");
+                open.claim.leave().await;
                 None
             }
         }
@@ -152,7 +233,7 @@ impl Sessions {
                 return;
             };
             if let Some(open) = slot.take_if(|it| it.job == self.job) {
-                open.device.close(deadline).await;
+                open.close(deadline).await;
             }
         });
         join_all(closing).await;
@@ -234,7 +315,7 @@ impl Drop for Lease {
         };
         let Held { slot, open, .. } = held;
         let abandoning = async move {
-            open.device.abandon(Instant::now() + LEAVE).await;
+            open.abandon(Instant::now() + LEAVE).await;
             drop(slot);
         };
         // A drop cannot wait; the task ends by itself within `LEAVE`, and the slot waits for it.
@@ -253,6 +334,36 @@ struct Open {
     job: u64,
     endpoint: Arc<Endpoint>,
     device: Box<dyn Device>,
+    claim: Claim,
+}
+
+impl Open {
+    async fn close(self, deadline: Instant) {
+        self.device.close(deadline).await;
+        self.claim.leave().await;
+    }
+
+    async fn abandon(self, deadline: Instant) {
+        self.device.abandon(deadline).await;
+        self.claim.leave().await;
+    }
+}
+
+/// The right to use a console, where other processes want to as well.
+struct Claim(Option<(Arc<dyn ConsoleLeases>, String)>);
+
+impl Claim {
+    async fn leave(self) {
+        if let Some((leases, address)) = self.0 {
+            leave(leases.as_ref(), &address).await;
+        }
+    }
+}
+
+async fn leave(leases: &dyn ConsoleLeases, address: &str) {
+    if let Err(fault) = leases.leave(address).await {
+        tracing::warn!(address, %fault, "others wait for a console until this engine ends");
+    }
 }
 
 type Slot = Arc<tokio::sync::Mutex<Option<Open>>>;

@@ -31,6 +31,8 @@ pub struct NodeStatus {
     pub definition: String,
     /// Its state.
     pub state: NodeState,
+    /// Its tags, ports among them.
+    pub tags: Vec<String>,
 }
 
 impl LabStatus {

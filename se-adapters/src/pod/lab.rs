@@ -5,9 +5,12 @@ use se_runtime::event::Map;
 use se_runtime::{Call, Done, Fault, FaultKind, Outcome};
 use serde_json::Value;
 
+use super::ports::PortCall;
 use super::unacceptable;
+use crate::lab::config;
 use crate::lab::power::{self, Switch};
 use crate::lab::resolve::{self, LabSource, Resolved};
+use crate::lab::tags;
 use crate::lab::watch::Attempt;
 use crate::lab::{LabId, LabStatus};
 
@@ -16,6 +19,7 @@ pub(super) struct LabCall<'a> {
     pub(super) call: &'a Call,
     pub(super) lab: Option<&'a LabSource>,
     pub(super) attempt: Attempt<'a>,
+    pub(super) ports: PortCall<'a>,
 }
 
 impl LabCall<'_> {
@@ -28,11 +32,15 @@ impl LabCall<'_> {
             Action::Wipe => self.wipe().await,
             Action::Power => self.power().await,
             Action::LabCheckConvergence => self.check_convergence().await,
+            Action::CaptureConfigs => self.capture_configs().await,
+            Action::TagsSync => self.sync_tags().await,
             Action::Pause
             | Action::Exec
             | Action::Copy
             | Action::Collect
             | Action::BounceInterface
+            | Action::PortsAlloc
+            | Action::PortsRelease
             | Action::EvaluateRegex
             | Action::Report(_) => Err(Fault::new(
                 FaultKind::Validation,
@@ -132,6 +140,28 @@ impl LabCall<'_> {
             insert(output, "converged", status.is_settled());
             insert(output, "lab_state", status.state.as_str());
             output.insert("nodes".to_owned(), status.nodes_value());
+        }))
+    }
+
+    async fn capture_configs(&self) -> Outcome {
+        let status = self.existing().await?;
+        let labels = self.devices()?;
+        let (configs, failed) = config::capture(self.attempt, &status, &labels).await?;
+        Ok(done(&status, |output| {
+            insert(output, "ok", failed.is_empty());
+            insert(output, "configs", configs);
+            insert(output, "failed", failed);
+        }))
+    }
+
+    async fn sync_tags(&self) -> Outcome {
+        let tags = self.ports.tags().await?;
+        let status = self.existing().await?;
+        let (written, failed) = tags::sync(self.attempt, &status, &tags).await?;
+        Ok(done(&status, |output| {
+            insert(output, "ok", failed.is_empty());
+            insert(output, "tags", written);
+            insert(output, "failed", failed);
         }))
     }
 

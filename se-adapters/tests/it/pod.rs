@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use se_adapters::connect::Connectors;
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, Registry, Selected, Worker};
+use se_adapters::{
+    FilesIn, LabSource, PodActions, PodOptions, PodPorts, Registry, Selected, Worker,
+};
 use se_dsl::catalog;
 use se_dsl::checked::{ConnectorClass, PodType, Transport};
 use se_runtime::port::Progress;
@@ -61,6 +63,7 @@ fn pod(worker: Worker, selected: Selected, session: &str) -> PodActions {
         lab: Some(source(session)),
         files: Arc::new(FilesIn::new("../examples/lab-0.1")),
         connectors: Arc::new(Connectors::new(Arc::new(Wall))),
+        ports: PodPorts::in_memory("job"),
         clock: Arc::new(Wall),
     })
 }
@@ -186,6 +189,7 @@ async fn a_lab_of_the_same_title_and_other_nodes_is_not_taken() {
         lab: Some(other),
         files: Arc::new(FilesIn::new(".")),
         connectors: connectors(),
+        ports: PodPorts::in_memory("job"),
         clock: Arc::new(Wall),
     });
     output(&changed, "lab_resolve", json!({})).await;
@@ -483,4 +487,160 @@ async fn inputs_that_cannot_be_are_refused() {
         let fault = step(uses, with).run(&pod).await.unwrap_err();
         assert!(fault.detail.contains(why), "{}", fault.detail);
     }
+}
+
+#[tokio::test]
+async fn a_session_gets_ports_and_the_controller_is_told() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "lab_start", json!({})).await;
+    let template = json!({"rtr01": ["serial", "vnc"], "rtr02": {"serial": 6001}, "pc9": "serial"});
+    let with = json!({"template": template, "range": "5000-5999"});
+    let given = output(&pod, "ports_alloc", with.clone()).await;
+    let ports =
+        json!({"pc9_serial": 5000, "rtr01_serial": 5001, "rtr01_vnc": 5002, "rtr02_serial": 6001});
+    assert_eq!(given["allocated_ports"], ports);
+    assert_eq!(
+        given["devices"]["rtr01"],
+        json!({"serial_port": 5001, "vnc_port": 5002})
+    );
+    // Another attempt is given the same.
+    assert_eq!(output(&pod, "ports_alloc", with).await, given);
+
+    let synced = output(&pod, "tags_sync", json!({})).await;
+    assert_eq!(synced["ok"], false);
+    let failed = synced["failed"].as_object().unwrap();
+    assert_eq!(failed.len(), 1);
+    let why = failed["pc9"].as_str().unwrap();
+    assert!(why.contains("no such node; it has: cmlctl-0"), "{why}");
+    assert_eq!(synced["tags"]["rtr01"], json!(["serial:5001", "vnc:5002"]));
+    let told = sim.requests();
+    let told = told.iter().filter(|it| it.starts_with("PATCH "));
+    assert_eq!(told.count(), 2);
+
+    let released = output(&pod, "ports_release", json!({"names": ["pc9_serial"]})).await;
+    assert_eq!(released["released"], 1);
+    let released = output(&pod, "ports_release", json!({})).await;
+    assert_eq!(released["released"], 3);
+    let fault = step("tags_sync", json!({})).run(&pod).await.unwrap_err();
+    assert!(
+        fault.detail.contains("this session has no ports"),
+        "{}",
+        fault.detail
+    );
+}
+
+#[tokio::test]
+async fn what_devices_have_ports_of_is_asked_for_where_nobody_says() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let mut bare = step("ports_alloc", json!({}));
+    let fault = bare.run(&pod).await.unwrap_err();
+    assert!(fault.detail.contains("give `template`"), "{}", fault.detail);
+    bare = step(
+        "ports_alloc",
+        json!({"range": {"first": 7000, "last": 7001}}),
+    );
+    bare.runtime_env =
+        json!({"devices": {"r1": {"serial_port": 1, "host": "x"}, "pc": {"vnc_port": 2}}});
+    let done = bare.run(&pod).await.unwrap();
+    let expected = json!({"pc_vnc": 7000, "r1_serial": 7001});
+    assert_eq!(done.output["allocated_ports"], expected);
+    assert_eq!(done.learned["devices"]["r1"]["serial_port"], 7001);
+    for (with, why) in [
+        (json!({"template": ["r1"]}), "`r1` is no port's name"),
+        (json!({"template": {"r1": "rdp"}}), "one of serial, vnc"),
+        (
+            json!({"template": ["r1_vnc"], "range": "9-1"}),
+            "no range of ports",
+        ),
+        (
+            json!({"template": ["a_vnc", "b_vnc", "c_vnc"], "range": "7000-7001"}),
+            "no port is free",
+        ),
+    ] {
+        let fault = step("ports_alloc", with.clone())
+            .run(&pod)
+            .await
+            .unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Validation, "{with}");
+        assert!(fault.detail.contains(why), "{with}: {}", fault.detail);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_be_tagged_does_not_hold_up_the_others() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "lab_resolve", json!({})).await;
+    let taken = CmlFault {
+        path: "PATCH .*".to_owned(),
+        status: Some(400),
+        description: Some("tag is taken".to_owned()),
+        kind: None,
+        times: Some(1),
+    };
+    sim.add_fault(&taken).unwrap();
+    let with = json!({"ports": {"rtr01_serial": 5001, "rtr02_serial": 5002}});
+    let synced = output(&pod, "tags_sync", with.clone()).await;
+    assert_eq!(synced["ok"], false);
+    assert_eq!(synced["failed"].as_object().unwrap().len(), 1, "{synced}");
+    assert!(
+        synced["failed"].to_string().contains("tag is taken"),
+        "{synced}"
+    );
+    assert_eq!(synced["tags"].as_object().unwrap().len(), 1, "{synced}");
+    let synced = output(&pod, "tags_sync", with).await;
+    assert_eq!(synced["ok"], true);
+}
+
+#[tokio::test]
+async fn configurations_are_read_of_every_node_that_has_one() {
+    let sim = controller(options()).await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    output(&pod, "lab_resolve", json!({})).await;
+    let fault = step("capture_configs", json!({}))
+        .run(&pod)
+        .await
+        .unwrap_err();
+    assert!(
+        fault.detail.contains("start it with cml.lab_start"),
+        "{}",
+        fault.detail
+    );
+    output(&pod, "lab_start", json!({})).await;
+    let all = output(&pod, "capture_configs", json!({})).await;
+    assert_eq!(all["ok"], true, "{all}");
+    let configs = all["configs"].as_object().unwrap();
+    let labels: Vec<&String> = configs.keys().collect();
+    assert_eq!(
+        labels,
+        ["cmlctl-0", "rtr01", "rtr02", "sw01", "sw02", "workstation"]
+    );
+    assert_eq!(configs["rtr01"], "! read from rtr01\nhostname rtr01\nend\n");
+    output(
+        &pod,
+        "cml.power",
+        json!({"node": "rtr02", "action": "stop"}),
+    )
+    .await;
+    let with = json!({"devices": ["rtr01", "rtr02", "ext-conn-0"]});
+    let some = output(&pod, "capture_configs", with).await;
+    assert_eq!(some["ok"], false);
+    let failed = some["failed"].as_object().unwrap();
+    assert!(
+        failed["rtr02"].as_str().unwrap().contains("STOPPED"),
+        "{failed:?}"
+    );
+    assert!(
+        failed["ext-conn-0"]
+            .as_str()
+            .unwrap()
+            .contains("does not support"),
+        "{failed:?}"
+    );
+    let unknown = step("capture_configs", json!({"devices": ["rtr09"]}))
+        .run(&pod)
+        .await;
+    assert_eq!(unknown.unwrap_err().kind, FaultKind::NotFound);
 }

@@ -262,3 +262,75 @@ pub(super) const REPORT_SUBMISSION_INPUTS: &[Field] = &[
     ),
     REPORT_CLASS,
 ];
+
+pub(super) const CAPTURE_CONFIGS_INPUTS: &[Field] = &[
+    optional(
+        "devices",
+        Kind::Strings,
+        "Labels of nodes; default: every node that runs and keeps a configuration.",
+    ),
+    LAB_ID,
+];
+
+pub(super) const CAPTURE_CONFIGS_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether every one was read."),
+    required("configs", Kind::Object, "The configurations, by label."),
+    required("failed", Kind::Object, "Why one was not read, by label."),
+];
+
+pub(super) const PORTS_ALLOC_INPUTS: &[Field] = &[
+    optional(
+        "template",
+        Kind::Any,
+        "What needs a port: names as rtr01_serial, {device: protocols}, or [{device, protocol, port?}]; default: the ports that runtime_env.devices names.",
+    ),
+    optional(
+        "range",
+        Kind::Any,
+        "From which ports: {first, last}, or text as 2000-7999, which is the default.",
+    ),
+    LAB_ID,
+];
+
+pub(super) const PORTS_ALLOC_OUTPUTS: &[Field] = &[
+    required(
+        "allocated_ports",
+        Kind::Object,
+        "The ports, by name: {rtr01_serial: 5041}.",
+    ),
+    required(
+        "devices",
+        Kind::Object,
+        "The same as runtime_env.devices has them: {rtr01: {serial_port: 5041}}.",
+    ),
+];
+
+pub(super) const PORTS_RELEASE_INPUTS: &[Field] = &[optional(
+    "names",
+    Kind::Strings,
+    "Names of ports, as ports_alloc gave them; default: all of the session.",
+)];
+
+pub(super) const PORTS_RELEASE_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether it was done."),
+    required("released", Kind::Count, "How many ports are free again."),
+];
+
+pub(super) const TAGS_SYNC_INPUTS: &[Field] = &[
+    optional(
+        "ports",
+        Kind::Object,
+        "The ports, by name; default: those that ports_alloc gave this session.",
+    ),
+    LAB_ID,
+];
+
+pub(super) const TAGS_SYNC_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether every node has its tags."),
+    required(
+        "tags",
+        Kind::Object,
+        "The tags that nodes have now, by label.",
+    ),
+    required("failed", Kind::Object, "Why one has not, by label."),
+];

@@ -1,17 +1,20 @@
 //! The table of primitives, sorted by name.
 
 use super::fields::{
-    BOUNCE_INPUTS, COLLECT_INPUTS, COLLECT_OUTPUTS, CONVERGENCE_OUTPUTS, COPY_INPUTS, COPY_OUTPUTS,
-    DONE, EVALUATE_INPUTS, EVALUATE_OUTPUTS, EXEC_INPUTS, EXEC_OUTPUTS, LAB, PAUSE_INPUTS,
-    POWER_INPUTS, REPORT_ARCHIVE_INPUTS, REPORT_CHANGE_INPUTS, REPORT_OUTPUTS,
-    REPORT_READINESS_INPUTS, REPORT_SCORE_INPUTS, REPORT_SUBMISSION_INPUTS, RESOLVE_INPUTS,
-    RESOLVE_OUTPUTS, START_OUTPUTS, WIPE_INPUTS,
+    BOUNCE_INPUTS, CAPTURE_CONFIGS_INPUTS, CAPTURE_CONFIGS_OUTPUTS, COLLECT_INPUTS,
+    COLLECT_OUTPUTS, CONVERGENCE_OUTPUTS, COPY_INPUTS, COPY_OUTPUTS, DONE, EVALUATE_INPUTS,
+    EVALUATE_OUTPUTS, EXEC_INPUTS, EXEC_OUTPUTS, LAB, PAUSE_INPUTS, PORTS_ALLOC_INPUTS,
+    PORTS_ALLOC_OUTPUTS, PORTS_RELEASE_INPUTS, PORTS_RELEASE_OUTPUTS, POWER_INPUTS,
+    REPORT_ARCHIVE_INPUTS, REPORT_CHANGE_INPUTS, REPORT_OUTPUTS, REPORT_READINESS_INPUTS,
+    REPORT_SCORE_INPUTS, REPORT_SUBMISSION_INPUTS, RESOLVE_INPUTS, RESOLVE_OUTPUTS, START_OUTPUTS,
+    TAGS_SYNC_INPUTS, TAGS_SYNC_OUTPUTS, WIPE_INPUTS,
 };
 use super::{Action, Effect, Needs, Primitive, Stage, Target};
 use crate::checked::ReportClass;
 
 /// Every primitive. A second name of one is the same primitive but for its name.
 pub(super) const TABLE: &[Primitive] = &[
+    CAPTURE_CONFIGS,
     BOUNCE_INTERFACE,
     LAB_RESOLVE,
     LAB_START,
@@ -48,11 +51,14 @@ pub(super) const TABLE: &[Primitive] = &[
         ..WIPE
     },
     PAUSE,
+    PORTS_ALLOC,
+    PORTS_RELEASE,
     REPORT_ARCHIVE,
     REPORT_CHANGE,
     REPORT_READINESS,
     REPORT_SCORE,
     REPORT_SUBMISSION,
+    TAGS_SYNC,
     Primitive {
         name: "transfer_file",
         ..COPY
@@ -312,4 +318,64 @@ const REPORT_SUBMISSION: Primitive = Primitive {
     timeout_seconds: 60,
     inputs: REPORT_SUBMISSION_INPUTS,
     outputs: REPORT_OUTPUTS,
+};
+
+const CAPTURE_CONFIGS: Primitive = Primitive {
+    name: "capture_configs",
+    version: "v1",
+    summary: "Reads the configurations of nodes through the controller.",
+    action: Action::CaptureConfigs,
+    effect: Effect::Read,
+    repeatable: true,
+    stage: Stage::Collect,
+    target: Target::Forbidden,
+    needs: Needs::Labs,
+    timeout_seconds: 300,
+    inputs: CAPTURE_CONFIGS_INPUTS,
+    outputs: CAPTURE_CONFIGS_OUTPUTS,
+};
+
+const PORTS_ALLOC: Primitive = Primitive {
+    name: "ports_alloc",
+    version: "v1",
+    summary: "Gives ports of the worker to this session, the same ones each time.",
+    action: Action::PortsAlloc,
+    effect: Effect::Write,
+    repeatable: true,
+    stage: Stage::Setup,
+    target: Target::Forbidden,
+    needs: Needs::Nothing,
+    timeout_seconds: 30,
+    inputs: PORTS_ALLOC_INPUTS,
+    outputs: PORTS_ALLOC_OUTPUTS,
+};
+
+const PORTS_RELEASE: Primitive = Primitive {
+    name: "ports_release",
+    version: "v1",
+    summary: "Takes back the ports of this session.",
+    action: Action::PortsRelease,
+    effect: Effect::Write,
+    repeatable: true,
+    stage: Stage::Setup,
+    target: Target::Forbidden,
+    needs: Needs::Nothing,
+    timeout_seconds: 30,
+    inputs: PORTS_RELEASE_INPUTS,
+    outputs: PORTS_RELEASE_OUTPUTS,
+};
+
+const TAGS_SYNC: Primitive = Primitive {
+    name: "tags_sync",
+    version: "v1",
+    summary: "Writes the session's ports into the tags of the lab's nodes.",
+    action: Action::TagsSync,
+    effect: Effect::Write,
+    repeatable: true,
+    stage: Stage::Setup,
+    target: Target::Forbidden,
+    needs: Needs::Labs,
+    timeout_seconds: 60,
+    inputs: TAGS_SYNC_INPUTS,
+    outputs: TAGS_SYNC_OUTPUTS,
 };

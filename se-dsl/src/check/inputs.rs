@@ -101,13 +101,16 @@ impl Place<'_, '_> {
                     self.connector(input);
                 }
             }
-            Action::Wipe | Action::Power => self.nodes(doc),
+            Action::Wipe | Action::Power | Action::CaptureConfigs => self.nodes(doc),
             Action::Pause
             | Action::Copy
             | Action::LabResolve
             | Action::LabStart
             | Action::LabStop
             | Action::LabCheckConvergence
+            | Action::PortsAlloc
+            | Action::PortsRelease
+            | Action::TagsSync
             | Action::Report(_) => {}
         }
     }

@@ -25,14 +25,10 @@ pub(super) fn split_version(name: &str) -> Option<(&str, &str)> {
 
 /// Names of the language that this version has no primitive for.
 const LATER: &[&str] = &[
-    "ports_alloc",
-    "ports_release",
-    "tags_sync",
     "grade_item",
     "generate_phase_report",
     "lds_provision",
     "lds_deregister",
-    "capture_configs",
 ];
 
 impl Place<'_, '_> {

@@ -5,50 +5,105 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions};
+use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, PodPorts};
 use se_runtime::port::Progress;
-use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome};
+use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome, Vault};
 
+use super::transcripts::Keeper;
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::jobs::worker;
+use crate::ports::StoredPorts;
 
 /// What does the effects of one job, on whichever pod they are for.
 pub(super) struct Pods {
     own: PodActions,
-    parts: Vec<PodActions>,
+    parts: Vec<Part>,
+    keeper: Keeper,
 }
+
+struct Part {
+    name: String,
+    pod: PodActions,
+}
+
+/// How often it is looked, while a step runs, what its devices have said.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl Pods {
     /// Contacts nothing.
     ///
     /// # Errors
     /// [`Error::Conflict`] if content and worker do not fit.
-    pub(super) fn new(engine: &Engine, opened: &Accepted, package: &Package) -> Result<Self> {
-        let parts = (0..package.checked.parts.len()).map(Some);
-        let actions = |part| Ok(PodActions::new(options(engine, opened, package, part)?));
+    pub(super) fn new(
+        engine: &Engine,
+        opened: &Accepted,
+        package: &Package,
+        vault: &Vault,
+    ) -> Result<Self> {
+        let actions = |part| options(engine, opened, package, part).map(PodActions::new);
+        let part = |at| {
+            Ok(Part {
+                name: package.checked.part(at).name.clone(),
+                pod: actions(Some(at))?,
+            })
+        };
+        let parts = 0..package.checked.parts.len();
         Ok(Self {
             own: actions(None)?,
-            parts: parts.map(actions).collect::<Result<_>>()?,
+            parts: parts.map(part).collect::<Result<_>>()?,
+            keeper: Keeper::new(engine.store.clone(), &opened.job_id, vault),
         })
     }
 
     /// Logs out everywhere.
     pub(super) async fn finish(&self, within: Duration) {
-        let all = std::iter::once(&self.own).chain(&self.parts);
-        join_all(all.map(|it| it.finish(within))).await;
+        join_all(self.all().map(|(_, it)| it.finish(within))).await;
+        for (part, pod) in self.all() {
+            self.keeper.keep(part, pod, true).await;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Option<&str>, &PodActions)> {
+        let parts = self.parts.iter();
+        let parts = parts.map(|it| (Some(it.name.as_str()), &it.pod));
+        std::iter::once((None, &self.own)).chain(parts)
+    }
+
+    /// An attempt. What it said to devices and what they said is kept before anybody knows how it ended, and now
+    /// and then while it takes long.
+    async fn attempt(
+        &self,
+        part: Option<&str>,
+        pod: &PodActions,
+        call: Call,
+        progress: &dyn Progress,
+    ) -> Outcome {
+        let mut work = pod.call(call, progress);
+        loop {
+            match tokio::time::timeout(LOOK, &mut work).await {
+                Ok(outcome) => {
+                    self.keeper.keep(part, pod, false).await;
+                    return outcome;
+                }
+                Err(_) => self.keeper.keep(part, pod, false).await,
+            }
+        }
     }
 }
 
 impl Actions for Pods {
     fn call<'a>(&'a self, call: Call, progress: &'a dyn Progress) -> BoxFuture<'a, Outcome> {
         let pod = match call.part {
-            None => Some(&self.own),
-            Some(at) => self.parts.get(at),
+            None => Some((None, &self.own)),
+            Some(at) => self
+                .parts
+                .get(at)
+                .map(|it| (Some(it.name.as_str()), &it.pod)),
         };
         match pod {
-            Some(pod) => pod.call(call, progress),
+            Some((part, pod)) => self.attempt(part, pod, call, progress).boxed(),
             None => async {
                 let detail = "the content has no such part any more; sync it again";
                 Err(Fault::new(FaultKind::NotFound, detail))
@@ -95,6 +150,15 @@ fn options(
         lab,
         files: Arc::new(FilesIn::new(&package.folder)),
         connectors: Arc::clone(&engine.connectors),
+        ports: PodPorts {
+            book: Arc::new(StoredPorts(engine.store.clone())),
+            holder: holder(opened, session_id.as_deref()),
+        },
         clock: Arc::clone(&engine.world.clock),
     })
+}
+
+/// Who holds the ports of a pod: the session, so that its later jobs have them too.
+fn holder(opened: &Accepted, session: Option<&str>) -> String {
+    session.map_or_else(|| format!("job {}", opened.job_id), str::to_owned)
 }

@@ -198,7 +198,7 @@ async fn attempt(
             "an opened event changed its kind".to_owned(),
         ));
     };
-    let actions = Pods::new(engine, &opened, &package)?;
+    let actions = Pods::new(engine, &opened, &package, &vault)?;
     let ports = Ports {
         log: &log,
         actions: &actions,

@@ -22,8 +22,8 @@ use crate::tasks::Tasks;
 
 const MANIFEST: &str = "manifest.json";
 
-/// Everything a job collected: a file for each output of each step, and `manifest.json` with the
-/// SHA-256 of each. Secrets are masked. The same log gives the same bytes.
+/// Everything a job collected: a file for each output of each step, what went over each connector, and
+/// `manifest.json` with the SHA-256 of each. Secrets are masked. The same log gives the same bytes.
 #[utoipa::path(
     get,
     path = "/api/v1/jobs/{id}/evidence",
@@ -65,6 +65,13 @@ pub(super) async fn evidence(
                 text,
             ));
         }
+    }
+    for it in engine.store.transcripts(&id).await? {
+        let connector = it.connector;
+        let text = engine.store.transcript(&id, &connector).await?;
+        let about = json!({"connector": connector, "at": it.at});
+        let path = format!("transcripts/{connector}.txt");
+        files.push((path, about, text.unwrap_or_default()));
     }
     let head = json!({
         "job_id": id,

@@ -66,6 +66,12 @@ impl Problem {
     }
 }
 
+impl From<se_store::Error> for Problem {
+    fn from(error: se_store::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match &error {

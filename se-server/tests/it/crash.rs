@@ -16,13 +16,13 @@ pub(crate) fn example() -> PathBuf {
 
 /// A pod, a receiver of events, a folder for the service.
 pub(crate) struct Stage {
-    pod: Pod,
+    pub(crate) pod: Pod,
     pub(crate) sink: Sink,
     pub(crate) folder: Home,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         Self::with(PodOptions::new(example()).unwrap()).await
     }
 

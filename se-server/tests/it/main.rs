@@ -22,4 +22,5 @@ mod replicas;
 mod retention;
 mod secrets;
 mod streams;
+mod transcripts;
 mod trouble;

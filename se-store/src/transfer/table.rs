@@ -31,7 +31,7 @@ use Kind::{Bytes, Number, Text};
 /// The table whose texts may be kept outside.
 pub(super) const EVENTS: &str = "events";
 
-pub(super) const TABLES: [Table; 7] = [
+pub(super) const TABLES: [Table; 9] = [
     Table {
         name: "definitions",
         key: &["row"],
@@ -138,6 +138,30 @@ pub(super) const TABLES: [Table; 7] = [
             ("created_at", Number),
             ("ended_at", Number),
             ("error", Text),
+        ],
+        numbered: true,
+    },
+    Table {
+        name: "ports",
+        key: &["worker", "port"],
+        columns: &[
+            ("worker", Text),
+            ("port", Number),
+            ("holder", Text),
+            ("name", Text),
+            ("since", Number),
+        ],
+        numbered: false,
+    },
+    Table {
+        name: "transcripts",
+        key: &["id"],
+        columns: &[
+            ("id", Number),
+            ("job", Number),
+            ("connector", Text),
+            ("at", Number),
+            ("text", Text),
         ],
         numbered: true,
     },

@@ -60,6 +60,13 @@ contracts! {
         what_is_lost_or_altered_is_told_from_an_event,
         objects_go_with_their_job,
         what_nothing_refers_to_goes_after_a_day;
+    pods:
+        ports_are_given_once_and_again_to_who_has_them,
+        a_port_that_must_be_one_is_nobody_elses,
+        no_port_is_given_twice_at_the_same_time,
+        ports_of_forgotten_sessions_are_free_again,
+        a_console_is_taken_and_left,
+        transcripts_are_kept_with_their_job;
     retention:
         what_is_old_can_be_deleted,
         each_status_is_kept_as_long_as_it_says,

@@ -23,6 +23,8 @@ mod objects;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod pods;
+#[cfg(test)]
 mod replicas;
 #[cfg(test)]
 mod retention;

@@ -270,3 +270,31 @@ async fn limits_hold_over_all_engines() {
     // One of the worker at a time; of x runs c alone.
     assert_eq!(ids(two.store.claim(9, limits).await.unwrap()), ["b"]);
 }
+
+#[tokio::test]
+async fn a_console_has_one_user_over_all_engines() {
+    const CONSOLE: &str = "10.0.0.7:5041";
+    let database = Database::create();
+    let [one, two] = engines(&database.url()).await;
+    let both = join_all([
+        one.store.take_console(CONSOLE, "a"),
+        two.store.take_console(CONSOLE, "b"),
+    ]);
+    let got: Vec<bool> = both.await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(got.iter().filter(|it| **it).count(), 1, "{got:?}");
+    let (has, waits) = if got[0] { (&one, &two) } else { (&two, &one) };
+    assert_eq!(has.store.wanted_consoles().await.unwrap(), [CONSOLE]);
+    assert!(waits.store.wanted_consoles().await.unwrap().is_empty());
+    // Nobody takes it away.
+    waits.store.leave_console(CONSOLE).await.unwrap();
+    assert!(!waits.store.take_console(CONSOLE, "b").await.unwrap());
+    has.store.leave_console(CONSOLE).await.unwrap();
+    assert!(waits.store.take_console(CONSOLE, "b").await.unwrap());
+    // It goes with the lease of who has it.
+    assert!(!has.store.take_console(CONSOLE, "a").await.unwrap());
+    let dead = member(waits).await;
+    assert!(has.store.bury(&dead).await.unwrap());
+    assert!(has.store.take_console(CONSOLE, "a").await.unwrap());
+    let lost = waits.store.take_console(CONSOLE, "b").await;
+    assert!(matches!(lost, Err(Error::Fenced)), "{lost:?}");
+}

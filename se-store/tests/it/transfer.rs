@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use se_runtime::{Event, EventLog};
-use se_store::{DefinitionKey, Error, Objects, SyncRequest, export, import};
+use se_runtime::{Event, EventLog, Timestamp};
+use se_store::{DefinitionKey, Error, Objects, Piece, PortRequest, SyncRequest, export, import};
 use se_testkit::postgres::Database;
 
 use crate::bench::{Bench, SECRET, batch, completed, job, learned};
@@ -35,6 +35,23 @@ async fn fill(url: &str) {
         });
         log.append(batch(2 + 2 * at, more)).await.unwrap();
     }
+    let ports = PortRequest {
+        worker: "10.0.0.9".to_owned(),
+        holder: "session".to_owned(),
+        names: std::collections::BTreeMap::from([("r1_serial".to_owned(), Some(5041))]),
+        range: 2000..=2999,
+    };
+    bench.store.allocate_ports(ports).await.unwrap();
+    let piece = Piece {
+        connector: "r1".to_owned(),
+        at: Timestamp::from_micros(7),
+        text: "> show clock\n".to_owned(),
+    };
+    bench
+        .store
+        .keep_transcripts("ended", vec![piece])
+        .await
+        .unwrap();
     let request = SyncRequest {
         key: DefinitionKey::new("lab", "1"),
         source_uri: "s3://content/lab.zip".to_owned(),
@@ -74,7 +91,7 @@ async fn nothing_is_lost_on_the_way_to_a_server_and_back() {
     assert_eq!(
         moved.to_string(),
         "definitions 1, jobs 3, events 607, job_secrets 2, session_facts 1, idempotency 1, \
-         deliveries 607"
+         deliveries 607, ports 1, transcripts 1"
     );
     // A text of the server cannot hold a NUL; what was learned is JSON, in which it is written as \u0000.
     let second = exported(&database.url()).await;

@@ -106,6 +106,8 @@ async fn ciscos_client_takes_a_lab_through_its_life() {
             "console": true,
             "console_key": true,
             "tags": ["serial:5045"],
+            "more_tags": ["blue", "serial:5045"],
+            "configuration": true,
             "found": ["driven"],
             "listed": 1,
             "testbed": true,

@@ -44,6 +44,13 @@ seen["cpu_usage"] = node.cpu_usage > 0
 seen["console"] = "Press RETURN" in node.console_logs(0)
 seen["console_key"] = bool(node.console_key())
 seen["tags"] = node.tags()
+node.add_tag("blue")
+seen["more_tags"] = sorted(node.tags())
+node.remove_tag("blue")
+node.extract_configuration()
+lab.sync()
+configuration = node.configuration
+seen["configuration"] = "hostname rtr01" in str(configuration)
 seen["found"] = [it.title for it in client.find_labs_by_title("driven")]
 seen["listed"] = len(client.get_lab_list(show_all=True))
 seen["testbed"] = "rtr01" in lab.get_pyats_testbed()

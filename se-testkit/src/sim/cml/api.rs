@@ -81,7 +81,11 @@ fn lab_routes() -> Router<Arc<World>> {
 fn node_routes() -> Router<Arc<World>> {
     let at = |rest: &str| format!("/labs/{{lab}}/nodes/{{node}}{rest}");
     Router::new()
-        .route(&at(""), of_node(|lab, node| lab.node_value(node)))
+        .route(
+            &at(""),
+            of_node(|lab, node| lab.node_value(node)).patch(change),
+        )
+        .route(&at("/extract_configuration"), put(extract))
         .route(&at("/state"), of_node(|lab, node| lab.node_state(node)))
         .route(
             &at("/interfaces"),
@@ -322,6 +326,28 @@ async fn nodes(
     let data = query.data.unwrap_or_default();
     let data = data.eq_ignore_ascii_case("true");
     world.labs(|labs| labs.lab(&lab).map(|it| Json(it.nodes(data))))
+}
+
+#[derive(Deserialize)]
+struct Change {
+    tags: Vec<String>,
+}
+
+async fn change(
+    State(world): Shared,
+    Path((lab, node)): Path<(String, String)>,
+    Json(change): Json<Change>,
+) -> Result<Json<Value>, Refusal> {
+    world.labs(|labs| labs.tag(&lab, &node, change.tags))?;
+    Ok(Json(json!(node)))
+}
+
+async fn extract(
+    State(world): Shared,
+    Path((lab, node)): Path<(String, String)>,
+) -> Result<StatusCode, Refusal> {
+    world.labs(|labs| labs.extract(&lab, &node))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

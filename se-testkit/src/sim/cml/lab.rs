@@ -211,6 +211,50 @@ impl Labs {
         Ok(())
     }
 
+    fn node_mut(&mut self, lab: &str, node: &str) -> Result<&mut Node, Refusal> {
+        self.lab(lab)?.node(node)?;
+        let mut all = self.all.iter_mut().filter(|it| it.id == lab);
+        let found = all.find_map(|it| it.nodes.iter_mut().find(|it| it.id == node));
+        found.ok_or_else(|| Refusal(404, format!("Node not found: {node}")))
+    }
+
+    /// Gives a node these tags.
+    ///
+    /// # Errors
+    /// 404 if there is no such lab or node.
+    pub(super) fn tag(&mut self, lab: &str, node: &str, tags: Vec<String>) -> Result<(), Refusal> {
+        let found = self.node_mut(lab, node)?;
+        found.rest.insert("tags".to_owned(), json!(tags));
+        let (label, tags) = (found.label.clone(), tags.join(" "));
+        self.journal.add(&label, "tags", tags);
+        Ok(())
+    }
+
+    /// Reads the configuration off a node and keeps it.
+    ///
+    /// # Errors
+    /// 404 if there is no such lab or node, 400 if it is not up or has none.
+    pub(super) fn extract(&mut self, lab: &str, node: &str) -> Result<(), Refusal> {
+        let found = self.node_mut(lab, node)?;
+        if found.state != NodeState::Booted {
+            let text = format!("Node {} is not in a booted state", found.label);
+            return Err(Refusal(400, text));
+        }
+        if found.definition == "external_connector" {
+            let text = format!(
+                "Node {} does not support configuration extraction",
+                found.label
+            );
+            return Err(Refusal(400, text));
+        }
+        let label = found.label.clone();
+        let content = format!("! read from {label}\nhostname {label}\nend\n");
+        let files = json!([{"name": "running_config.txt", "content": content}]);
+        found.rest.insert("configuration".to_owned(), files);
+        self.journal.add(&label, "extract", "");
+        Ok(())
+    }
+
     /// Removes a lab.
     ///
     /// # Errors

@@ -1,0 +1,164 @@
+//! Ports, consoles and transcripts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use se_runtime::{EventLog as _, Timestamp};
+use se_store::{Error, Piece, PortRequest, Retention};
+
+use crate::bench::{Bench, batch, completed, job};
+
+fn request(holder: &str, names: &[&str]) -> PortRequest {
+    PortRequest {
+        worker: "10.0.0.7".to_owned(),
+        holder: holder.to_owned(),
+        names: names.iter().map(|it| ((*it).to_owned(), None)).collect(),
+        range: 2000..=2005,
+    }
+}
+
+fn fixed(holder: &str, name: &str, port: u16) -> PortRequest {
+    PortRequest {
+        names: BTreeMap::from([(name.to_owned(), Some(port))]),
+        ..request(holder, &[])
+    }
+}
+
+pub(crate) async fn ports_are_given_once_and_again_to_who_has_them(bench: &Bench) {
+    let store = &bench.store;
+    let first = store.allocate_ports(request("s1", &["a", "b"])).await;
+    let first = first.unwrap();
+    assert_eq!(first.values().copied().collect::<Vec<_>>(), [2000, 2001]);
+    let other = store.allocate_ports(request("s2", &["a"])).await.unwrap();
+    assert_eq!(other["a"], 2002);
+    let again = store.allocate_ports(request("s1", &["a", "b", "c"])).await;
+    let again = again.unwrap();
+    assert_eq!((again["a"], again["b"], again["c"]), (2000, 2001, 2003));
+    let elsewhere = PortRequest {
+        worker: "10.0.0.8".to_owned(),
+        ..request("s2", &["x"])
+    };
+    assert_eq!(store.allocate_ports(elsewhere).await.unwrap()["x"], 2000);
+    assert_eq!(store.held_ports("10.0.0.7", "s1").await.unwrap(), again);
+    // All or none.
+    let many = store.allocate_ports(request("s3", &["a", "b", "c"])).await;
+    let error = many.unwrap_err().to_string();
+    assert!(error.contains("no port from 2000 to 2005"), "{error}");
+    assert!(store.held_ports("10.0.0.7", "s3").await.unwrap().is_empty());
+    let gone = store.release_ports("10.0.0.7", "s1", Some(BTreeSet::from(["b".to_owned()])));
+    assert_eq!(gone.await.unwrap(), 1);
+    assert_eq!(
+        store.release_ports("10.0.0.7", "s1", None).await.unwrap(),
+        2
+    );
+    assert_eq!(
+        store.release_ports("10.0.0.7", "s1", None).await.unwrap(),
+        0
+    );
+    let many = store.allocate_ports(request("s3", &["a", "b", "c"])).await;
+    assert_eq!(many.unwrap()["a"], 2000);
+}
+
+pub(crate) async fn a_port_that_must_be_one_is_nobody_elses(bench: &Bench) {
+    let store = &bench.store;
+    let given = store.allocate_ports(fixed("s1", "a", 5041)).await.unwrap();
+    assert_eq!(given["a"], 5041);
+    let again = store.allocate_ports(fixed("s1", "a", 5041)).await.unwrap();
+    assert_eq!(again["a"], 5041);
+    let error = store.allocate_ports(fixed("s2", "z", 5041)).await;
+    assert!(matches!(error, Err(Error::Conflict { .. })), "{error:?}");
+    let error = store.allocate_ports(fixed("s1", "b", 5041)).await;
+    assert!(matches!(error, Err(Error::Conflict { .. })), "{error:?}");
+    // A name moves to another port.
+    store.allocate_ports(fixed("s1", "a", 2000)).await.unwrap();
+    let moved = store.held_ports("10.0.0.7", "s1").await.unwrap();
+    assert_eq!(moved, BTreeMap::from([("a".to_owned(), 2000)]));
+    // One of the range that is wanted is not given to another name beside it.
+    let both = PortRequest {
+        names: BTreeMap::from([("x".to_owned(), None), ("y".to_owned(), Some(2001))]),
+        ..request("s2", &[])
+    };
+    let both = store.allocate_ports(both).await.unwrap();
+    assert_eq!((both["x"], both["y"]), (2002, 2001));
+}
+
+pub(crate) async fn no_port_is_given_twice_at_the_same_time(bench: &Bench) {
+    let all = (0..20).map(|at| {
+        let store = bench.store.clone();
+        let holder = format!("s{at}");
+        async move {
+            let wide = PortRequest {
+                range: 3000..=3099,
+                ..request(&holder, &["a", "b", "c"])
+            };
+            store.allocate_ports(wide).await.unwrap()
+        }
+    });
+    let given: Vec<u16> = join_all(all)
+        .await
+        .into_iter()
+        .flat_map(BTreeMap::into_values)
+        .collect();
+    let different: BTreeSet<u16> = given.iter().copied().collect();
+    assert_eq!((given.len(), different.len()), (60, 60));
+}
+
+pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
+    let store = &bench.store;
+    store.allocate_ports(request("s1", &["a"])).await.unwrap();
+    bench.clock.advance(Duration::from_secs(3600));
+    store.allocate_ports(request("s2", &["a"])).await.unwrap();
+    let keep = Retention {
+        facts: Some(Duration::from_secs(1800)),
+        ..Retention::default()
+    };
+    store.sweep(keep).await.unwrap();
+    assert!(store.held_ports("10.0.0.7", "s1").await.unwrap().is_empty());
+    assert_eq!(store.held_ports("10.0.0.7", "s2").await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_console_is_taken_and_left(bench: &Bench) {
+    let store = &bench.store;
+    assert!(store.take_console("10.0.0.7:5041", "j1").await.unwrap());
+    // The same engine keeps its own jobs apart by itself.
+    assert!(store.take_console("10.0.0.7:5041", "j2").await.unwrap());
+    assert!(store.wanted_consoles().await.unwrap().is_empty());
+    store.leave_console("10.0.0.7:5041").await.unwrap();
+    store.leave_console("10.0.0.7:5041").await.unwrap();
+    assert!(store.take_console("10.0.0.7:5041", "j1").await.unwrap());
+}
+
+pub(crate) async fn transcripts_are_kept_with_their_job(bench: &Bench) {
+    let store = &bench.store;
+    let log = bench.submit(job("a")).await;
+    let piece = |connector: &str, second, text: &str| Piece {
+        connector: connector.to_owned(),
+        at: Timestamp::from_micros(second),
+        text: text.to_owned(),
+    };
+    let pieces = vec![piece("r1", 1, "one\n"), piece("r2", 2, "größe\0\n")];
+    store.keep_transcripts("a", pieces).await.unwrap();
+    let more = vec![piece("r1", 3, "two\n")];
+    store.keep_transcripts("a", more).await.unwrap();
+    let listed: Vec<_> = store.transcripts("a").await.unwrap();
+    let listed: Vec<_> = listed
+        .iter()
+        .map(|it| (it.connector.as_str(), it.bytes, it.at.micros()))
+        .collect();
+    assert_eq!(listed, [("r1", 8, 3), ("r2", 8, 2)]);
+    let text = store.transcript("a", "r1").await.unwrap();
+    assert_eq!(text.as_deref(), Some("one\ntwo\n"));
+    let text = store.transcript("a", "r2").await.unwrap();
+    assert_eq!(text.as_deref(), Some("größe\n"));
+    assert_eq!(store.transcript("a", "r3").await.unwrap(), None);
+    let nobody = store
+        .keep_transcripts("b", vec![piece("r1", 1, "x\n")])
+        .await;
+    assert!(matches!(nobody, Err(Error::NotFound { .. })), "{nobody:?}");
+    log.append(batch(1, [completed()])).await.unwrap();
+    bench.clock.advance(Duration::from_secs(60));
+    let swept = store.sweep(Retention::all(Some(Duration::ZERO))).await;
+    assert_eq!(swept.unwrap().jobs(), 1);
+    assert!(store.transcripts("a").await.unwrap().is_empty());
+}
