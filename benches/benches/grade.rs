@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_adapters::connect::Connectors;
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, PodPorts, Registry, Trust, Worker};
+use se_adapters::{
+    CONSOLE_PORT, ConsoleWay, FilesIn, LabSource, PodActions, PodOptions, PodPorts, Registry,
+    Trust, Worker,
+};
 use se_benches::{Wall, accepted, run_on};
 use se_dsl::catalog::Action;
 use se_dsl::{Checked, Options};
@@ -99,6 +102,8 @@ fn actions(folder: &Path, checked: &Checked, facts: &Value) -> PodActions {
         adapter: Some(text("adapter")),
         trust: Trust::Anything,
         capabilities: Vec::new(),
+        consoles: ConsoleWay::ALL.to_vec(),
+        console_port: CONSOLE_PORT,
     };
     let selected = Registry::standard()
         .select(checked.manifest.pod_type, worker.adapter.as_deref(), &[])

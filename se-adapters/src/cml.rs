@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod console;
 mod lab;
 mod tls;
 mod trouble;

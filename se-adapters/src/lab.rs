@@ -1,6 +1,7 @@
 //! What every pod adapter can do, and what it answers.
 
 pub(crate) mod config;
+mod console;
 mod id;
 pub(crate) mod power;
 pub(crate) mod resolve;
@@ -18,6 +19,8 @@ use se_dsl::checked::PodType;
 use se_runtime::Fault;
 
 use crate::deadline::Deadline;
+use crate::worker::ConsoleWay;
+pub use console::ConsoleStream;
 pub use id::{LabId, NodeId};
 pub(crate) use shape::End;
 pub use shape::Shape;
@@ -91,6 +94,14 @@ pub trait PodAdapter: fmt::Debug + Send + Sync {
         lines: u32,
         deadline: &'a Deadline,
     ) -> Answer<'a, String>;
+    /// Connects with the console of a node through the controller, in this way; not [`ConsoleWay::Telnet`], for which
+    /// no controller is needed.
+    fn open_console<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        way: ConsoleWay,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ConsoleStream>;
     /// Runs a command on a node, where the controller can.
     fn execute_command<'a>(
         &'a self,
@@ -185,6 +196,23 @@ pub struct SystemStats {
     pub disk: Option<(u64, u64)>,
     /// Nodes that run.
     pub running_nodes: Option<u64>,
+}
+
+impl fmt::Display for SystemStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(percent) = self.cpu_percent {
+            parts.push(format!("processors {percent:.0} % busy"));
+        }
+        let space = [("memory", self.memory), ("disk", self.disk)];
+        for (what, (used, total)) in space.into_iter().filter_map(|(it, of)| Some((it, of?))) {
+            parts.push(format!("{what} {} of {} GiB used", used >> 30, total >> 30));
+        }
+        if let Some(nodes) = self.running_nodes {
+            parts.push(format!("{nodes} nodes running"));
+        }
+        f.write_str(&parts.join(", "))
+    }
 }
 
 /// What a node uses.

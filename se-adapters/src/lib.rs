@@ -20,10 +20,11 @@ pub use deadline::Deadline;
 pub use files::{ContentFiles, FilesIn};
 pub use lab::resolve::LabSource;
 pub use lab::{
-    Answer, ConfigFile, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId,
-    NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
+    Answer, ConfigFile, ConsoleStream, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt,
+    NodeId, NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats,
+    Transfer,
 };
 pub use pod::{PodActions, PodOptions};
 pub use ports::{PodPorts, PortBook, PortsInMemory, PortsWanted};
 pub use registry::{Mismatch, Registry, Selected};
-pub use worker::{Fingerprint, Trust, Worker};
+pub use worker::{CONSOLE_PORT, ConsoleWay, Fingerprint, Trust, Worker};

@@ -1,5 +1,6 @@
 //! What a step does in the world: each action of the catalogue, on the pod of one job.
 
+mod consoles;
 mod lab;
 mod ports;
 
@@ -15,7 +16,7 @@ use se_runtime::{Actions, Call, Clock, Done, Fault, FaultKind, Outcome, Timestam
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::connect::{Connectors, Sessions};
+use crate::connect::{Connectors, NodeConsoles, Sessions};
 use crate::deadline::Deadline;
 use crate::device;
 use crate::files::ContentFiles;
@@ -25,6 +26,7 @@ use crate::lab::watch::Attempt;
 use crate::ports::PodPorts;
 use crate::registry::Selected;
 use crate::worker::Worker;
+use consoles::LabConsoles;
 use lab::LabCall;
 use ports::PortCall;
 
@@ -52,17 +54,47 @@ pub struct PodOptions {
 /// controller down.
 pub struct PodActions {
     options: PodOptions,
-    adapter: Mutex<Option<Arc<dyn PodAdapter>>>,
+    adapter: Arc<Controller>,
+    lab: Arc<LabConsoles>,
     sessions: Sessions,
+}
+
+/// The adapter of a job, made when it is first needed.
+#[derive(Debug)]
+struct Controller {
+    worker: Worker,
+    selected: Selected,
+    adapter: Mutex<Option<Arc<dyn PodAdapter>>>,
+}
+
+impl Controller {
+    fn adapter(&self) -> Result<Arc<dyn PodAdapter>, Fault> {
+        let mut adapter = self.adapter.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(adapter) = adapter.as_ref() {
+            return Ok(Arc::clone(adapter));
+        }
+        let fresh = self.selected.adapter(&self.worker)?;
+        *adapter = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
 }
 
 impl PodActions {
     /// Contacts nothing.
     #[must_use]
     pub fn new(options: PodOptions) -> Self {
-        Self {
+        let adapter = Arc::new(Controller {
+            worker: options.worker.clone(),
+            selected: options.selected,
             adapter: Mutex::new(None),
-            sessions: Sessions::new(Arc::clone(&options.connectors)),
+        });
+        let (source, clock) = (options.lab.clone(), Arc::clone(&options.clock));
+        let lab = Arc::new(LabConsoles::new(Arc::clone(&adapter), source, clock));
+        let nodes: Arc<dyn NodeConsoles> = Arc::<LabConsoles>::clone(&lab);
+        Self {
+            adapter,
+            lab,
+            sessions: Sessions::new(Arc::clone(&options.connectors)).with_nodes(nodes),
             options,
         }
     }
@@ -83,13 +115,7 @@ impl PodActions {
     /// # Errors
     /// `validation` if the pod has no labs, or the worker's facts cannot be used.
     pub fn adapter(&self) -> Result<Arc<dyn PodAdapter>, Fault> {
-        let mut adapter = self.adapter.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(adapter) = adapter.as_ref() {
-            return Ok(Arc::clone(adapter));
-        }
-        let fresh = self.options.selected.adapter(&self.options.worker)?;
-        *adapter = Some(Arc::clone(&fresh));
-        Ok(fresh)
+        self.adapter.adapter()
     }
 
     async fn dispatch(&self, call: &Call, progress: &dyn Progress) -> Outcome {
@@ -97,6 +123,7 @@ impl PodActions {
         let margin = (call.timeout / 10).min(Duration::from_secs(1));
         let time = call.timeout.saturating_sub(margin);
         let deadline = Deadline::new(Arc::clone(&self.options.clock), time);
+        self.lab.know(&call.runtime_env);
         match call.primitive.action {
             Action::Pause => self.pause(call).await,
             Action::Exec => device::exec(&self.sessions, call).await,

@@ -24,7 +24,46 @@ pub struct Worker {
     pub trust: Trust,
     /// What the worker can carry, by pod type; empty: not stated.
     pub capabilities: Vec<String>,
+    /// How consoles can be reached, best first.
+    pub consoles: Vec<ConsoleWay>,
+    /// The port of the controller's console server.
+    pub console_port: u16,
 }
+
+/// How one gets to the console of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleWay {
+    /// A telnet port of the worker leads to it.
+    Telnet,
+    /// The controller's console server, over SSH.
+    Ssh,
+    /// The controller's web console.
+    Websocket,
+}
+
+impl ConsoleWay {
+    /// Every way, in the order in which they are tried where nobody says otherwise.
+    pub const ALL: [Self; 3] = [Self::Telnet, Self::Ssh, Self::Websocket];
+
+    /// As `worker.consoles` names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Telnet => "telnet",
+            Self::Ssh => "ssh",
+            Self::Websocket => "websocket",
+        }
+    }
+
+    /// Reads such a name.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// The port of the controller's console server, where nobody says otherwise.
+pub const CONSOLE_PORT: u16 = 22;
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,6 +78,8 @@ impl fmt::Debug for Worker {
             .field("adapter", &self.adapter)
             .field("trust", &self.trust)
             .field("capabilities", &self.capabilities)
+            .field("consoles", &self.consoles)
+            .field("console_port", &self.console_port)
             .finish_non_exhaustive()
     }
 }

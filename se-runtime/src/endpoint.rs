@@ -91,6 +91,7 @@ impl Reader<'_> {
         }
         match self.connector.transport {
             Transport::Ssh => Ok(22),
+            Transport::Console => Ok(Endpoint::NO_PORT),
             Transport::Telnet => {
                 let Connector { name, device, .. } = self.connector;
                 let detail = format!(

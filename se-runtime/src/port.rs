@@ -74,7 +74,7 @@ pub struct Endpoint {
     pub transport: Transport,
     /// Host name or address.
     pub host: String,
-    /// TCP port.
+    /// TCP port; [`Self::NO_PORT`] where a console has none.
     pub port: u16,
     /// How long connecting, logging in and each prompt may take.
     pub timeout: Duration,
@@ -86,6 +86,11 @@ pub struct Endpoint {
     pub password: Option<Secret>,
     /// Password of `enable`.
     pub enable_password: Option<Secret>,
+}
+
+impl Endpoint {
+    /// The console is not behind a port of its own: only the controller leads to it.
+    pub const NO_PORT: u16 = 0;
 }
 
 /// Every connector of a package, each evaluated or with the reason why it could not be.

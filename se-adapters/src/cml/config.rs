@@ -18,6 +18,10 @@ pub(crate) struct Config {
     pub(crate) password: Secret,
     /// Which certificate is believed.
     pub(crate) trust: Trust,
+    /// Where the console server is.
+    pub(crate) console_host: String,
+    /// Its port.
+    pub(crate) console_port: u16,
     /// The longest a connection may take to stand.
     pub(crate) connect_timeout: Duration,
     /// The longest one request may take.
@@ -43,6 +47,8 @@ impl Config {
             username: worker.cml_username.clone(),
             password: worker.cml_password.clone(),
             trust: worker.trust.clone(),
+            console_host: console_host(worker),
+            console_port: worker.console_port,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             max_body: 16 << 20,
@@ -51,6 +57,13 @@ impl Config {
             max_backoff: Duration::from_secs(5),
         })
     }
+}
+
+/// The controller's host, without the port of its API.
+fn console_host(worker: &Worker) -> String {
+    let api = worker.cml_url.as_deref().and_then(|it| Url::parse(it).ok());
+    let host = api.and_then(|it| it.host_str().map(str::to_owned));
+    host.unwrap_or_else(|| worker.ip.clone())
 }
 
 fn api_url(worker: &Worker) -> Result<Url, Fault> {
@@ -104,7 +117,7 @@ mod tests {
     use se_runtime::Secret;
 
     use super::Config;
-    use crate::worker::{Trust, Worker};
+    use crate::worker::{CONSOLE_PORT, ConsoleWay, Trust, Worker};
 
     fn api(ip: &str, cml_url: Option<&str>) -> Result<String, String> {
         let worker = Worker {
@@ -116,6 +129,8 @@ mod tests {
             adapter: None,
             trust: Trust::System,
             capabilities: Vec::new(),
+            consoles: ConsoleWay::ALL.to_vec(),
+            console_port: CONSOLE_PORT,
         };
         let config = Config::new(&worker);
         config

@@ -11,15 +11,17 @@ use serde_json::Value;
 
 use super::client::{Body, Client, Request};
 use super::config::Config;
+use super::console;
 use super::wire;
 use crate::deadline::Deadline;
 use crate::lab::power;
 use crate::lab::watch::Attempt;
 use crate::lab::{
-    Answer, ConfigFile, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId,
-    NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
+    Answer, ConfigFile, ConsoleStream, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt,
+    NodeId, NodeState, NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats,
+    Transfer,
 };
-use crate::worker::Worker;
+use crate::worker::{ConsoleWay, Worker};
 
 /// A controller's labs.
 #[derive(Debug)]
@@ -370,6 +372,23 @@ impl PodAdapter for Cml {
         deadline: &'a Deadline,
     ) -> Answer<'a, String> {
         self.log(node, lines, deadline).boxed()
+    }
+
+    fn open_console<'a>(
+        &'a self,
+        node: NodeAt<'a>,
+        way: ConsoleWay,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ConsoleStream> {
+        match way {
+            ConsoleWay::Ssh => console::over_ssh(&self.client, node, deadline).boxed(),
+            ConsoleWay::Websocket => console::over_websocket(&self.client, node, deadline).boxed(),
+            ConsoleWay::Telnet => async {
+                let detail = "a telnet port is reached without the controller";
+                Err(Fault::new(FaultKind::Validation, detail))
+            }
+            .boxed(),
+        }
     }
 
     fn execute_command<'a>(

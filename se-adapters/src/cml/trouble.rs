@@ -157,7 +157,7 @@ fn refused_advice(reply: &Reply, username: &str) -> String {
 }
 
 /// An error and its causes, without the URL, which says nothing new.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {

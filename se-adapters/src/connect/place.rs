@@ -18,14 +18,19 @@ impl Place {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
         let transport = match endpoint.transport {
             Transport::Telnet => "telnet",
+            Transport::Console => "console",
             Transport::Ssh => "ssh",
+        };
+        let address = match endpoint.port {
+            Endpoint::NO_PORT => format!("{transport} of {} at {}", endpoint.device, endpoint.host),
+            port => format!("{transport} {}:{port}", endpoint.host),
         };
         let secrets = [&endpoint.password, &endpoint.enable_password];
         let secrets = secrets.into_iter().flatten().cloned();
         let username = endpoint.username.iter().map(Secret::new);
         Self {
             name: endpoint.name.clone(),
-            address: format!("{transport} {}:{}", endpoint.host, endpoint.port),
+            address,
             mask: Arc::new(Vault::new(secrets.chain(username))),
         }
     }

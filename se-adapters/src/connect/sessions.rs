@@ -14,6 +14,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::place::{Came, Place};
+use super::{NodeConsoles, Opening};
 use crate::device::Device;
 use crate::transcript::Transcript;
 
@@ -124,6 +125,7 @@ pub struct Sessions {
     job: u64,
     /// SSH connections are this job's alone.
     connections: Slots,
+    nodes: Option<Arc<dyn NodeConsoles>>,
     transcripts: Mutex<BTreeMap<String, Transcript>>,
 }
 
@@ -136,8 +138,16 @@ impl Sessions {
             shared,
             job,
             connections: Slots::default(),
+            nodes: None,
             transcripts: Mutex::default(),
         }
+    }
+
+    /// Reaches consoles also through their controller.
+    #[must_use]
+    pub fn with_nodes(mut self, nodes: Arc<dyn NodeConsoles>) -> Self {
+        self.nodes = Some(nodes);
+        self
     }
 
     /// A session on `endpoint` that stands at its prompt: the one that is open, or a fresh one.
@@ -162,8 +172,14 @@ impl Sessions {
             return Ok(Lease::new(slot, open, true));
         }
         let claim = self.claim(endpoint, deadline).await?;
-        let identity = self.shared.identity.as_ref();
-        let device = match super::open(endpoint, &transcript, identity, deadline).await {
+        let opening = Opening {
+            endpoint,
+            transcript: &transcript,
+            identity: self.shared.identity.as_ref(),
+            nodes: self.nodes.as_deref(),
+            deadline,
+        };
+        let device = match super::open(opening).await {
             Ok(device) => device,
             Err(fault) => {
                 claim.leave().await;
@@ -182,7 +198,7 @@ impl Sessions {
     /// Waits until no other process uses the console.
     async fn claim(&self, endpoint: &Arc<Endpoint>, deadline: Instant) -> Result<Claim, Fault> {
         let leases = self.shared.leases.as_ref();
-        let Some(leases) = leases.filter(|_| endpoint.transport == Transport::Telnet) else {
+        let Some(leases) = leases.filter(|_| endpoint.transport != Transport::Ssh) else {
             return Ok(Claim(None));
         };
         let address = key(endpoint);
@@ -249,7 +265,7 @@ impl Sessions {
 
     fn slots(&self, endpoint: &Endpoint) -> &Slots {
         match endpoint.transport {
-            Transport::Telnet => &self.shared.consoles,
+            Transport::Telnet | Transport::Console => &self.shared.consoles,
             Transport::Ssh => &self.connections,
         }
     }
@@ -393,7 +409,10 @@ impl Slots {
 fn key(endpoint: &Endpoint) -> String {
     let address = format!("{}:{}", endpoint.host, endpoint.port);
     match endpoint.transport {
-        Transport::Telnet => address,
+        Transport::Console if endpoint.port == Endpoint::NO_PORT => {
+            format!("{}/{}", endpoint.host, endpoint.device)
+        }
+        Transport::Telnet | Transport::Console => address,
         Transport::Ssh => format!("{}@{address}", endpoint.name),
     }
 }

@@ -3,20 +3,25 @@
 use std::collections::VecDeque;
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use russh::ChannelMsg;
 use se_runtime::Fault;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::codec::Framed;
 
 use super::ssh::Connection;
 use super::telnet::{Frame, Negotiation, Telnet};
+use crate::lab::ConsoleStream;
 
 /// The size of an SSH terminal: wide enough not to wrap, high enough not to page.
-const COLUMNS: u32 = 511;
-const ROWS: u32 = 1000;
+pub(crate) const COLUMNS: u32 = 511;
+pub(crate) const ROWS: u32 = 1000;
+
+/// How much of a console is read at a time.
+const PIECE: usize = 16 * 1024;
 
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;
@@ -24,6 +29,8 @@ const INTERRUPT: u8 = 3;
 pub(crate) enum Wire {
     Telnet(Box<TelnetWire>),
     Shell(Box<ShellWire>),
+    /// A console that the controller leads to.
+    Stream(Box<ConsoleStream>),
 }
 
 pub(crate) struct TelnetWire {
@@ -72,6 +79,11 @@ impl Wire {
         match self {
             Self::Telnet(wire) => wire.receive().await,
             Self::Shell(wire) => Ok(wire.receive().await),
+            Self::Stream(stream) => {
+                let mut bytes = BytesMut::with_capacity(PIECE);
+                let length = stream.read_buf(&mut bytes).await?;
+                Ok((length > 0).then(|| bytes.freeze()))
+            }
         }
     }
 
@@ -83,35 +95,48 @@ impl Wire {
                 let sent = wire.channel.data_bytes(bytes).await;
                 sent.map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))
             }
+            Self::Stream(stream) => {
+                stream.write_all(&bytes).await?;
+                stream.flush().await
+            }
         }
     }
 
     /// Stops what runs, as far as that goes without waiting: the connection is about to be dropped.
     pub(crate) fn interrupt(&mut self) {
-        match self {
-            Self::Telnet(wire) => {
-                let stream = wire.framed.get_ref();
-                // Unread bytes would turn the close into a reset, and the Ctrl-C could be lost with it.
-                let mut unread = [0; 16 * 1024];
-                let mut reads = 0..64;
-                while reads.next().is_some()
-                    && stream.try_read(&mut unread).is_ok_and(|length| length > 0)
-                {}
-                if let Err(error) = stream.try_write(&[INTERRUPT]) {
-                    tracing::debug!(%error, "no Ctrl-C before closing a console");
-                }
-            }
+        let sent = match self {
+            Self::Telnet(wire) => wire.interrupt(),
             Self::Shell(wire) => {
                 let interrupt = wire.channel.data_bytes(Bytes::from_static(&[INTERRUPT]));
-                if interrupt.now_or_never().is_none() {
-                    tracing::debug!("no Ctrl-C before closing a shell: its channel is full");
-                }
+                interrupt.now_or_never().is_some()
             }
+            Self::Stream(stream) => {
+                let interrupt = async {
+                    stream.write_all(&[INTERRUPT]).await?;
+                    stream.flush().await
+                };
+                matches!(interrupt.now_or_never(), Some(Ok(())))
+            }
+        };
+        if !sent {
+            tracing::debug!("no Ctrl-C before closing a session: it takes no more");
         }
     }
 }
 
 impl TelnetWire {
+    /// Whether it could be sent at once.
+    fn interrupt(&mut self) -> bool {
+        let stream = self.framed.get_ref();
+        // Unread bytes would turn the close into a reset, and the Ctrl-C could be lost with it.
+        let mut unread = [0; 16 * 1024];
+        let mut reads = 0..64;
+        while reads.next().is_some() && stream.try_read(&mut unread).is_ok_and(|length| length > 0)
+        {
+        }
+        stream.try_write(&[INTERRUPT]).is_ok()
+    }
+
     async fn receive(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             while let Some(answer) = self.answers.front() {

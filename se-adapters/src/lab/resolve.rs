@@ -71,6 +71,19 @@ pub(crate) struct Resolved {
     pub(crate) status: LabStatus,
     /// Whether it was imported just now.
     pub(crate) is_fresh: bool,
+    /// What the controller did not like about the topology.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Resolved {
+    /// It was there.
+    pub(crate) fn known(status: LabStatus) -> Self {
+        Self {
+            status,
+            is_fresh: false,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Finds the lab: by id where one is known, else by title and shape; imports it where there is none, or
@@ -87,10 +100,7 @@ pub(crate) async fn resolve(
     if let Some(lab) = known.filter(|_| !force_import) {
         match attempt.adapter.lab_status(lab, attempt.deadline).await {
             Ok(status) => {
-                return Ok(Resolved {
-                    status,
-                    is_fresh: false,
-                });
+                return Ok(Resolved::known(status));
             }
             Err(fault) if fault.kind == FaultKind::NotFound => {
                 let message = format!("lab {lab} is gone from the controller; looking by title");
@@ -101,10 +111,7 @@ pub(crate) async fn resolve(
     }
     let source = source.ok_or_else(no_topology)?;
     if !force_import && let Some(status) = find(attempt, source).await? {
-        return Ok(Resolved {
-            status,
-            is_fresh: false,
-        });
+        return Ok(Resolved::known(status));
     }
     let title = source.lab_title();
     attempt.progress.report(30, &format!("importing `{title}`"));
@@ -123,6 +130,7 @@ pub(crate) async fn resolve(
     Ok(Resolved {
         status,
         is_fresh: true,
+        warnings: imported.warnings,
     })
 }
 

@@ -46,6 +46,9 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 const LOG_LINES: u32 = 5;
 /// How many consoles a fault shows.
 const LOGS: usize = 3;
+/// How often the console of a node that boots is read for the progress, and how much of a line is shown.
+const HEARD: Duration = Duration::from_secs(5);
+const LONGEST_HEARD: usize = 80;
 
 impl Nodes<'_> {
     fn of(self, status: &LabStatus) -> Vec<&NodeStatus> {
@@ -105,6 +108,7 @@ pub(crate) async fn wait(
                 if let Some(status) = seen.last.take_if(|it| goal.is_reached(it, nodes)) {
                     return Ok((status, polls));
                 }
+                seen.hear(attempt, nodes, goal).await;
                 seen.report(attempt.progress, nodes, goal);
             }
             Err(fault) if !seen.may_pass(&fault, until.now()) => return Err(fault),
@@ -130,6 +134,8 @@ struct Seen {
     /// Since when each node is in its state, by label.
     since: BTreeMap<String, (NodeState, Timestamp)>,
     trouble: Option<Fault>,
+    /// The last line of the console of the node that is waited for, and when it was read.
+    heard: Option<(String, String, Timestamp)>,
 }
 
 impl Seen {
@@ -140,7 +146,35 @@ impl Seen {
             last: None,
             since: BTreeMap::new(),
             trouble: None,
+            heard: None,
         }
+    }
+
+    /// Reads now and then how far the node is that is waited for.
+    async fn hear(&mut self, attempt: Attempt<'_>, nodes: Nodes<'_>, goal: Goal) {
+        let Some(status) = &self.last else { return };
+        let all = nodes.of(status);
+        let boots = |it: &&&NodeStatus| it.state == NodeState::Started;
+        let Some(node) = all.iter().find(boots).filter(|_| goal == Goal::Up) else {
+            self.heard = None;
+            return;
+        };
+        let now = attempt.deadline.now();
+        let is_new = |(label, _, at): &(String, String, Timestamp)| {
+            *label == node.label && now.since(*at) < HEARD
+        };
+        if self.heard.as_ref().is_some_and(is_new) {
+            return;
+        }
+        let at = NodeAt {
+            lab: &status.id,
+            node: &node.id,
+        };
+        let time = attempt.deadline.at_most(Duration::from_secs(2));
+        let log = attempt.adapter.console_log(at, LOG_LINES, &time).await;
+        // It is a courtesy: what cannot be read is not told.
+        let line = log.ok().and_then(|it| last_line(&it)).unwrap_or_default();
+        self.heard = Some((node.label.clone(), line, now));
     }
 
     fn take(&mut self, status: LabStatus, now: Timestamp) {
@@ -165,6 +199,13 @@ impl Seen {
         passing && now.since(self.answered) < LONGEST_SILENCE
     }
 
+    fn said_by(&self, label: &str) -> String {
+        match &self.heard {
+            Some((node, line, _)) if node == label && !line.is_empty() => format!(": {line}"),
+            Some(_) | None => String::new(),
+        }
+    }
+
     fn report(&self, progress: &dyn Progress, nodes: Nodes<'_>, goal: Goal) {
         let Some(status) = &self.last else { return };
         let all = nodes.of(status);
@@ -174,14 +215,21 @@ impl Seen {
         let count = format!("{done} of {} nodes {}", all.len(), goal.participle());
         let message = match waiting.first() {
             Some(first) => format!(
-                "{count}, waiting for {} ({})",
+                "{count}, waiting for {} ({}){}",
                 first.label,
-                first.state.as_str()
+                first.state.as_str(),
+                self.said_by(&first.label)
             ),
             None => format!("{count}, waiting for the lab to converge"),
         };
         progress.report(u8::try_from(percent).unwrap_or(95), &message);
     }
+}
+
+/// The last line that says something, cut for a message.
+fn last_line(log: &str) -> Option<String> {
+    let line = log.lines().rev().map(str::trim).find(|it| !it.is_empty())?;
+    Some(line.chars().take(LONGEST_HEARD).collect())
 }
 
 async fn explain(
@@ -215,6 +263,9 @@ async fn explain(
     if missing.is_empty() {
         detail += "; the controller does not call the lab converged: look at its links";
     }
+    if goal == Goal::Up {
+        detail += &load(attempt, lab, &missing).await;
+    }
     for (at, node) in missing.iter().enumerate() {
         let since = seen.since.get(&node.label).map_or(seen.begun, |it| it.1);
         let time = in_words(deadline.now().since(since));
@@ -230,6 +281,31 @@ async fn explain(
         }
     }
     Fault::new(FaultKind::Timeout, detail)
+}
+
+/// How busy the worker is where nodes wait for it, and nodes that do nothing any more.
+async fn load(attempt: Attempt<'_>, lab: &LabId, missing: &[&&NodeStatus]) -> String {
+    let time = attempt.deadline.at_most(Duration::from_secs(2));
+    let mut text = String::new();
+    if missing.iter().any(|it| it.state == NodeState::Queued)
+        && let Ok(stats) = attempt.adapter.system_stats(&time).await
+    {
+        text += &format!("; the worker: {stats}");
+    }
+    let boots = |it: &&&&NodeStatus| it.state == NodeState::Started;
+    if !missing.iter().any(|it| boots(&it)) {
+        return text;
+    }
+    let Ok(telemetry) = attempt.adapter.node_telemetry(lab, &time).await else {
+        return text;
+    };
+    for node in missing.iter().filter(boots).take(LOGS) {
+        let used = telemetry.iter().find(|it| it.node == node.id);
+        if let Some(percent) = used.and_then(|it| it.cpu_percent) {
+            text += &format!("; {} uses {percent:.0} % of its processors", node.label);
+        }
+    }
+    text
 }
 
 fn advice(state: &NodeState, goal: Goal) -> &'static str {

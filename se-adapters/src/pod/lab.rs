@@ -59,21 +59,24 @@ impl LabCall<'_> {
         let resolved = resolve::resolve(self.attempt, self.lab, known.as_ref(), force).await?;
         Ok(done(&resolved.status, |output| {
             insert(output, "freshly_imported", resolved.is_fresh);
+            insert(output, "warnings", resolved.warnings.as_slice());
             output.insert("nodes".to_owned(), resolved.status.nodes_value());
         }))
     }
 
     async fn start(&self) -> Outcome {
-        let Resolved { status, is_fresh } = match self.known().await? {
-            Some(status) => Resolved {
-                status,
-                is_fresh: false,
-            },
+        let Resolved {
+            status,
+            is_fresh,
+            warnings,
+        } = match self.known().await? {
+            Some(status) => Resolved::known(status),
             None => resolve::resolve(self.attempt, self.lab, None, false).await?,
         };
         let (status, polls) = power::start_lab(self.attempt, status).await?;
         Ok(done(&status, |output| {
             insert(output, "freshly_imported", is_fresh);
+            insert(output, "warnings", warnings.as_slice());
             insert(output, "lab_state", status.state.as_str());
             insert(output, "poll_count", polls);
             insert(output, "converged", status.is_up());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use se_adapters::{
-    Deadline, LabId, LabState, NodeAt, NodeId, PodAdapter, Registry, Transfer, Trust, Worker,
+    CONSOLE_PORT, ConsoleWay, Deadline, LabId, LabState, NodeAt, NodeId, PodAdapter, Registry,
+    Transfer, Trust, Worker,
 };
 use se_dsl::catalog::Needs;
 use se_dsl::checked::PodType;
@@ -44,6 +45,8 @@ pub(crate) fn worker(sim: &CmlSim) -> Worker {
         adapter: None,
         trust: Trust::new(None, None, sim.fingerprint().as_deref()).unwrap(),
         capabilities: Vec::new(),
+        consoles: ConsoleWay::ALL.to_vec(),
+        console_port: CONSOLE_PORT,
     }
 }
 

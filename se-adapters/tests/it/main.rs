@@ -9,6 +9,7 @@
 mod bench;
 mod cml;
 mod console;
+mod consoles;
 mod frr;
 mod pod;
 mod simulated;

@@ -311,7 +311,9 @@ async fn a_lab_that_does_not_come_up_tells_which_nodes_and_why() {
     };
     #[expect(clippy::disallowed_methods, reason = "measures how long it takes")]
     let begun = Instant::now();
-    let fault = start.run(&pod).await.unwrap_err();
+    let heard = Heard::default();
+    let fault = pod.call(start.call(), &heard).await.unwrap_err();
+    assert!(heard.has("waiting for rtr01 (STARTED): Booting iosv on rtr01"));
     assert!(begun.elapsed() < Duration::from_secs(4));
     assert_eq!(fault.kind, FaultKind::Timeout);
     for part in [
@@ -321,6 +323,8 @@ async fn a_lab_that_does_not_come_up_tells_which_nodes_and_why() {
         "its console ends with:\n  | Booting iosv on rtr01",
         "\nsw02 (iosvl2): QUEUED for ",
         "lacks memory, processors or licences",
+        "the worker: processors 8 % busy, memory 7 of 29 GiB used",
+        "rtr01 uses 12 % of its processors",
     ] {
         assert!(
             fault.detail.contains(part),
@@ -643,4 +647,23 @@ async fn configurations_are_read_of_every_node_that_has_one() {
         .run(&pod)
         .await;
     assert_eq!(unknown.unwrap_err().kind, FaultKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_the_controller_does_not_like_is_an_output() {
+    let sim = controller(CmlOptions {
+        warnings: vec!["Link l0 has no label".to_owned()],
+        ..options()
+    });
+    let sim = sim.await;
+    let pod = pod(worker(&sim), cml(), "s1");
+    let heard = Heard::default();
+    let done = pod
+        .call(step("cml.lab_resolve", json!({})).call(), &heard)
+        .await
+        .unwrap();
+    assert_eq!(done.output["warnings"], json!(["Link l0 has no label"]));
+    assert!(heard.has("warns about the topology: Link l0"));
+    let again = output(&pod, "cml.lab_resolve", json!({})).await;
+    assert_eq!(again["warnings"], json!([]));
 }

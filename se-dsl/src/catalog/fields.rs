@@ -32,6 +32,12 @@ const NODES: Field = required(
     "Its nodes: {id, label, node_definition, state}.",
 );
 
+const WARNINGS: Field = optional(
+    "warnings",
+    Kind::Strings,
+    "What the controller did not like about the topology that was imported.",
+);
+
 const REPORT_CLASS: Field = optional(
     "report_class",
     Kind::String,
@@ -72,6 +78,7 @@ pub(super) const RESOLVE_OUTPUTS: &[Field] = &[
         Kind::Boolean,
         "Whether it was imported just now.",
     ),
+    WARNINGS,
 ];
 
 pub(super) const LAB: &[Field] = &[LAB_ID];
@@ -83,6 +90,7 @@ pub(super) const START_OUTPUTS: &[Field] = &[
     required("poll_count", Kind::Count, "How often it was looked at."),
     required("converged", Kind::Boolean, "Whether every node is up."),
     NODES,
+    WARNINGS,
 ];
 
 pub(super) const POWER_INPUTS: &[Field] = &[

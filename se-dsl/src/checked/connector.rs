@@ -55,6 +55,9 @@ pub enum ConnectorClass {
 pub enum Transport {
     /// Telnet, or a raw TCP console.
     Telnet,
+    /// The node's console, by whichever way the worker offers: a telnet port, the controller's console server, or
+    /// its web console.
+    Console,
     /// SSH.
     Ssh,
 }

@@ -26,7 +26,11 @@ const CLASSES: [(&str, ConnectorClass); 3] = [
     ("control", ConnectorClass::Control),
 ];
 
-const TRANSPORTS: [(&str, Transport); 2] = [("telnet", Transport::Telnet), ("ssh", Transport::Ssh)];
+const TRANSPORTS: [(&str, Transport); 3] = [
+    ("telnet", Transport::Telnet),
+    ("console", Transport::Console),
+    ("ssh", Transport::Ssh),
+];
 
 pub(super) static KIND: DocumentKind = DocumentKind {
     kind: "ConnectorModel",

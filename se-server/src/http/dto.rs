@@ -99,6 +99,10 @@ pub(super) struct Worker {
     cml_url: Option<String>,
     tls: Option<Tls>,
     capabilities: Option<Vec<String>>,
+    /// How consoles can be reached, best first: `telnet`, `ssh`, `websocket`; default: all.
+    consoles: Option<Vec<String>>,
+    /// Port of the controller's console server; default: 22.
+    console_port: Option<u16>,
 }
 
 /// Which certificate of the controller is believed.

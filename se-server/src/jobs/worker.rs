@@ -1,6 +1,6 @@
 //! Facts of the worker: from the request, the configuration and the session's earlier jobs.
 
-use se_adapters::{Trust, Worker};
+use se_adapters::{CONSOLE_PORT, ConsoleWay, Trust, Worker};
 use se_runtime::Secret;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +23,8 @@ const WORKER: &[&str] = &[
     "cml_url",
     "tls",
     "capabilities",
+    "consoles",
+    "console_port",
 ];
 
 /// Facts of the worker, as a request gives them.
@@ -47,6 +49,13 @@ pub(super) fn read(fields: &mut Fields, body: &Map<String, Value>) -> Map<String
         );
     }
     fields.texts(&worker, "/worker", "capabilities");
+    fields.texts(&worker, "/worker", "consoles");
+    if let Err(why) = consoles(&worker) {
+        fields.wrong("/worker/consoles", &why);
+    }
+    if let Err(why) = console_port(&worker) {
+        fields.wrong("/worker/console_port", &why);
+    }
     let tls = fields.object(&worker, "/worker", "tls");
     fields.known(&tls, "/worker/tls", &["verify", "ca_file", "fingerprint"]);
     fields.boolean(&tls, "/worker/tls", "verify");
@@ -178,7 +187,37 @@ pub(super) fn of_facts(facts: &Map<String, Value>) -> Result<Worker> {
         adapter: own("adapter"),
         trust: trust.map_err(|fault| Error::field("/worker/tls/fingerprint", fault.detail))?,
         capabilities: capabilities.map(str::to_owned).collect(),
+        consoles: consoles(facts).map_err(|why| Error::field("/worker/consoles", why))?,
+        console_port: console_port(facts)
+            .map_err(|why| Error::field("/worker/console_port", why))?,
     })
+}
+
+/// How consoles can be reached, best first; every way where nothing is said.
+fn consoles(facts: &Map<String, Value>) -> Result<Vec<ConsoleWay>, String> {
+    let Some(words) = facts.get("consoles").and_then(Value::as_array) else {
+        return Ok(ConsoleWay::ALL.to_vec());
+    };
+    let way = |word: &Value| {
+        let word = word.as_str().unwrap_or_default();
+        ConsoleWay::parse(word).ok_or_else(|| {
+            let all: Vec<&str> = ConsoleWay::ALL.iter().map(|it| it.as_str()).collect();
+            format!(
+                "holds `{word}`, which is no way to a console; there are {}",
+                all.join(", ")
+            )
+        })
+    };
+    words.iter().map(way).collect()
+}
+
+fn console_port(facts: &Map<String, Value>) -> Result<u16, String> {
+    let Some(value) = facts.get("console_port").filter(|it| !it.is_null()) else {
+        return Ok(CONSOLE_PORT);
+    };
+    let port = value.as_u64().and_then(|it| u16::try_from(it).ok());
+    port.filter(|it| *it != 0)
+        .ok_or_else(|| format!("is {value}, which is no TCP port"))
 }
 
 fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {

@@ -1,6 +1,7 @@
 //! What went over connectors is kept with the job, whatever happened to the service.
 
 use std::io::{Cursor, Read as _};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -40,6 +41,23 @@ fn passwords(stage: &Stage) -> Vec<String> {
     all
 }
 
+/// The transcript of a router, once its session has logged out: that is after the job's last event.
+async fn logged_out(server: &Server, job: &str) -> String {
+    let path = format!("/api/v1/jobs/{job}/transcripts/rtr01");
+    let left = async {
+        loop {
+            let (_, shown) = text(server, &path).await;
+            if shown.contains(" > exit\n") {
+                return shown;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), left)
+        .await
+        .unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_session_leaves_a_transcript() {
     let stage = Stage::set().await;
@@ -60,6 +78,7 @@ async fn every_session_leaves_a_transcript() {
     let ended = server.ended(&job).await;
     assert_eq!(ended["status"], "completed", "{ended:#}");
 
+    let shown = logged_out(&server, &job).await;
     let listed = json(&server, &format!("/api/v1/jobs/{job}/transcripts")).await;
     let listed = listed["transcripts"].as_array().unwrap();
     let names: Vec<&str> = listed
@@ -80,13 +99,7 @@ async fn every_session_leaves_a_transcript() {
             assert!(!text.contains(&password), "{connector} shows a password");
         }
     }
-    let (_, shown) = text(&server, &format!("/api/v1/jobs/{job}/transcripts/rtr01")).await;
-    for part in [
-        " | connected to",
-        " > show ntp associations\n",
-        " > ***\n",
-        " > exit\n",
-    ] {
+    for part in [" | connected to", " > show ntp associations\n", " > ***\n"] {
         assert!(shown.contains(part), "{part:?} is not in\n{shown}");
     }
     // Both before and after the crash.

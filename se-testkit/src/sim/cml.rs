@@ -3,12 +3,16 @@
 
 mod api;
 mod auth;
+mod bridge;
+mod console_server;
 mod document;
 mod fault;
 mod lab;
 mod node;
 mod view;
+mod web_console;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +25,7 @@ use tokio::task::JoinHandle;
 use super::journal::Journal;
 use super::power::Power;
 use super::serve::{Identity, Serving, serve};
+use console_server::ConsoleServer;
 pub use fault::{CmlFault, CmlFaultKind};
 use lab::Labs;
 
@@ -42,6 +47,8 @@ pub struct CmlOptions {
     pub stuck: Vec<String>,
     /// Labels of nodes that never get further than `QUEUED`.
     pub queued: Vec<String>,
+    /// What it does not like about any topology.
+    pub warnings: Vec<String>,
     /// What goes wrong.
     pub faults: Vec<CmlFault>,
     /// Speaks plain HTTP, for clients that cannot be told which certificate to believe.
@@ -59,6 +66,7 @@ impl Default for CmlOptions {
             token_seconds: 28_800.0,
             stuck: Vec::new(),
             queued: Vec::new(),
+            warnings: Vec::new(),
             faults: Vec::new(),
             plain_http: false,
         }
@@ -72,6 +80,7 @@ pub struct CmlSim {
     serving: Serving,
     certificate: Option<(String, Vec<u8>)>,
     ticker: JoinHandle<()>,
+    console_server: ConsoleServer,
 }
 
 /// What the handlers share.
@@ -82,6 +91,8 @@ struct World {
     labs: Mutex<Labs>,
     sessions: auth::Sessions,
     faults: fault::Faults,
+    /// Where the console of each node is, by label.
+    consoles: Mutex<BTreeMap<String, SocketAddr>>,
 }
 
 impl World {
@@ -90,6 +101,14 @@ impl World {
         let mut labs = self.labs.lock().unwrap_or_else(PoisonError::into_inner);
         labs.advance();
         with(&mut labs)
+    }
+
+    /// Where the console of a node is that runs.
+    fn console(&self, lab: &str, node: &str) -> Option<SocketAddr> {
+        let label = self.labs(|labs| labs.running_label(lab, node))?;
+        let consoles = self.consoles.lock();
+        let consoles = consoles.unwrap_or_else(PoisonError::into_inner);
+        consoles.get(&label).copied()
     }
 }
 
@@ -128,6 +147,7 @@ impl CmlSim {
             labs: Mutex::new(Labs::new(&options, power, journal.clone())),
             journal,
             options,
+            consoles: Mutex::default(),
         });
         let serving = serve(listener, identity.as_ref(), api::router(&world))?;
         let ticking = Arc::clone(&world);
@@ -141,11 +161,14 @@ impl CmlSim {
             }
         });
         let certificate = identity.map(|it| (it.certificate_pem, it.certificate.to_vec()));
+        let consoles = TcpListener::bind((at.0, 0)).await?;
+        let console_server = ConsoleServer::start(consoles, Arc::clone(&world))?;
         Ok(Self {
             world,
             serving,
             certificate,
             ticker,
+            console_server,
         })
     }
 
@@ -153,6 +176,19 @@ impl CmlSim {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.serving.address
+    }
+
+    /// Port of its console server, as `console_port` wants it.
+    #[must_use]
+    pub fn console_port(&self) -> u16 {
+        self.console_server.address.port()
+    }
+
+    /// Tells it where the console of a node is, by the node's label.
+    pub fn attach(&self, label: &str, console: SocketAddr) {
+        let consoles = self.world.consoles.lock();
+        let mut consoles = consoles.unwrap_or_else(PoisonError::into_inner);
+        consoles.insert(label.to_owned(), console);
     }
 
     /// As `cml_url` wants it.

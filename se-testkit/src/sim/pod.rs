@@ -70,6 +70,8 @@ pub struct Pod {
 #[derive(Debug)]
 struct Device {
     name: String,
+    /// Its label in the controller's lab.
+    node: String,
     kind: DeviceKind,
     profile: DeviceProfile,
     console: Console,
@@ -92,6 +94,9 @@ impl Pod {
         let controller = options.profile.cml.clone();
         let (power_of_cml, journal_of_cml) = (power.clone(), journal.clone());
         let cml = CmlSim::start(&options.listen, controller, power_of_cml, journal_of_cml).await?;
+        for device in &devices {
+            cml.attach(&device.node, device.console.address);
+        }
         let control = control::start(&options.listen, journal.clone()).await?;
         Ok(Self {
             options,
@@ -127,6 +132,7 @@ impl Pod {
                 "cml_password": controller.password,
                 "region": "local",
                 "adapter": "cml_on_aws",
+                "console_port": self.cml.console_port(),
                 "tls": { "verify": false },
             },
             "runtime_env": runtime_env,
@@ -198,6 +204,7 @@ impl Device {
         };
         Ok(Self {
             name: ports.device.clone(),
+            node: ports.node.clone(),
             kind,
             profile,
             console,

@@ -113,7 +113,7 @@ async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, rou
     let router = router.layer(Extension(HangUp(hang_up.clone())));
     let builder = Builder::new(TokioExecutor::new());
     let service = TowerToHyperService::new(router);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::select! {
         // Dropping the connection is what is wanted here; how it ended concerns nobody.
         _ = served => {}

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::lab::{Lab, Refusal};
 use super::node::Deed;
-use super::{World, document, fault};
+use super::{World, document, fault, web_console};
 
 /// The one user's id.
 pub(super) const USER_ID: &str = "00000000-0000-4000-a000-000000000000";
@@ -34,6 +34,7 @@ pub(super) fn router(world: &Arc<World>) -> Router {
         .layer(from_fn_with_state(Arc::clone(world), authorize));
     Router::new()
         .nest("/api/v0", open.merge(closed))
+        .route("/ws/dispatch/frontend/console", get(web_console::open))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "Not Found") })
         .layer(from_fn_with_state(Arc::clone(world), fault::gate))
         .with_state(Arc::clone(world))
@@ -100,7 +101,7 @@ fn node_routes() -> Router<Arc<World>> {
         )
         .route(
             &at("/keys/console"),
-            of_node(|lab, node| lab.node_value(node).map(|it| it["id"].clone())),
+            of_node(|lab, node| lab.node(node).map(|it| json!(it.console_key()))),
         )
         .route(&at("/consoles/{line}/log"), get(console_log))
         .route(&at("/state/start"), put_node(Deed::Start))
@@ -280,7 +281,7 @@ async fn import(
 ) -> Result<Json<Value>, Refusal> {
     let document = document::read(&body).map_err(|text| Refusal(400, text))?;
     let id = world.labs(|labs| labs.import(&document, query.title.as_deref()));
-    Ok(Json(json!({"id": id, "warnings": []})))
+    Ok(Json(json!({"id": id, "warnings": world.options.warnings})))
 }
 
 async fn delete(State(world): Shared, Path(lab): Path<String>) -> Result<StatusCode, Refusal> {

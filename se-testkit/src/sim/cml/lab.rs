@@ -163,6 +163,22 @@ impl Labs {
         self.all.iter()
     }
 
+    /// The label of a node that runs, by ids or by title and label.
+    pub(super) fn running_label(&self, lab: &str, node: &str) -> Option<String> {
+        let lab = self.all.iter().find(|it| it.id == lab || it.title == lab)?;
+        let mut nodes = lab.nodes.iter();
+        let node = nodes.find(|it| it.id == node || it.label == node)?;
+        node.started.is_some().then(|| node.label.clone())
+    }
+
+    /// The lab and node of a console key.
+    pub(super) fn of_key(&self, key: &str) -> Option<(String, String)> {
+        let all = self.all.iter();
+        let mut all = all.flat_map(|lab| lab.nodes.iter().map(move |node| (lab, node)));
+        let (lab, node) = all.find(|(_, node)| node.console_key() == key)?;
+        Some((lab.id.clone(), node.id.clone()))
+    }
+
     /// How many nodes run.
     pub(super) fn running(&self) -> usize {
         let nodes = self.all.iter().flat_map(|it| &it.nodes);
