@@ -22,6 +22,7 @@ pub mod diagnostic;
 mod document;
 pub mod expr;
 pub mod pattern;
+pub mod ports;
 pub mod schema;
 mod source;
 mod syntax;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use se_dsl::ports::{called, is_of_port};
 use se_runtime::{Fault, FaultKind};
 use serde_json::{Map, Value, json};
 
 use super::watch::Attempt;
 use super::{LabStatus, NodeAt, NodeStatus};
-use crate::ports::{called, is_of_port};
 
 /// Nodes that are written at the same time.
 const AT_ONCE: usize = 4;

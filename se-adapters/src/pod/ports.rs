@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use se_dsl::catalog::Action;
+use se_dsl::ports::{self, RANGE};
 use se_runtime::event::Map;
 use se_runtime::{Call, Done, Fault, FaultKind, Outcome};
 use serde_json::{Value, json};
 
 use super::unacceptable;
-use crate::ports::{self, PodPorts, PortsWanted, RANGE};
+use crate::ports::{PodPorts, PortsWanted};
 
 /// The ports that a session was given, in outputs and in `runtime_env`.
 const ALLOCATED: &str = "allocated_ports";

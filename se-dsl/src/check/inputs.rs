@@ -9,6 +9,7 @@ use crate::diagnostic::codes::names;
 use crate::diagnostic::nearest;
 use crate::document::{Input, StepDoc, flags, regex};
 use crate::pattern::Flags;
+use crate::ports;
 use crate::source::{Span, Spanned};
 use crate::syntax::{Kind, Node};
 
@@ -101,6 +102,7 @@ impl Place<'_, '_> {
                     self.connector(input);
                 }
             }
+            Action::PortsAlloc => self.ports(doc),
             Action::Wipe | Action::Power | Action::CaptureConfigs => self.nodes(doc),
             Action::Pause
             | Action::Copy
@@ -108,7 +110,6 @@ impl Place<'_, '_> {
             | Action::LabStart
             | Action::LabStop
             | Action::LabCheckConvergence
-            | Action::PortsAlloc
             | Action::PortsRelease
             | Action::TagsSync
             | Action::Report(_) => {}
@@ -160,6 +161,35 @@ impl Place<'_, '_> {
         }
     }
 
+    /// A literal template and a literal range can be read, and name devices that the topology has.
+    fn ports(&self, doc: &StepDoc) {
+        if let Some((input, value)) = given(doc, "range")
+            && let Err(why) = ports::range(&value)
+        {
+            self.sink
+                .push(names::unfit_input(input.node.span, "range", &why));
+        }
+        let Some((input, value)) = given(doc, "template") else {
+            return;
+        };
+        let names = match ports::wanted(&value) {
+            Ok(names) => names,
+            Err(why) => {
+                let found = names::unfit_input(input.node.span, "template", &why);
+                return self.sink.push(found);
+            }
+        };
+        let Some(topology) = &self.tree.topology else {
+            return;
+        };
+        let known: Vec<&str> = topology.nodes.iter().map(String::as_str).collect();
+        let devices = names.keys().filter_map(|it| ports::device(it));
+        for device in devices.filter(|it| known.iter().all(|label| ports::called(label) != *it)) {
+            let device = Spanned::new(device.to_owned(), input.node.span);
+            self.sink.push(names::unknown_device(&device, &known));
+        }
+    }
+
     /// Literal labels are labels of the topology.
     fn nodes(&self, doc: &StepDoc) {
         let Some(topology) = &self.tree.topology else {
@@ -195,6 +225,13 @@ fn labels(input: &Input) -> Vec<Spanned<String>> {
 pub(super) fn get<'d>(doc: &'d StepDoc, key: &str) -> Option<&'d Input> {
     let mut inputs = doc.with.iter();
     inputs.find(|input| input.key == key && input.node.kind != Kind::Null)
+}
+
+/// An input without expressions, and what it says.
+fn given<'d>(doc: &'d StepDoc, key: &str) -> Option<(&'d Input, Value)> {
+    let input = get(doc, key)?;
+    let value = input.template.as_ref()?.literal()?;
+    Some((input, value))
 }
 
 /// An input without expressions.

@@ -126,3 +126,40 @@ fn a_reference_to_no_job_blames_no_job_for_it() {
         says(&found(&files), code, "", "");
     }
 }
+
+#[test]
+fn ports_that_nobody_can_give_are_found_before_a_job_asks_for_them() {
+    let step = |with: &str| {
+        with_steps(&format!(
+            "    - {{ id: a, uses: ports_alloc@v1, with: {{ {with} }} }}\n"
+        ))
+    };
+    for (with, message) in [
+        (
+            "template: [sw01]",
+            "`sw01` is no port's name: <device>_<protocol>",
+        ),
+        ("template: { sw01: rdp }", "one of serial, vnc, ssh"),
+        (
+            "template: { sw01: { serial: 70000 } }",
+            "70000 is no TCP port",
+        ),
+        (
+            "range: 9-1",
+            "is no range of ports: write {first: 2000, last: 7999}",
+        ),
+    ] {
+        says(
+            &step(with),
+            "SE1206",
+            message,
+            "write it as the message says",
+        );
+    }
+    for with in [
+        "template: [sw01_serial, sw01_vnc], range: { first: 5000, last: 5999 }",
+        "template: \"${ runtime_env.wanted }\"",
+    ] {
+        assert!(step(with).is_empty(), "{:#?}", step(with));
+    }
+}

@@ -99,6 +99,13 @@ pub(crate) fn wrong_input(span: Span, name: &str, kind: Kind, found: &str) -> Di
     Diagnostic::error(Code::WRONG_INPUT, span, message, help)
 }
 
+/// A value of the right kind that says nothing that can be understood.
+pub(crate) fn unfit_input(span: Span, name: &str, why: &str) -> Diagnostic {
+    let message = format!("`{name}` cannot be read: {why}");
+    let help = "write it as the message says, or as an expression that gives it";
+    Diagnostic::error(Code::WRONG_INPUT, span, message, help)
+}
+
 /// A word that is none of those that an input may be.
 pub(crate) fn wrong_word(span: Span, name: &str, word: &str, words: &[&str]) -> Diagnostic {
     let message = format!(
