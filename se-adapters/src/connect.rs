@@ -1,12 +1,16 @@
-//! Device connectors: telnet consoles, SSH shells and commands, files over SFTP.
+//! Device connectors: telnet consoles, SSH shells and commands, files over SFTP and SCP.
 
+mod algorithms;
 mod cli;
 mod command;
 mod console;
+mod files;
+mod host_key;
 mod login;
 mod output;
 mod place;
 mod prompt;
+mod scp;
 mod screen;
 mod sessions;
 mod sftp;
@@ -33,7 +37,7 @@ use self::console::Console;
 use self::prompt::Style;
 use self::shell::Shell;
 use self::ssh::Connection;
-use self::wire::Wire;
+use self::wire::{Pace, Wire};
 use crate::device::Device;
 use crate::transcript::Transcript;
 
@@ -64,7 +68,11 @@ async fn open_console(
     loop {
         let place = Place::new(endpoint);
         let stream = connect(endpoint, &place, transcript, deadline).await?;
-        let console = Console::new(Wire::telnet(stream), place, transcript.clone());
+        let console = Console::new(
+            Wire::telnet(stream, Pace::of(endpoint)),
+            place,
+            transcript.clone(),
+        );
         match log_in(console, endpoint, deadline).await {
             Err(fault)
                 if fault.kind == FaultKind::Communication && Instant::now() + pause < until =>
@@ -100,21 +108,34 @@ async fn open_ssh(
     identity: Option<&Arc<PrivateKey>>,
     deadline: Instant,
 ) -> Result<Box<dyn Device>, Fault> {
-    let place = Place::new(endpoint);
-    let stream = connect(endpoint, &place, transcript, deadline).await?;
-    let connection = Connection::open(stream, endpoint, identity, deadline).await;
-    let connection = connection.inspect_err(|fault| transcript.note(&fault.to_string()))?;
+    let connection = connect_ssh(endpoint, transcript, identity, deadline).await?;
     match endpoint.class {
-        ConnectorClass::Unix | ConnectorClass::Control => {
-            Ok(Box::new(Commands::new(connection, transcript.clone())))
-        }
+        ConnectorClass::Unix | ConnectorClass::Control => Ok(Box::new(Commands::new(
+            connection,
+            transcript.clone(),
+            endpoint.idle_timeout,
+        ))),
         ConnectorClass::CiscoCommon => {
-            let wire = Wire::shell(connection.clone(), deadline).await?;
-            let console = Console::new(wire, place, transcript.clone());
+            let wire = Wire::shell(connection.clone(), Pace::of(endpoint), deadline).await?;
+            let console = Console::new(wire, Place::new(endpoint), transcript.clone());
             let cli = Cli::open(console, Style::Cisco, Arc::clone(endpoint), deadline).await?;
             Ok(Box::new(cli.with_files_over(connection)))
         }
     }
+}
+
+async fn connect_ssh(
+    endpoint: &Arc<Endpoint>,
+    transcript: &Transcript,
+    identity: Option<&Arc<PrivateKey>>,
+    deadline: Instant,
+) -> Result<Connection, Fault> {
+    let place = Place::new(endpoint);
+    let stream = connect(endpoint, &place, transcript, deadline).await?;
+    let connection = Connection::open(stream, endpoint, identity, deadline).await;
+    let connection = connection.inspect_err(|fault| transcript.note(&fault.to_string()))?;
+    transcript.note(&format!("the server's key is {}", connection.host_key()));
+    Ok(connection)
 }
 
 async fn connect(

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`PodActions`] is what a job calls; [`Worker`] says where its pod is, [`Registry`]
 //! which adapter drives it, [`PodAdapter`] what an adapter can do with labs. Steps on devices go to
-//! [`device`], over the sessions of [`connect`], which a [`transcript`] records.
+//! [`device`], over the sessions of [`connect`], which a [`transcript`] records;
+//! candidates see a pod through [`Lds`].
 
 mod cml;
 pub mod connect;
@@ -10,6 +11,7 @@ mod deadline;
 pub mod device;
 mod files;
 mod lab;
+mod lds;
 mod pod;
 mod registry;
 pub mod transcript;
@@ -22,6 +24,7 @@ pub use lab::{
     Answer, ImportedLab, LabId, LabState, LabStatus, LabSummary, NodeAt, NodeId, NodeState,
     NodeStatus, NodeTelemetry, PodAdapter, Shape, SystemInfo, SystemStats, Transfer,
 };
+pub use lds::{Lds, LdsService};
 pub use pod::{PodActions, PodOptions};
 pub use registry::{Mismatch, Registry, Selected};
 pub use worker::{Fingerprint, Trust, Worker};

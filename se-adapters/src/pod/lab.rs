@@ -31,6 +31,9 @@ impl LabCall<'_> {
             Action::Pause
             | Action::Exec
             | Action::Copy
+            | Action::TransferFile
+            | Action::LdsProvision
+            | Action::LdsDeregister
             | Action::Collect
             | Action::BounceInterface
             | Action::EvaluateRegex

@@ -9,7 +9,10 @@
 mod bench;
 mod cml;
 mod console;
+mod files;
 mod frr;
+mod lds;
 mod pod;
 mod simulated;
 mod ssh;
+mod ssh_policy;
