@@ -9,6 +9,8 @@ mod cml;
 pub mod connect;
 mod deadline;
 pub mod device;
+#[cfg(feature = "ec2")]
+mod ec2;
 mod files;
 mod lab;
 mod lds;
@@ -18,6 +20,8 @@ pub mod transcript;
 mod worker;
 
 pub use deadline::Deadline;
+#[cfg(feature = "ec2")]
+pub use ec2::{Ec2, Ec2Options, InstanceState};
 pub use files::{ContentFiles, FilesIn};
 pub use lab::resolve::LabSource;
 pub use lab::{

@@ -9,6 +9,7 @@
 mod bench;
 mod cml;
 mod console;
+mod ec2;
 mod files;
 mod frr;
 mod lds;
