@@ -1,12 +1,16 @@
-//! Device connectors: consoles over telnet or a controller, SSH shells and commands, files over SFTP.
+//! Device connectors: consoles over telnet or a controller, SSH shells and commands, files over SFTP and SCP.
 
+mod algorithms;
 mod cli;
 mod command;
 mod console;
+mod files;
+mod host_key;
 mod login;
 mod output;
 mod place;
 mod prompt;
+mod scp;
 mod screen;
 mod sessions;
 mod sftp;
@@ -34,8 +38,8 @@ use self::console::Console;
 use self::prompt::Style;
 use self::shell::Shell;
 pub(crate) use self::ssh::Connection;
-use self::wire::Wire;
 pub(crate) use self::wire::{COLUMNS, ROWS};
+use self::wire::{Pace, Wire};
 use crate::device::Device;
 use crate::lab::ConsoleStream;
 use crate::transcript::Transcript;
@@ -152,7 +156,7 @@ async fn console_wire(it: Opening<'_>, way: ConsoleWay) -> Result<Wire, Fault> {
     let place = Place::new(it.endpoint);
     if way == ConsoleWay::Telnet {
         let stream = connect(it.endpoint, &place, it.transcript, it.deadline).await?;
-        return Ok(Wire::telnet(stream));
+        return Ok(Wire::telnet(stream, Pace::of(it.endpoint)));
     }
     let Some(nodes) = it.nodes else {
         let detail = format!("{place}: there is no controller that leads to it");
@@ -162,7 +166,7 @@ async fn console_wire(it: Opening<'_>, way: ConsoleWay) -> Result<Wire, Fault> {
     let stream = opened.inspect_err(|fault| it.transcript.note(&fault.to_string()))?;
     it.transcript
         .note(&format!("connected to {place} over {}", way.as_str()));
-    Ok(Wire::Stream(Box::new(stream)))
+    Ok(Wire::stream(stream, Pace::of(it.endpoint)))
 }
 
 async fn log_in(
@@ -188,21 +192,34 @@ async fn open_ssh(
     identity: Option<&Arc<PrivateKey>>,
     deadline: Instant,
 ) -> Result<Box<dyn Device>, Fault> {
-    let place = Place::new(endpoint);
-    let stream = connect(endpoint, &place, transcript, deadline).await?;
-    let connection = Connection::open(stream, endpoint, identity, deadline).await;
-    let connection = connection.inspect_err(|fault| transcript.note(&fault.to_string()))?;
+    let connection = connect_ssh(endpoint, transcript, identity, deadline).await?;
     match endpoint.class {
-        ConnectorClass::Unix | ConnectorClass::Control => {
-            Ok(Box::new(Commands::new(connection, transcript.clone())))
-        }
+        ConnectorClass::Unix | ConnectorClass::Control => Ok(Box::new(Commands::new(
+            connection,
+            transcript.clone(),
+            endpoint.idle_timeout,
+        ))),
         ConnectorClass::CiscoCommon => {
-            let wire = Wire::shell(connection.clone(), deadline).await?;
-            let console = Console::new(wire, place, transcript.clone());
+            let wire = Wire::shell(connection.clone(), Pace::of(endpoint), deadline).await?;
+            let console = Console::new(wire, Place::new(endpoint), transcript.clone());
             let cli = Cli::open(console, Style::Cisco, Arc::clone(endpoint), deadline).await?;
             Ok(Box::new(cli.with_files_over(connection)))
         }
     }
+}
+
+async fn connect_ssh(
+    endpoint: &Arc<Endpoint>,
+    transcript: &Transcript,
+    identity: Option<&Arc<PrivateKey>>,
+    deadline: Instant,
+) -> Result<Connection, Fault> {
+    let place = Place::new(endpoint);
+    let stream = connect(endpoint, &place, transcript, deadline).await?;
+    let connection = Connection::open(stream, endpoint, identity, deadline).await;
+    let connection = connection.inspect_err(|fault| transcript.note(&fault.to_string()))?;
+    transcript.note(&format!("the server's key is {}", connection.host_key()));
+    Ok(connection)
 }
 
 async fn connect(

@@ -1,15 +1,20 @@
-//! Devices: what a connector reaches, and the four primitives that use one.
+//! Devices: what a connector reaches, and the primitives that use one.
 
 mod actions;
+mod files;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::BoxFuture;
 use regex::Regex;
 use se_runtime::Fault;
 use tokio::time::Instant;
 
-pub use actions::{bounce, collect, copy, exec};
+pub use actions::{bounce, collect, exec};
+pub(crate) use files::comes_from_device;
+pub use files::{copy, fetch};
 
 /// A session on a device, logged in and idle between calls.
 ///
@@ -35,6 +40,13 @@ pub trait Device: Send {
         file: &'a Payload,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Stored, Fault>>;
+
+    /// Gets a file of the device.
+    fn get<'a>(
+        &'a mut self,
+        file: &'a Wanted,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Fetched, Fault>>;
 
     /// Leaves the device as it was found, as far as that goes within `deadline`.
     fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()>;
@@ -128,6 +140,46 @@ pub struct Payload {
     pub dest: String,
     /// Permissions, where they are to be set.
     pub mode: Option<u32>,
+    /// How much of it is there.
+    pub moved: Arc<Moved>,
+}
+
+/// A file to get from a device.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Where it is on the device.
+    pub source: String,
+    /// Its bytes are kept if they are no more than these.
+    pub keep: usize,
+    /// How much of it is here.
+    pub moved: Arc<Moved>,
+}
+
+/// How far a file is on its way: what moves it counts, and whoever wants to know looks.
+#[derive(Debug, Default)]
+pub struct Moved {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Moved {
+    /// So many bytes there are.
+    pub fn expect(&self, bytes: u64) {
+        self.total.store(bytes, Ordering::Relaxed);
+    }
+
+    /// So many more have moved.
+    pub fn add(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(0);
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that have moved, and how many there are.
+    #[must_use]
+    pub fn so_far(&self) -> (u64, u64) {
+        let done = self.done.load(Ordering::Relaxed);
+        (done, self.total.load(Ordering::Relaxed))
+    }
 }
 
 /// A file that is on a device.
@@ -137,4 +189,15 @@ pub struct Stored {
     pub bytes: u64,
     /// Lower-case hex digest of what was sent, equal to the copy's where the device could tell.
     pub sha256: String,
+}
+
+/// A file that was got from a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its size.
+    pub bytes: u64,
+    /// Lower-case hex digest of what came, equal to the file's where the device could tell.
+    pub sha256: String,
+    /// What is in it, unless it is larger than what was to be kept.
+    pub content: Option<Vec<u8>>,
 }

@@ -23,6 +23,7 @@ use crate::files::ContentFiles;
 use crate::lab::PodAdapter;
 use crate::lab::resolve::LabSource;
 use crate::lab::watch::Attempt;
+use crate::lds::Lds;
 use crate::ports::PodPorts;
 use crate::registry::Selected;
 use crate::worker::Worker;
@@ -57,6 +58,7 @@ pub struct PodActions {
     adapter: Arc<Controller>,
     lab: Arc<LabConsoles>,
     sessions: Sessions,
+    lds: Lds,
 }
 
 /// The adapter of a job, made when it is first needed.
@@ -96,7 +98,15 @@ impl PodActions {
             lab,
             sessions: Sessions::new(Arc::clone(&options.connectors)).with_nodes(nodes),
             options,
+            lds: Lds::default(),
         }
+    }
+
+    /// With what it takes to show the pod to a candidate.
+    #[must_use]
+    pub fn with_lds(mut self, lds: Lds) -> Self {
+        self.lds = lds;
+        self
     }
 
     /// The job's sessions on devices, with what went over them.
@@ -127,9 +137,15 @@ impl PodActions {
         match call.primitive.action {
             Action::Pause => self.pause(call).await,
             Action::Exec => device::exec(&self.sessions, call).await,
-            Action::Copy => self.copy(call).await,
+            Action::Copy => self.copy(call, progress).await,
+            Action::TransferFile if device::comes_from_device(call)? => {
+                device::fetch(&self.sessions, call, progress).await
+            }
+            Action::TransferFile => self.copy(call, progress).await,
             Action::Collect => device::collect(&self.sessions, call).await,
             Action::BounceInterface => device::bounce(&self.sessions, call).await,
+            Action::LdsProvision => self.lds.provision(call, progress, &deadline).await,
+            Action::LdsDeregister => self.lds.deregister(call, &deadline).await,
             Action::LabResolve
             | Action::LabStart
             | Action::LabStop
@@ -180,11 +196,11 @@ impl PodActions {
         }
     }
 
-    async fn copy(&self, call: &Call) -> Outcome {
+    async fn copy(&self, call: &Call, progress: &dyn Progress) -> Outcome {
         let source = call.inputs.get("source").and_then(Value::as_str);
         let source = source.ok_or_else(|| unacceptable(call, "source", "a content file"))?;
         let path = self.options.files.locate(source).await?;
-        device::copy(&self.sessions, call, &path).await
+        device::copy(&self.sessions, call, &path, progress).await
     }
 
     async fn pause(&self, call: &Call) -> Outcome {

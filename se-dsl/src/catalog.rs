@@ -52,6 +52,8 @@ pub enum Action {
     Exec,
     /// Copies a content file to a device.
     Copy,
+    /// Copies a content file to a device, or gets a file from one.
+    TransferFile,
     /// Runs a command that changes nothing and keeps its output.
     Collect,
     /// Finds or imports the lab.
@@ -76,6 +78,10 @@ pub enum Action {
     PortsRelease,
     /// Writes the session's ports into the tags of nodes.
     TagsSync,
+    /// Shows the pod to a candidate.
+    LdsProvision,
+    /// Ends that.
+    LdsDeregister,
     /// Matches text, or a whole rubric.
     EvaluateRegex,
     /// Builds a report.
@@ -139,7 +145,7 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Needs {
-    /// Nothing: runs inside the engine.
+    /// Nothing: it needs no pod.
     Nothing,
     /// Reach devices.
     Devices,

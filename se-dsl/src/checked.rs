@@ -20,7 +20,9 @@ use crate::expr::Template;
 use crate::source::Span;
 
 pub use composite::{Composite, Parameter};
-pub use connector::{Connector, ConnectorClass, Transport};
+pub use connector::{
+    Connector, ConnectorClass, FINGERPRINT, SshModel, Transport, UnknownHostKey, is_fingerprint,
+};
 pub use grading::{CheckMode, Points, ReportClass, ReportSpec, Rubric, RubricCheck, RubricItem};
 pub use step::{Capture, CapturePath, ForEach, OnError, Segment, Step, StepId, Uses};
 

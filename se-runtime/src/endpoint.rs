@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use se_dsl::checked::{Connector, Content, Transport};
+use se_dsl::checked::{Connector, Content, FINGERPRINT, Transport, UnknownHostKey, is_fingerprint};
 use se_dsl::expr::{Root, Scopes, Template};
 use serde_json::Value;
 
 use crate::attempt::eval;
 use crate::fault::{Fault, FaultKind};
-use crate::port::{Endpoint, Endpoints};
+use crate::port::{Endpoint, Endpoints, SshPolicy};
 use crate::secret::Secret;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +38,9 @@ fn endpoint(connector: &Connector, scopes: &Scopes) -> Result<Endpoint, Fault> {
         host: read.host()?,
         port: read.port()?,
         timeout: connector.timeout.unwrap_or(DEFAULT_TIMEOUT),
+        idle_timeout: connector.idle_timeout,
+        typing_delay: connector.typing_delay,
+        ssh: read.ssh()?,
         prompt: read.text("prompt", connector.prompt.as_ref())?,
         username: read.text("username", connector.username.as_ref())?,
         password: read
@@ -104,15 +107,44 @@ impl Reader<'_> {
         }
     }
 
+    /// What the connector says of SSH, and for what it leaves out the device's facts.
+    fn ssh(&self) -> Result<SshPolicy, Fault> {
+        let Connector {
+            name, device, ssh, ..
+        } = self.connector;
+        let fact = |key| match self.fact(&["devices", name, key]) {
+            Value::Null => self.fact(&["devices", device, key]),
+            known => known,
+        };
+        let legacy = match (ssh.legacy, fact("ssh_legacy")) {
+            (Some(legacy), _) | (None, Value::Bool(legacy)) => legacy,
+            (None, Value::Null) => false,
+            (None, _) => return Err(self.wrong("ssh_legacy", "true or false")),
+        };
+        let mut host_key = self.value("host_key", ssh.host_key.as_ref())?;
+        if host_key.is_null() {
+            host_key = fact("host_key");
+        }
+        let host_key = match host_key {
+            Value::Null => None,
+            Value::String(text) if is_fingerprint(text.trim()) => Some(text.trim().to_owned()),
+            _ => return Err(self.wrong("host_key", FINGERPRINT)),
+        };
+        Ok(SshPolicy {
+            legacy,
+            host_key,
+            refuse_unknown: ssh.unknown_host_key == UnknownHostKey::Refuse,
+        })
+    }
+
+    fn fact(&self, path: &[&str]) -> Value {
+        let path: Vec<String> = path.iter().map(|it| (*it).to_owned()).collect();
+        self.scopes.at(Root::RuntimeEnv, &path)
+    }
+
     /// The device's own host where the pod's facts name one, else the worker.
     fn host(&self) -> Result<String, Fault> {
-        let fact = |path: &[&str]| {
-            let path: Vec<String> = path.iter().map(|it| (*it).to_owned()).collect();
-            self.scopes
-                .at(Root::RuntimeEnv, &path)
-                .as_str()
-                .map(str::to_owned)
-        };
+        let fact = |path: &[&str]| self.fact(path).as_str().map(str::to_owned);
         let Connector { name, device, .. } = self.connector;
         fact(&["devices", name, "host"])
             .or_else(|| fact(&["devices", device, "host"]))

@@ -27,7 +27,9 @@ pub use drive::{Control, Drive, DriveError, PARTS, Ports, drive};
 pub use event::{Accepted, Batch, Event, JobStatus, Record, Summary};
 pub use fault::{Fault, FaultKind, StepError};
 pub use plan::{Block, Edge, Node, Plan, PlanError, StepIndex, Why};
-pub use port::{Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome};
+pub use port::{
+    Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome, SshPolicy,
+};
 pub use secret::{Secret, Vault};
 pub use state::{FoldError, State, StepState, StepStatus};
 pub use stored::Unreadable;

@@ -78,6 +78,12 @@ pub struct Endpoint {
     pub port: u16,
     /// How long connecting, logging in and each prompt may take.
     pub timeout: Duration,
+    /// How long the device may say nothing while an answer is waited for, where that is limited.
+    pub idle_timeout: Option<Duration>,
+    /// Between two characters that are typed.
+    pub typing_delay: Duration,
+    /// What holds for SSH alone.
+    pub ssh: SshPolicy,
     /// The device's prompt without its `>` or `#`, where the content says it.
     pub prompt: Option<String>,
     /// Login name.
@@ -91,6 +97,17 @@ pub struct Endpoint {
 impl Endpoint {
     /// The console is not behind a port of its own: only the controller leads to it.
     pub const NO_PORT: u16 = 0;
+}
+
+/// Which SSH servers are spoken to, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshPolicy {
+    /// Algorithms are offered, too, that only old devices need.
+    pub legacy: bool,
+    /// The fingerprint that the server's key must have: `SHA256:` and base64.
+    pub host_key: Option<String>,
+    /// A server whose fingerprint is not known is refused.
+    pub refuse_unknown: bool,
 }
 
 /// Every connector of a package, each evaluated or with the reason why it could not be.

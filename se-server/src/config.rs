@@ -4,6 +4,7 @@
 
 mod colour;
 mod keys;
+mod lds;
 mod load;
 mod retention;
 mod sealing;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use colour::{Colour, columns};
 pub(crate) use keys::nearest;
+pub use lds::Lds;
 pub use load::{ConfigError, Given, environment, load};
 pub use sealing::Sealing;
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// `[workers.<name>]`: facts of workers that requests leave out; `default` fits any.
     pub workers: BTreeMap<String, Worker>,
+    /// `[lds.<region>]`: where candidates see pods; `default` fits any region.
+    pub lds: BTreeMap<String, Lds>,
     /// `[log]`: what is logged, and how.
     pub log: Log,
 }
@@ -373,6 +377,9 @@ impl Config {
         }
         self.store.check()?;
         self.sealing.check()?;
+        for (region, it) in &self.lds {
+            it.check(region)?;
+        }
         if self.jobs.max_concurrent == 0 {
             return Err(ConfigError::new(
                 "jobs.max_concurrent is 0: no job would ever run; give at least 1",

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 pub use again::{regrade, retry};
+pub(crate) use freeze::known as known_secrets;
 pub use request::{JobRequest, What};
 pub(crate) use view::folded;
 pub use view::{list_item, origin, view};

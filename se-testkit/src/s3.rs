@@ -21,6 +21,20 @@ impl S3Server {
     /// # Errors
     /// If moto is not installed, or does not start; the message says how to install it.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts one that asks everybody who they are after so many requests, and lets them do what their policies
+    /// allow. Its services besides S3 are guarded, too.
+    ///
+    /// # Errors
+    /// As for [`S3Server::start`].
+    pub fn start_guarded(free_requests: u32) -> io::Result<Self> {
+        let free = free_requests.to_string();
+        Self::start_with(&[("INITIAL_NO_AUTH_ACTION_COUNT", &free)])
+    }
+
+    fn start_with(environment: &[(&str, &str)]) -> io::Result<Self> {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/moto/bin/moto_server");
         let program = if own.exists() {
             own
@@ -30,6 +44,7 @@ impl S3Server {
         let failed = |why: String| io::Error::other(format!("{INSTALL}: {why}"));
         let mut process = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", "0"])
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

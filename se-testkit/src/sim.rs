@@ -5,6 +5,7 @@ mod cml;
 mod console;
 mod control;
 mod journal;
+mod lds;
 mod pod;
 mod power;
 mod profile;
@@ -17,6 +18,7 @@ mod unix;
 
 pub use cml::{CmlFault, CmlFaultKind, CmlOptions, CmlSim};
 pub use journal::{Entry, Journal};
+pub use lds::{LdsCall, LdsFault, LdsSession, LdsSim};
 pub use pod::{Pod, PodOptions};
 pub use power::{NodeState, Power};
 pub use profile::{

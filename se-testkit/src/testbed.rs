@@ -5,6 +5,7 @@
 //! namespaces and files.
 
 mod config;
+mod openssh;
 mod process;
 
 use std::fs::{File, OpenOptions};
@@ -16,6 +17,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+pub use self::openssh::{HostKey, OpenSsh};
 use self::process::{Processes, run, sweep, until};
 
 /// What has to be installed, by Debian package: a file that it brings.

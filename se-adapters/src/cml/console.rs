@@ -1,6 +1,7 @@
 //! Consoles through the controller: its console server over SSH, and its web console.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::StatusCode;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use se_dsl::checked::{ConnectorClass, Transport};
-use se_runtime::{Endpoint, Fault, FaultKind};
+use se_runtime::{Endpoint, Fault, FaultKind, SshPolicy};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
@@ -36,10 +37,10 @@ pub(super) async fn over_ssh(
     at: NodeAt<'_>,
     deadline: &Deadline,
 ) -> Result<ConsoleStream, Fault> {
-    let endpoint = server(client);
+    let endpoint = Arc::new(server(client));
     let until = Instant::now() + deadline.left().min(PATIENCE);
     let refused = |reason: &str| {
-        let Endpoint { host, port, .. } = &endpoint;
+        let Endpoint { host, port, .. } = endpoint.as_ref();
         let detail = format!(
             "the controller's console server at {host}:{port}: {reason}; check that the port is open, or leave \
              `ssh` out of `worker.consoles`"
@@ -82,6 +83,9 @@ fn server(client: &Client) -> Endpoint {
         username: Some(config.username.clone()),
         password: Some(config.password.clone()),
         enable_password: None,
+        ssh: SshPolicy::default(),
+        typing_delay: Duration::ZERO,
+        idle_timeout: None,
     }
 }
 

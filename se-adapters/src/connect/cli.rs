@@ -9,13 +9,13 @@ use se_runtime::{Endpoint, Fault, FaultKind};
 use tokio::time::Instant;
 
 use super::console::{Console, Look};
+use super::files;
 use super::login::{self, Entered};
 use super::output;
 use super::prompt::{Cue, Mode, Prompt, Shown, Style, cue, is_pager, pattern};
 use super::screen::Screen;
-use super::sftp;
 use super::ssh::Connection;
-use crate::device::{Answer, Device, Payload, Reply, Stored, Task};
+use crate::device::{Answer, Device, Fetched, Payload, Reply, Stored, Task, Wanted};
 
 /// The session's own prompt is the end of the output after so much silence.
 const QUIET_KNOWN: Duration = Duration::from_millis(40);
@@ -398,7 +398,7 @@ impl Device for Cli {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Stored, Fault>> {
         match &self.connection {
-            Some(connection) => Box::pin(sftp::put(
+            Some(connection) => Box::pin(files::put(
                 connection,
                 self.console.transcript(),
                 file,
@@ -406,6 +406,25 @@ impl Device for Cli {
             )),
             None => {
                 let fault = self.console.no_files(&file.dest);
+                Box::pin(std::future::ready(Err(fault)))
+            }
+        }
+    }
+
+    fn get<'a>(
+        &'a mut self,
+        file: &'a Wanted,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Fetched, Fault>> {
+        match &self.connection {
+            Some(connection) => Box::pin(files::get(
+                connection,
+                self.console.transcript(),
+                file,
+                deadline,
+            )),
+            None => {
+                let fault = self.console.no_files(&file.source);
                 Box::pin(std::future::ready(Err(fault)))
             }
         }

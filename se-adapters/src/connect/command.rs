@@ -9,11 +9,11 @@ use russh::{Channel, ChannelMsg, Sig, client};
 use se_runtime::{Fault, FaultKind};
 use tokio::time::{Instant, timeout_at};
 
+use super::files;
 use super::place::Came;
 use super::screen::Screen;
-use super::sftp;
 use super::ssh::Connection;
-use crate::device::{Device, Payload, Reply, Stored, Task};
+use crate::device::{Device, Fetched, Payload, Reply, Stored, Task, Wanted};
 use crate::transcript::Transcript;
 
 /// A command that prints more than this is stopped.
@@ -26,18 +26,27 @@ const AFTER_EXIT: Duration = Duration::from_millis(500);
 /// A question is one after this much silence.
 const QUIET: Duration = Duration::from_millis(50);
 const LINES_SHOWN: usize = 5;
+/// Longer than any step.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 /// A host that runs commands over SSH.
 pub(crate) struct Commands {
     connection: Connection,
     transcript: Transcript,
+    /// How long a command may say nothing.
+    idle: Option<Duration>,
 }
 
 impl Commands {
-    pub(crate) fn new(connection: Connection, transcript: Transcript) -> Self {
+    pub(crate) fn new(
+        connection: Connection,
+        transcript: Transcript,
+        idle: Option<Duration>,
+    ) -> Self {
         Self {
             connection,
             transcript,
+            idle,
         }
     }
 
@@ -48,6 +57,7 @@ impl Commands {
             channel,
             screen: Screen::default(),
             errors: Vec::new(),
+            idle: self.idle.unwrap_or(FOREVER),
             ended: false,
         };
         let run = running.run(task, &self.transcript);
@@ -83,6 +93,11 @@ impl Commands {
                 format!("`{title}` printed more than {} MiB", LONGEST_OUTPUT >> 20),
                 "narrow the command (`head`, `grep`)",
             ),
+            Failed::Silent(idle) => (
+                FaultKind::Timeout,
+                format!("`{title}` said nothing for {} s", idle.as_secs_f64()),
+                "raise the connector's `idle_timeout` if it is slow; check that it waits for nothing (`answers`)",
+            ),
             Failed::Deadline => (
                 FaultKind::Timeout,
                 format!("`{title}` did not end in time"),
@@ -101,6 +116,8 @@ enum Failed {
     HungUp,
     Refused,
     TooMuch,
+    /// It said nothing for so long.
+    Silent(Duration),
     Deadline,
 }
 
@@ -122,6 +139,7 @@ struct Running {
     channel: Channel<client::Msg>,
     screen: Screen,
     errors: Vec<u8>,
+    idle: Duration,
     ended: bool,
 }
 
@@ -147,7 +165,7 @@ impl Running {
             let patience = match (&ended, asked) {
                 (Some(_), _) => AFTER_EXIT,
                 (None, true) => QUIET,
-                (None, false) => Duration::from_secs(24 * 3600),
+                (None, false) => self.idle,
             };
             match timeout_at(Instant::now() + patience, self.channel.wait()).await {
                 Ok(Some(ChannelMsg::ExitStatus { exit_status })) => {
@@ -160,15 +178,16 @@ impl Running {
                 Ok(Some(ChannelMsg::Failure)) => return Err(Failed::Refused),
                 Ok(Some(ChannelMsg::Close) | None) => return ended.ok_or(Failed::HungUp),
                 Ok(Some(message)) => self.take_in(message, transcript)?,
-                Err(_) => match (ended.take(), answers.next()) {
+                Err(_) => match (ended.take(), asked) {
                     (Some(ended), _) => return Ok(ended),
-                    (None, Some(answer)) => {
-                        transcript.sent(&answer.reply);
-                        let reply = format!("{}\n", answer.reply);
+                    (None, false) => return Err(Failed::Silent(self.idle)),
+                    (None, true) => {
+                        let reply = answers.next().map_or("", |it| it.reply.as_str());
+                        transcript.sent(reply);
                         self.screen.feed(b"\n");
-                        self.channel.data_bytes(Bytes::from(reply)).await?;
+                        let reply = Bytes::from(format!("{reply}\n"));
+                        self.channel.data_bytes(reply).await?;
                     }
-                    (None, None) => {}
                 },
             }
         }
@@ -273,7 +292,20 @@ impl Device for Commands {
         file: &'a Payload,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<Stored, Fault>> {
-        Box::pin(sftp::put(
+        Box::pin(files::put(
+            &self.connection,
+            &self.transcript,
+            file,
+            deadline,
+        ))
+    }
+
+    fn get<'a>(
+        &'a mut self,
+        file: &'a Wanted,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<Fetched, Fault>> {
+        Box::pin(files::get(
             &self.connection,
             &self.transcript,
             file,

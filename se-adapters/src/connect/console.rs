@@ -136,6 +136,13 @@ impl Console {
                     let closed = io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up");
                     return Err(self.broken("reading", &closed));
                 }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Err(self.fault(
+                        FaultKind::Timeout,
+                        &error.to_string(),
+                        "raise the connector's `idle_timeout` if the device is slow",
+                    ));
+                }
                 Ok(Err(error)) => return Err(self.broken("reading", &error)),
                 Err(_) if wake <= until => return Ok(found),
                 Err(_) => return Ok(None),
@@ -181,11 +188,11 @@ impl Console {
         fault
     }
 
-    /// A serial line takes no files.
-    pub(crate) fn no_files(&self, dest: &str) -> Fault {
+    /// A serial line takes and gives no files.
+    pub(crate) fn no_files(&self, path: &str) -> Fault {
         self.fault(
             FaultKind::Validation,
-            &format!("copying to `{dest}`: a console takes no files"),
+            &format!("moving the file `{path}`: a console takes and gives no files"),
             "target a connector with `transport: ssh`",
         )
     }

@@ -13,7 +13,7 @@ use super::console::{Console, Look};
 use super::login;
 use super::prompt::{Prompt, Style, pattern};
 use super::screen::Screen;
-use crate::device::{Answer, Device, Payload, Reply, Stored, Task};
+use crate::device::{Answer, Device, Fetched, Payload, Reply, Stored, Task, Wanted};
 
 /// A question is one after this much silence.
 const QUIET: Duration = Duration::from_millis(50);
@@ -215,6 +215,15 @@ impl Device for Shell {
         _: Instant,
     ) -> BoxFuture<'a, Result<Stored, Fault>> {
         let fault = self.console.no_files(&file.dest);
+        Box::pin(std::future::ready(Err(fault)))
+    }
+
+    fn get<'a>(
+        &'a mut self,
+        file: &'a Wanted,
+        _: Instant,
+    ) -> BoxFuture<'a, Result<Fetched, Fault>> {
+        let fault = self.console.no_files(&file.source);
         Box::pin(std::future::ready(Err(fault)))
     }
 

@@ -1,35 +1,20 @@
-//! SSH connections: which algorithms, and logging in.
+//! SSH connections, and logging in.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use russh::Channel;
 use russh::client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse};
-use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{Channel, Preferred, cipher, kex, mac};
+use russh::keys::{PrivateKey, PrivateKeyWithHashAlg};
+use se_dsl::checked::ConnectorClass;
 use se_runtime::{Endpoint, Fault, FaultKind};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::algorithms;
+use super::host_key::Client;
 use super::place::{Came, Place};
-
-/// Key exchanges offered after the library's own: for devices that know nothing better.
-const OLD_KEX: [kex::Name; 6] = [
-    kex::ECDH_SHA2_NISTP256,
-    kex::ECDH_SHA2_NISTP384,
-    kex::ECDH_SHA2_NISTP521,
-    kex::DH_G14_SHA1,
-    kex::DH_GEX_SHA1,
-    kex::DH_G1_SHA1,
-];
-/// Ciphers for devices that know nothing better.
-const OLD_CIPHERS: [cipher::Name; 3] = [
-    cipher::AES_256_CBC,
-    cipher::AES_192_CBC,
-    cipher::AES_128_CBC,
-];
-/// Message digests for devices that know nothing better.
-const OLD_MACS: [mac::Name; 2] = [mac::HMAC_SHA1_ETM, mac::HMAC_SHA1];
+use crate::transcript::Transcript;
 
 /// An idle connection is kept alive this often: address translations forget what is silent.
 const KEEPALIVE: Duration = Duration::from_secs(20);
@@ -41,34 +26,36 @@ const MOST_ROUNDS: usize = 8;
 pub(crate) struct Connection {
     handle: Arc<Handle<Client>>,
     place: Place,
+    host_key: String,
+    origin: Arc<Origin>,
 }
 
-/// Accepts every host key: lab nodes make theirs anew whenever they are wiped, and the port that leads to
-/// one today leads to another one tomorrow, so that a remembered key would say nothing.
-pub(crate) struct Client;
-
-impl client::Handler for Client {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
+/// How a connection was made.
+struct Origin {
+    endpoint: Arc<Endpoint>,
+    identity: Option<Arc<PrivateKey>>,
 }
 
 impl Connection {
     /// Agrees on algorithms and logs in: with `identity` if there is one, then with the password.
     pub(crate) async fn open(
         stream: TcpStream,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         identity: Option<&Arc<PrivateKey>>,
         deadline: Instant,
     ) -> Result<Self, Fault> {
         let place = Place::new(endpoint);
         let until = deadline.min(Instant::now() + endpoint.timeout);
-        let handle = client::connect_stream(Arc::new(config()), stream, Client);
+        let config = Arc::new(config(endpoint.ssh.legacy));
+        let client = Client::new(&endpoint.ssh);
+        let verdict = client.verdict();
+        let handle = client::connect_stream(config, stream, client);
         let mut handle = match timeout_at(until, handle).await {
             Ok(Ok(handle)) => handle,
-            Ok(Err(error)) => return Err(handshake_failed(&place, &error)),
+            Ok(Err(error)) => {
+                let refused = verdict.get().and_then(|it| it.fault(&place, endpoint));
+                return Err(refused.unwrap_or_else(|| handshake_failed(&place, &error)));
+            }
             Err(_) => {
                 return Err(place.fault(
                     FaultKind::Timeout,
@@ -90,8 +77,38 @@ impl Connection {
                 ));
             }
         }
-        let handle = Arc::new(handle);
-        Ok(Self { handle, place })
+        let host_key = verdict.get().map(|it| it.found().to_owned());
+        Ok(Self {
+            handle: Arc::new(handle),
+            place,
+            host_key: host_key.unwrap_or_default(),
+            origin: Arc::new(Origin {
+                endpoint: Arc::clone(endpoint),
+                identity: identity.cloned(),
+            }),
+        })
+    }
+
+    /// What answers at its end.
+    pub(crate) fn class(&self) -> ConnectorClass {
+        self.origin.endpoint.class
+    }
+
+    /// Another one to the same server, which is told by its key.
+    pub(crate) async fn another(
+        &self,
+        transcript: &Transcript,
+        deadline: Instant,
+    ) -> Result<Self, Fault> {
+        let Origin { endpoint, identity } = self.origin.as_ref();
+        let mut endpoint = Arc::clone(endpoint);
+        Arc::make_mut(&mut endpoint).ssh.host_key = Some(self.host_key.clone());
+        super::connect_ssh(&endpoint, transcript, identity.as_ref(), deadline).await
+    }
+
+    /// The fingerprint of the server's key.
+    pub(crate) fn host_key(&self) -> &str {
+        &self.host_key
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -143,25 +160,22 @@ impl Connection {
     }
 }
 
-fn config() -> client::Config {
-    let mut preferred = Preferred::DEFAULT;
-    preferred.kex = with(&preferred.kex, &OLD_KEX);
-    preferred.cipher = with(&preferred.cipher, &OLD_CIPHERS);
-    preferred.mac = with(&preferred.mac, &OLD_MACS);
+fn config(legacy: bool) -> client::Config {
     client::Config {
-        preferred,
+        preferred: algorithms::offered(legacy),
+        gex: algorithms::groups(legacy),
         keepalive_interval: Some(KEEPALIVE),
         nodelay: true,
         ..client::Config::default()
     }
 }
 
-fn with<T: Copy>(first: &[T], then: &[T]) -> Cow<'static, [T]> {
-    Cow::Owned([first, then].concat())
-}
-
 fn handshake_failed(place: &Place, error: &russh::Error) -> Fault {
     let check = match error {
+        russh::Error::NoCommonAlgo { theirs, .. } if algorithms::has_old(theirs) => {
+            "the device knows only algorithms that are off because they are weak: write \
+             `ssh: { legacy: true }` into its connector, or give the device's fact `ssh_legacy: true`"
+        }
         russh::Error::NoCommonAlgo { .. } => {
             "the device knows none of these algorithms: enable one of them on it"
         }

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use russh::ChannelMsg;
-use se_runtime::Fault;
+use se_runtime::{Endpoint, Fault};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::codec::Framed;
 
 use super::ssh::Connection;
@@ -26,37 +27,71 @@ const PIECE: usize = 16 * 1024;
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;
 
-pub(crate) enum Wire {
+pub(crate) struct Wire {
+    line: Line,
+    pace: Pace,
+}
+
+enum Line {
     Telnet(Box<TelnetWire>),
     Shell(Box<ShellWire>),
     /// A console that the controller leads to.
     Stream(Box<ConsoleStream>),
 }
 
-pub(crate) struct TelnetWire {
+/// How fast the other side is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// Between two characters that are sent.
+    typing_delay: Duration,
+    /// How long it may say nothing while something is waited for.
+    idle_timeout: Option<Duration>,
+}
+
+impl Pace {
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            typing_delay: endpoint.typing_delay,
+            idle_timeout: endpoint.idle_timeout,
+        }
+    }
+}
+
+struct TelnetWire {
     framed: Framed<TcpStream, Telnet>,
     negotiation: Negotiation,
     /// Answers that are not sent yet: they survive a dropped `receive`.
     answers: VecDeque<Frame>,
 }
 
-pub(crate) struct ShellWire {
+struct ShellWire {
     channel: russh::Channel<russh::client::Msg>,
     /// The channel lives as long as its connection.
     _connection: Connection,
 }
 
 impl Wire {
-    pub(crate) fn telnet(stream: TcpStream) -> Self {
-        Self::Telnet(Box::new(TelnetWire {
+    pub(crate) fn telnet(stream: TcpStream, pace: Pace) -> Self {
+        let line = Line::Telnet(Box::new(TelnetWire {
             framed: Framed::new(stream, Telnet::default()),
             negotiation: Negotiation::default(),
             answers: VecDeque::new(),
-        }))
+        }));
+        Self { line, pace }
+    }
+
+    /// A console that the controller leads to.
+    pub(crate) fn stream(stream: ConsoleStream, pace: Pace) -> Self {
+        let line = Line::Stream(Box::new(stream));
+        Self { line, pace }
     }
 
     /// A shell on a terminal.
-    pub(crate) async fn shell(connection: Connection, deadline: Instant) -> Result<Self, Fault> {
+    pub(crate) async fn shell(
+        connection: Connection,
+        pace: Pace,
+        deadline: Instant,
+    ) -> Result<Self, Fault> {
         let channel = connection.channel(deadline).await?;
         let asked = async {
             channel
@@ -65,17 +100,68 @@ impl Wire {
             channel.request_shell(false).await
         };
         match timeout_at(deadline, asked).await {
-            Ok(Ok(())) => Ok(Self::Shell(Box::new(ShellWire {
-                channel,
-                _connection: connection,
-            }))),
+            Ok(Ok(())) => {
+                let line = Line::Shell(Box::new(ShellWire {
+                    channel,
+                    _connection: connection,
+                }));
+                Ok(Self { line, pace })
+            }
             Ok(Err(error)) => Err(connection.broken("asking for a shell", &error)),
             Err(_) => Err(connection.timed_out("asking for a shell")),
         }
     }
 
-    /// The next bytes; nothing when the other side has closed. Cancel safe.
+    /// The next bytes; nothing when the other side has closed; an error of kind `TimedOut` after a silence that
+    /// is too long. Cancel safe.
     pub(crate) async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(idle) = self.pace.idle_timeout else {
+            return self.line.receive().await;
+        };
+        let received = tokio::time::timeout(idle, self.line.receive()).await;
+        received.unwrap_or_else(|_| {
+            let why = format!("it said nothing for {} s", idle.as_secs_f64());
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        })
+    }
+
+    /// Sends everything, a character at a time where the line is slow.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let delay = self.pace.typing_delay;
+        if delay.is_zero() {
+            return self.line.send(bytes).await;
+        }
+        for byte in bytes {
+            self.line.send(&[*byte]).await?;
+            sleep(delay).await;
+        }
+        Ok(())
+    }
+
+    /// Stops what runs, as far as that goes without waiting: the connection is about to be dropped.
+    pub(crate) fn interrupt(&mut self) {
+        let sent = match &mut self.line {
+            Line::Telnet(wire) => wire.interrupt(),
+            Line::Shell(wire) => {
+                let interrupt = wire.channel.data_bytes(Bytes::from_static(&[INTERRUPT]));
+                interrupt.now_or_never().is_some()
+            }
+            Line::Stream(stream) => {
+                let interrupt = async {
+                    stream.write_all(&[INTERRUPT]).await?;
+                    stream.flush().await
+                };
+                matches!(interrupt.now_or_never(), Some(Ok(())))
+            }
+        };
+        if !sent {
+            tracing::debug!("no Ctrl-C before closing a session: it takes no more");
+        }
+    }
+}
+
+impl Line {
+    async fn receive(&mut self) -> io::Result<Option<Bytes>> {
         match self {
             Self::Telnet(wire) => wire.receive().await,
             Self::Shell(wire) => Ok(wire.receive().await),
@@ -87,7 +173,7 @@ impl Wire {
         }
     }
 
-    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let bytes = Bytes::copy_from_slice(bytes);
         match self {
             Self::Telnet(wire) => wire.framed.send(Frame::Data(bytes)).await,
@@ -99,27 +185,6 @@ impl Wire {
                 stream.write_all(&bytes).await?;
                 stream.flush().await
             }
-        }
-    }
-
-    /// Stops what runs, as far as that goes without waiting: the connection is about to be dropped.
-    pub(crate) fn interrupt(&mut self) {
-        let sent = match self {
-            Self::Telnet(wire) => wire.interrupt(),
-            Self::Shell(wire) => {
-                let interrupt = wire.channel.data_bytes(Bytes::from_static(&[INTERRUPT]));
-                interrupt.now_or_never().is_some()
-            }
-            Self::Stream(stream) => {
-                let interrupt = async {
-                    stream.write_all(&[INTERRUPT]).await?;
-                    stream.flush().await
-                };
-                matches!(interrupt.now_or_never(), Some(Ok(())))
-            }
-        };
-        if !sent {
-            tracing::debug!("no Ctrl-C before closing a session: it takes no more");
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The primitives that use a device: `exec`, `collect`, `copy`, `cml.bounce_interface`.
+//! The primitives that run commands on a device: `exec`, `collect`, `cml.bounce_interface`.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use se_runtime::{Call, Done, Endpoint, Fault, FaultKind, Outcome};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Answer, Payload, Question, Reply, Task};
+use super::{Answer, Question, Reply, Task};
 use crate::connect::Sessions;
 
 /// An attempt ends so much before its time is over.
@@ -104,35 +103,6 @@ async fn collect_once(
     Ok(reply)
 }
 
-/// `copy@v1`: puts the file `source` on the target. `source` is where the bytes of the content file are.
-///
-/// # Errors
-/// `not-found` if there is no such file or no such folder on the device, `validation` if the copy
-/// differs or the connector cannot take files; and whatever reaching the device comes to.
-pub async fn copy(sessions: &Sessions, call: &Call, source: &Path) -> Outcome {
-    let mut endpoint = Arc::clone(target(call)?);
-    if let Some(port) = port(call, "via_port")? {
-        Arc::make_mut(&mut endpoint).port = port;
-    }
-    let Some(dest) = text(call, "dest") else {
-        return Err(invalid("`copy` needs `dest`"));
-    };
-    let file = Payload {
-        source: source.to_owned(),
-        dest: dest.to_owned(),
-        mode: mode(call)?,
-    };
-    let deadline = deadline(call);
-    let mut lease = sessions.lease(&endpoint, deadline).await?;
-    let stored = lease.device().put(&file, deadline).await?;
-    lease.keep();
-    Ok(done(json!({
-        "ok": true,
-        "bytes": stored.bytes,
-        "sha256": stored.sha256,
-    })))
-}
-
 /// `cml.bounce_interface@v1`: shuts an interface of a device and opens it again.
 ///
 /// # Errors
@@ -168,21 +138,21 @@ pub async fn bounce(sessions: &Sessions, call: &Call) -> Outcome {
     Ok(done(json!({ "ok": true })))
 }
 
-fn deadline(call: &Call) -> Instant {
+pub(super) fn deadline(call: &Call) -> Instant {
     let reserve = LONGEST_RESERVE.min(call.timeout / 10);
     Instant::now() + call.timeout.saturating_sub(reserve)
 }
 
-fn target(call: &Call) -> Result<&Arc<Endpoint>, Fault> {
+pub(super) fn target(call: &Call) -> Result<&Arc<Endpoint>, Fault> {
     let missing = || invalid(&format!("`{}` needs a `target`", call.primitive.name));
     call.target.as_ref().ok_or_else(missing)
 }
 
-fn text<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
     call.inputs.get(name).and_then(Value::as_str)
 }
 
-fn port(call: &Call, name: &str) -> Result<Option<u16>, Fault> {
+pub(super) fn port(call: &Call, name: &str) -> Result<Option<u16>, Fault> {
     let Some(value) = call.inputs.get(name).filter(|it| !it.is_null()) else {
         return Ok(None);
     };
@@ -193,18 +163,6 @@ fn port(call: &Call, name: &str) -> Result<Option<u16>, Fault> {
         )));
     };
     Ok(Some(port))
-}
-
-fn mode(call: &Call) -> Result<Option<u32>, Fault> {
-    let Some(mode) = text(call, "mode") else {
-        return Ok(None);
-    };
-    match u32::from_str_radix(mode, 8) {
-        Ok(mode) if mode <= 0o7777 => Ok(Some(mode)),
-        Ok(_) | Err(_) => Err(invalid(&format!(
-            "`mode` is `{mode}`; write octal permissions, as \"0644\""
-        ))),
-    }
 }
 
 fn answers(call: &Call) -> Result<Vec<Answer>, Fault> {
@@ -267,11 +225,11 @@ fn rejected(endpoint: &Endpoint, task: &Task, reply: &Reply, error: &str) -> Fau
     )
 }
 
-fn invalid(detail: &str) -> Fault {
+pub(super) fn invalid(detail: &str) -> Fault {
     Fault::new(FaultKind::Validation, detail)
 }
 
-fn done(output: Value) -> Done {
+pub(super) fn done(output: Value) -> Done {
     let output = match output {
         Value::Object(output) => output.into_iter().collect(),
         _ => Map::default(),

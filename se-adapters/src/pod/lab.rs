@@ -37,6 +37,9 @@ impl LabCall<'_> {
             Action::Pause
             | Action::Exec
             | Action::Copy
+            | Action::TransferFile
+            | Action::LdsProvision
+            | Action::LdsDeregister
             | Action::Collect
             | Action::BounceInterface
             | Action::PortsAlloc

@@ -8,7 +8,7 @@ use se_adapters::connect::{Connectors, Sessions};
 use se_adapters::device;
 use se_dsl::catalog;
 use se_dsl::checked::{ConnectorClass, Transport};
-use se_runtime::{Call, Clock, Endpoint, Endpoints, Fault, Outcome, Secret, Timestamp};
+use se_runtime::{Call, Clock, Endpoint, Endpoints, Fault, Outcome, Secret, SshPolicy, Timestamp};
 use serde_json::{Value, json};
 
 pub(crate) struct Wall;
@@ -44,6 +44,9 @@ pub(crate) fn endpoint(class: ConnectorClass, transport: Transport, port: u16) -
         host: "127.0.0.1".to_owned(),
         port,
         timeout: Duration::from_secs(10),
+        idle_timeout: None,
+        typing_delay: Duration::ZERO,
+        ssh: SshPolicy::default(),
         prompt: None,
         username: None,
         password: None,

@@ -10,7 +10,7 @@ use russh::{MethodKind, MethodSet};
 use se_adapters::connect::{Connectors, Sessions};
 use se_adapters::device;
 use se_dsl::checked::{ConnectorClass, Transport};
-use se_runtime::{Done, Endpoint, Fault, FaultKind, Secret};
+use se_runtime::{Endpoint, FaultKind, Secret};
 use se_testkit::testbed::{FrrLab, LINUX_LOGIN, SSH_USER};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -193,68 +193,6 @@ async fn commands_run_in_a_shell_on_a_serial_line() {
             .contains("set `username` and `password` of connector `r1`"),
         "{fault}"
     );
-}
-
-async fn copy(
-    sessions: &Sessions,
-    host: &Endpoint,
-    source: &Path,
-    dest: &Path,
-) -> Result<Done, Fault> {
-    let inputs = json!({ "source": "payload", "dest": dest, "mode": "0640" });
-    device::copy(sessions, &call("copy", host, inputs), source).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_are_copied_and_verified() {
-    let lab = FrrLab::up().unwrap();
-    let sessions = with_key(&lab);
-    let source = lab.folder().join("payload.bin");
-    let bytes: Vec<u8> = (0..4 * 1024 * 1024_u32)
-        .map(|it| (it.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
-    std::fs::write(&source, &bytes).unwrap();
-    let folder = lab.folder().join("to");
-    std::fs::create_dir(&folder).unwrap();
-    for (number, port) in [lab.ports().ssh_linux, lab.ports().ssh_without_sftp]
-        .into_iter()
-        .enumerate()
-    {
-        let host = linux(port);
-        let dest = folder.join(format!("it's {number}"));
-        let done = copy(&sessions, &host, &source, &dest).await.unwrap();
-        assert_eq!(done.output.get("bytes"), Some(&json!(bytes.len())));
-        assert_eq!(done.output.get("ok"), Some(&json!(true)));
-        let digest = done.output.get("sha256").unwrap().as_str().unwrap();
-        let known = collect(&sessions, &host, &format!("sha256sum {}", source.display())).await;
-        assert!(known.unwrap().starts_with(digest), "{digest}");
-        assert!(std::fs::read(&dest).unwrap() == bytes, "the copy differs");
-        let mode = collect(
-            &sessions,
-            &host,
-            &format!("stat -c %a \"{}\"", dest.display()),
-        )
-        .await;
-        assert_eq!(mode.unwrap(), "640");
-
-        let nowhere = lab.folder().join("nowhere/file");
-        let fault = copy(&sessions, &host, &source, &nowhere).await.unwrap_err();
-        assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
-        assert!(fault.detail.contains("nowhere"), "{fault}");
-        let fault = copy(&sessions, &host, Path::new("/no/source"), &dest)
-            .await
-            .unwrap_err();
-        assert_eq!(fault.kind, FaultKind::NotFound, "{fault}");
-    }
-    copy(&sessions, &linux(lab.ports().ssh_linux), &source, &folder)
-        .await
-        .unwrap();
-    assert!(folder.join("payload.bin").exists());
-    let fault = copy(&sessions, &serial(&lab, LINUX_LOGIN), &source, &folder)
-        .await
-        .unwrap_err();
-    assert_eq!(fault.kind, FaultKind::Validation, "{fault}");
-    assert!(fault.detail.contains("`transport: ssh`"), "{fault}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,6 +120,22 @@ pub(super) const COLLECT_INPUTS: &[Field] = &[
 pub(super) const COLLECT_OUTPUTS: &[Field] =
     &[required("output", Kind::String, "What the device printed.")];
 
+const VIA_PORT: Field = optional(
+    "via_port",
+    Kind::Count,
+    "Port of the address translation in front of the device.",
+);
+
+const MODE: Field = optional("mode", Kind::String, "Octal permissions, as 0644.");
+
+const BYTES: Field = required("bytes", Kind::Count, "Size of the file.");
+
+const SHA256: Field = required(
+    "sha256",
+    Kind::String,
+    "Lower-case hex digest, compared with the device's file where the device can tell.",
+);
+
 pub(super) const COPY_INPUTS: &[Field] = &[
     required(
         "source",
@@ -127,21 +143,44 @@ pub(super) const COPY_INPUTS: &[Field] = &[
         "Handle of a content file: ${ content.files.<stem> }.",
     ),
     required("dest", Kind::String, "Path on the device."),
-    optional(
-        "via_port",
-        Kind::Count,
-        "Port of the address translation in front of the device.",
-    ),
-    optional("mode", Kind::String, "Octal permissions, as 0644."),
+    VIA_PORT,
+    MODE,
 ];
 
 pub(super) const COPY_OUTPUTS: &[Field] = &[
     required("ok", Kind::Boolean, "Whether it was done."),
-    required("bytes", Kind::Count, "Size of the file."),
+    BYTES,
+    SHA256,
+];
+
+pub(super) const TRANSFER_INPUTS: &[Field] = &[
+    optional(
+        "direction",
+        Kind::OneOf(&["put", "get"]),
+        "put: to the device (the default); get: from it.",
+    ),
     required(
-        "sha256",
+        "source",
         Kind::String,
-        "Lower-case hex digest, compared with the copy where the device can tell.",
+        "What to copy: with put a handle of a content file, ${ content.files.<stem> }; with get a path on the device.",
+    ),
+    optional(
+        "dest",
+        Kind::String,
+        "Path on the device; with put it must be there, with get it may not.",
+    ),
+    VIA_PORT,
+    MODE,
+];
+
+pub(super) const TRANSFER_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether it was done."),
+    BYTES,
+    SHA256,
+    optional(
+        "output",
+        Kind::String,
+        "With get what is in the file, if it is text (UTF-8) of at most 16 MiB; else null.",
     ),
 ];
 
@@ -226,6 +265,80 @@ pub(super) const CONVERGENCE_OUTPUTS: &[Field] = &[
     ),
     required("lab_state", Kind::String, "The lab's state."),
     NODES,
+];
+
+const LDS_SESSION: Field = optional(
+    "lds_session_id",
+    Kind::String,
+    "The session in LDS; default: the one this session knows.",
+);
+
+const LDS_LAB: Field = optional(
+    "lab_id",
+    Kind::String,
+    "The lab that the devices are in; for the reader, LDS is not told.",
+);
+
+const LDS_REGION: Field = optional(
+    "region",
+    Kind::String,
+    "Which LDS of the engine's configuration; default: that of the worker's region, else `default`.",
+);
+
+pub(super) const LDS_PROVISION_INPUTS: &[Field] = &[
+    optional(
+        "devices",
+        Kind::Any,
+        "A list of {device_label, protocol, host?, port?, password?}, or a mapping from <label>_<protocol> to ports; default: every device whose port is known, by vnc, ssh or serial.",
+    ),
+    optional(
+        "form_qualified_name",
+        Kind::String,
+        "The form to show; default: the session's, else the content's.",
+    ),
+    optional(
+        "candidate_id",
+        Kind::String,
+        "Who sees it; default: the session's candidate_id, else its id.",
+    ),
+    optional(
+        "auth_id",
+        Kind::String,
+        "What the candidate's right hangs on; default: the session's id.",
+    ),
+    optional("first_name", Kind::String, "Default: the session's."),
+    optional("last_name", Kind::String, "Default: the session's."),
+    optional("rack_group", Kind::Any, "Default: the session's."),
+    optional("rack_number", Kind::Any, "Default: the session's."),
+    optional("scheduled_date", Kind::String, "Default: the session's."),
+    optional("timezone_offset", Kind::Any, "Default: the session's."),
+    optional("variables", Kind::Object, "Variables of the form."),
+    LDS_REGION,
+    LDS_SESSION,
+    LDS_LAB,
+];
+
+pub(super) const LDS_PROVISION_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether it was done."),
+    required("lds_session_id", Kind::String, "The session in LDS."),
+    required("launch_url", Kind::String, "The address that opens it."),
+    required("devices", Kind::Count, "How many devices it shows."),
+    required(
+        "reused",
+        Kind::Boolean,
+        "Whether the session was there already; it shows these devices now.",
+    ),
+];
+
+pub(super) const LDS_DEREGISTER_INPUTS: &[Field] = &[LDS_SESSION, LDS_REGION, LDS_LAB];
+
+pub(super) const LDS_DEREGISTER_OUTPUTS: &[Field] = &[
+    required("ok", Kind::Boolean, "Whether it was done."),
+    required(
+        "released",
+        Kind::Boolean,
+        "Whether there was a session to release.",
+    ),
 ];
 
 pub(super) const PAUSE_INPUTS: &[Field] = &[required("seconds", Kind::Amount, "How long.")];

@@ -3,11 +3,13 @@
 use super::fields::{
     BOUNCE_INPUTS, CAPTURE_CONFIGS_INPUTS, CAPTURE_CONFIGS_OUTPUTS, COLLECT_INPUTS,
     COLLECT_OUTPUTS, CONVERGENCE_OUTPUTS, COPY_INPUTS, COPY_OUTPUTS, DONE, EVALUATE_INPUTS,
-    EVALUATE_OUTPUTS, EXEC_INPUTS, EXEC_OUTPUTS, LAB, PAUSE_INPUTS, PORTS_ALLOC_INPUTS,
-    PORTS_ALLOC_OUTPUTS, PORTS_RELEASE_INPUTS, PORTS_RELEASE_OUTPUTS, POWER_INPUTS,
-    REPORT_ARCHIVE_INPUTS, REPORT_CHANGE_INPUTS, REPORT_OUTPUTS, REPORT_READINESS_INPUTS,
-    REPORT_SCORE_INPUTS, REPORT_SUBMISSION_INPUTS, RESOLVE_INPUTS, RESOLVE_OUTPUTS, START_OUTPUTS,
-    TAGS_SYNC_INPUTS, TAGS_SYNC_OUTPUTS, WIPE_INPUTS,
+    EVALUATE_OUTPUTS, EXEC_INPUTS, EXEC_OUTPUTS, LAB, LDS_DEREGISTER_INPUTS,
+    LDS_DEREGISTER_OUTPUTS, LDS_PROVISION_INPUTS, LDS_PROVISION_OUTPUTS, PAUSE_INPUTS,
+    PORTS_ALLOC_INPUTS, PORTS_ALLOC_OUTPUTS, PORTS_RELEASE_INPUTS, PORTS_RELEASE_OUTPUTS,
+    POWER_INPUTS, REPORT_ARCHIVE_INPUTS, REPORT_CHANGE_INPUTS, REPORT_OUTPUTS,
+    REPORT_READINESS_INPUTS, REPORT_SCORE_INPUTS, REPORT_SUBMISSION_INPUTS, RESOLVE_INPUTS,
+    RESOLVE_OUTPUTS, START_OUTPUTS, TAGS_SYNC_INPUTS, TAGS_SYNC_OUTPUTS, TRANSFER_INPUTS,
+    TRANSFER_OUTPUTS, WIPE_INPUTS,
 };
 use super::{Action, Effect, Needs, Primitive, Stage, Target};
 use crate::checked::ReportClass;
@@ -50,6 +52,8 @@ pub(super) const TABLE: &[Primitive] = &[
         name: "lab_wipe",
         ..WIPE
     },
+    LDS_DEREGISTER,
+    LDS_PROVISION,
     PAUSE,
     PORTS_ALLOC,
     PORTS_RELEASE,
@@ -59,10 +63,7 @@ pub(super) const TABLE: &[Primitive] = &[
     REPORT_SCORE,
     REPORT_SUBMISSION,
     TAGS_SYNC,
-    Primitive {
-        name: "transfer_file",
-        ..COPY
-    },
+    TRANSFER_FILE,
 ];
 
 const BOUNCE_INTERFACE: Primitive = Primitive {
@@ -378,4 +379,49 @@ const TAGS_SYNC: Primitive = Primitive {
     timeout_seconds: 60,
     inputs: TAGS_SYNC_INPUTS,
     outputs: TAGS_SYNC_OUTPUTS,
+};
+
+const LDS_DEREGISTER: Primitive = Primitive {
+    name: "lds_deregister",
+    version: "v1",
+    summary: "Releases the session in which a candidate saw the pod's devices.",
+    action: Action::LdsDeregister,
+    effect: Effect::Write,
+    repeatable: true,
+    stage: Stage::Setup,
+    target: Target::Forbidden,
+    needs: Needs::Nothing,
+    timeout_seconds: 60,
+    inputs: LDS_DEREGISTER_INPUTS,
+    outputs: LDS_DEREGISTER_OUTPUTS,
+};
+
+const LDS_PROVISION: Primitive = Primitive {
+    name: "lds_provision",
+    version: "v1",
+    summary: "Makes an LDS session in which a candidate sees the pod's devices, and gives the address that opens it.",
+    action: Action::LdsProvision,
+    effect: Effect::Write,
+    repeatable: false,
+    stage: Stage::Setup,
+    target: Target::Forbidden,
+    needs: Needs::Nothing,
+    timeout_seconds: 120,
+    inputs: LDS_PROVISION_INPUTS,
+    outputs: LDS_PROVISION_OUTPUTS,
+};
+
+const TRANSFER_FILE: Primitive = Primitive {
+    name: "transfer_file",
+    version: "v1",
+    summary: "Copies a file of the package to a device, or gets one from it.",
+    action: Action::TransferFile,
+    effect: Effect::Write,
+    repeatable: true,
+    stage: Stage::Setup,
+    target: Target::Required,
+    needs: Needs::Devices,
+    timeout_seconds: 300,
+    inputs: TRANSFER_INPUTS,
+    outputs: TRANSFER_OUTPUTS,
 };

@@ -1,10 +1,11 @@
 //! Connectors that nobody writes: where there is no connectors.yaml, each known device is one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::checked::{Connector, ConnectorClass, Transport};
+use crate::checked::{Connector, ConnectorClass, SshModel, Transport};
 use crate::decode::Sink;
 use crate::diagnostic::Severity;
 use crate::diagnostic::codes::document;
@@ -77,6 +78,9 @@ fn connector(name: &str, class: ConnectorClass, transport: Transport, span: Span
         port: None,
         via_port: None,
         timeout: None,
+        idle_timeout: None,
+        typing_delay: Duration::ZERO,
+        ssh: SshModel::default(),
         prompt: fact(name, "prompt"),
         username: fact(name, "username"),
         password: fact(name, "password"),

@@ -67,7 +67,20 @@ fn needs(doc: &StepDoc, primitive: &'static Primitive) -> Vec<&'static str> {
     if is_exec && get(doc, "command").is_none() && get(doc, "script").is_none() {
         needs.push("command");
     }
+    let is_transfer = matches!(primitive.action, Action::TransferFile);
+    if is_transfer && direction(doc) == Some("put") && get(doc, "dest").is_none() {
+        needs.push("dest");
+    }
     needs
+}
+
+/// Where `transfer_file` goes, as far as that is written down.
+fn direction(doc: &StepDoc) -> Option<&str> {
+    match get(doc, "direction").map(|it| &it.node.kind) {
+        None => Some("put"),
+        Some(Kind::Str(text)) if !text.value.contains("${") => Some(&text.value),
+        Some(_) => None,
+    }
 }
 
 impl Place<'_, '_> {
@@ -104,6 +117,7 @@ impl Place<'_, '_> {
             }
             Action::PortsAlloc => self.ports(doc),
             Action::Wipe | Action::Power | Action::CaptureConfigs => self.nodes(doc),
+            Action::TransferFile => self.transfer(doc),
             Action::Pause
             | Action::Copy
             | Action::LabResolve
@@ -112,6 +126,8 @@ impl Place<'_, '_> {
             | Action::LabCheckConvergence
             | Action::PortsRelease
             | Action::TagsSync
+            | Action::LdsProvision
+            | Action::LdsDeregister
             | Action::Report(_) => {}
         }
     }
@@ -139,6 +155,17 @@ impl Place<'_, '_> {
     fn exec(&self, doc: &StepDoc) {
         if let (Some(_), Some(script)) = (get(doc, "command"), get(doc, "script")) {
             let found = names::exclusive_inputs(script.key_span, "command", "script");
+            self.sink.push(found);
+        }
+    }
+
+    /// What comes from a device becomes an output: it has no place to go.
+    fn transfer(&self, doc: &StepDoc) {
+        if direction(doc) != Some("get") {
+            return;
+        }
+        for input in ["dest", "mode"].into_iter().filter_map(|key| get(doc, key)) {
+            let found = names::exclusive_inputs(input.key_span, "direction: get", &input.key);
             self.sink.push(found);
         }
     }

@@ -1,15 +1,18 @@
 //! `connectors.yaml`: how devices are reached.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::envelope::{self, DocumentKind, NAMED};
-use crate::checked::{Connector, ConnectorClass, Transport};
+use crate::checked::{
+    Connector, ConnectorClass, FINGERPRINT, SshModel, Transport, UnknownHostKey, is_fingerprint,
+};
 use crate::decode::shape::{Shape, Value, optional, required, words};
-use crate::decode::{Fields, Sink, list, name, seconds, template, unique, word};
-use crate::diagnostic::codes::{document, style};
+use crate::decode::{Fields, Sink, boolean, count, list, name, seconds, template, unique, word};
+use crate::diagnostic::codes::{document, lints, style};
 use crate::expr::{Root, Template};
 use crate::source::Spanned;
-use crate::syntax::Node;
+use crate::syntax::{Kind, Node};
 
 /// A connector and where its name stands.
 pub(crate) struct ConnectorDoc {
@@ -72,6 +75,17 @@ static CONNECTOR: Shape = Shape::new(
             Value::Seconds,
             "The longest a command may take, in seconds.",
         ),
+        optional(
+            "idle_timeout",
+            Value::Seconds,
+            "The longest a device may say nothing while an answer is waited for, in seconds; default: as long as the step may take.",
+        ),
+        optional(
+            "typing_delay_ms",
+            Value::Count(0, LONGEST_DELAY),
+            "Milliseconds between two characters that are typed, for serial lines that lose what comes too fast.",
+        ),
+        optional("ssh", Value::Shape(&SSH), "What holds for SSH alone."),
         optional("port", PORT, "The port; default: the device's serial port."),
         optional(
             "via_port",
@@ -88,6 +102,39 @@ static CONNECTOR: Shape = Shape::new(
         ),
     ],
 );
+
+static SSH: Shape = Shape::new(
+    "a connector's `ssh`",
+    "Which SSH servers are spoken to, and how.",
+    &[
+        optional(
+            "legacy",
+            Value::Boolean,
+            "Offer what old devices need, too: SHA-1, CBC and 3DES. Default: the device's fact ssh_legacy, else false.",
+        ),
+        optional(
+            "host_key",
+            Value::Rendered(&Value::Name(FINGERPRINT_PATTERN)),
+            "Fingerprint of the server's key, as SHA256:…; another one is refused. Default: the device's fact host_key.",
+        ),
+        optional(
+            "unknown_host_key",
+            Value::Words(&words(&UNKNOWN_HOST_KEY)),
+            "What to do where no fingerprint is known; default: accept, because nodes of a lab make their keys anew.",
+        ),
+    ],
+);
+
+/// As [`is_fingerprint`] has it.
+const FINGERPRINT_PATTERN: &str = "^SHA256:[A-Za-z0-9+/]{43}$";
+
+const UNKNOWN_HOST_KEY: [(&str, UnknownHostKey); 2] = [
+    ("accept", UnknownHostKey::Accept),
+    ("refuse", UnknownHostKey::Refuse),
+];
+
+/// Between two characters, in milliseconds: nobody waits longer for a line.
+const LONGEST_DELAY: u64 = 1000;
 
 pub(super) fn decode(sink: &Sink<'_>, node: &Node) -> Option<Vec<ConnectorDoc>> {
     let envelope = envelope::open(sink, node, &[&KIND])?;
@@ -116,7 +163,15 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
     let timeout = fields
         .get("timeout")
         .and_then(|node| seconds(sink, node, "timeout"));
+    let idle_timeout = fields
+        .get("idle_timeout")
+        .and_then(|node| seconds(sink, node, "idle_timeout"));
+    let typing_delay = fields
+        .get("typing_delay_ms")
+        .and_then(|node| milliseconds(sink, node, "typing_delay_ms"));
     let mut values = Vec::new();
+    let ssh_node = fields.get("ssh");
+    let ssh = ssh_node.and_then(|node| ssh(sink, node, &mut values));
     let mut value = |key: &'static str| {
         let node = fields.get(key)?;
         let template = value(sink, key, node)?;
@@ -129,6 +184,7 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
     let username = value("username");
     let password = value("password");
     let enable_password = value("enable_password");
+    without_effect(sink, &fields, class, transport);
     fields.close();
     let name = name?;
     let mut connector = class.zip(transport).map(|(class, transport)| Connector {
@@ -139,6 +195,9 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
         port,
         via_port,
         timeout,
+        idle_timeout,
+        typing_delay: typing_delay.unwrap_or_default(),
+        ssh: ssh.unwrap_or_default(),
         prompt,
         username,
         password,
@@ -153,6 +212,78 @@ fn connector(sink: &Sink<'_>, node: &Node) -> Option<ConnectorDoc> {
         connector: connector.map(Arc::new),
         values,
     })
+}
+
+fn ssh(sink: &Sink<'_>, node: &Node, values: &mut Vec<(Node, Template)>) -> Option<SshModel> {
+    let fields = Fields::open(sink, node, &SSH)?;
+    let legacy = fields.get("legacy");
+    let legacy = legacy.and_then(|node| boolean(sink, node, "legacy"));
+    let host_key = fields.get("host_key").and_then(|node| {
+        let template = host_key(sink, node)?;
+        values.push((node.clone(), template.clone()));
+        Some(template)
+    });
+    let unknown = fields.get("unknown_host_key");
+    let unknown = unknown.and_then(|node| word(sink, node, "unknown_host_key", &UNKNOWN_HOST_KEY));
+    fields.close();
+    Some(SshModel {
+        legacy,
+        host_key,
+        unknown_host_key: unknown.unwrap_or_default(),
+    })
+}
+
+/// A fingerprint, or an expression that gives one.
+fn host_key(sink: &Sink<'_>, node: &Node) -> Option<Template> {
+    let template = template(sink, node)?;
+    let fits = template
+        .literal()
+        .is_none_or(|it| it.as_str().is_some_and(is_fingerprint));
+    if !fits {
+        let found = node.kind.describe();
+        let found = match &node.kind {
+            Kind::Str(_) => "another text",
+            _ => found,
+        };
+        sink.push(document::wrong_type(
+            node.span,
+            "host_key",
+            FINGERPRINT,
+            found,
+        ));
+        return None;
+    }
+    Some(template)
+}
+
+fn milliseconds(sink: &Sink<'_>, node: &Node, what: &str) -> Option<Duration> {
+    let count = count(sink, node, what)?;
+    if count <= LONGEST_DELAY {
+        return Some(Duration::from_millis(count));
+    }
+    let must = format!("at most {LONGEST_DELAY} milliseconds");
+    sink.push(document::out_of_range(node.span, what, &must));
+    None
+}
+
+/// What is said and changes nothing.
+fn without_effect(
+    sink: &Sink<'_>,
+    fields: &Fields<'_, '_, '_>,
+    class: Option<ConnectorClass>,
+    transport: Option<Transport>,
+) {
+    if transport == Some(Transport::Telnet) && fields.get("ssh").is_some() {
+        let found = lints::only_with(fields.key_span("ssh"), "ssh", "`transport: ssh`");
+        sink.push(found);
+    }
+    let types_nothing = transport == Some(Transport::Ssh)
+        && class.is_some_and(|it| it != ConnectorClass::CiscoCommon);
+    if types_nothing && fields.get("typing_delay_ms").is_some() {
+        let key = "typing_delay_ms";
+        let found = lints::only_with(fields.key_span(key), key, "a console or a command line");
+        sink.push(found);
+    }
 }
 
 /// A value that should come from `runtime_env`.
@@ -197,6 +328,7 @@ fn device(connector: &Connector) -> String {
         &connector.username,
         &connector.password,
         &connector.enable_password,
+        &connector.ssh.host_key,
     ];
     for template in templates.into_iter().flatten() {
         for (root, path) in template.reads().iter() {

@@ -94,6 +94,19 @@ fn with(primitive: &Primitive) -> Value {
             schema["if"] = json!({ "required": ["ruleset"] });
             schema["then"] = json!({ "properties": refused });
         }
+        Action::TransferFile => {
+            // Where the direction is an expression, nobody knows yet.
+            schema["allOf"] = json!([
+                {
+                    "if": { "properties": { "direction": { "const": "get" } }, "required": ["direction"] },
+                    "then": { "properties": { "dest": false, "mode": false } },
+                },
+                {
+                    "if": { "properties": { "direction": { "const": "put" } } },
+                    "then": { "required": ["dest"] },
+                },
+            ]);
+        }
         _ => {}
     }
     schema

@@ -337,6 +337,14 @@ const MUTATIONS: &[Mutation] = &[
         "copy@v1",
     ),
     (
+        "a host key that is none",
+        CONNECTORS,
+        "transport: ssh",
+        "transport: ssh\n      ssh: { host_key: \"MD5:00:11\" }",
+        "SE1101",
+        "\"MD5",
+    ),
+    (
         "input of the wrong type",
         POST,
         "seconds: 2",

@@ -211,6 +211,9 @@ fn every_primitive_can_be_used_with_its_least_inputs() {
         if primitive.action == catalog::Action::Exec {
             with.insert("command", json!("x"));
         }
+        if primitive.action == catalog::Action::TransferFile {
+            with.insert("dest", json!("x"));
+        }
         let capture: BTreeMap<&str, &str> = primitive
             .outputs
             .iter()

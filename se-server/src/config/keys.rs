@@ -17,7 +17,7 @@ pub(super) enum Kind {
 
 use Kind::{Boolean, Integer, List, Number, Text};
 
-/// Section, key, kind. Sections that hold named entries (`workers`) have their own list.
+/// Section, key, kind. Sections that hold named entries (`workers`, `lds`) have their own lists.
 pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("server", "listen", Text),
     ("server", "insecure", Boolean),
@@ -74,6 +74,17 @@ pub(super) const WORKER_KEYS: &[&str] = &[
     "tls_ca_file",
     "tls_fingerprint",
 ];
+
+/// Keys of `[lds.<region>]`.
+pub(super) const LDS_KEYS: &[&str] = &["url", "username", "password", "tls_ca_file"];
+
+/// Sections that hold named entries, and the keys of each entry.
+pub(super) const NAMED: &[(&str, &[&str])] = &[("workers", WORKER_KEYS), ("lds", LDS_KEYS)];
+
+/// The keys of the entries of a section; nothing for one that has no entries.
+pub(super) fn of_entries(section: &str) -> Option<&'static [&'static str]> {
+    NAMED.iter().find(|it| it.0 == section).map(|it| it.1)
+}
 
 /// Names that deployments set, and the option each stands for.
 pub(super) const DEPLOYMENT: &[(&str, &str, &str)] = &[

@@ -6,7 +6,7 @@ use se_runtime::Secret;
 use toml::{Table, Value};
 
 use super::Config;
-use super::keys::{DEPLOYMENT, KEYS, Kind, WORKER_KEYS, kind, nearest};
+use super::keys::{DEPLOYMENT, KEYS, Kind, NAMED, kind, nearest, of_entries};
 
 /// The file that is read where none is named and it exists.
 const DEFAULT_FILE: &str = "se.toml";
@@ -122,10 +122,10 @@ fn file(path: Option<&Path>) -> Result<Table, ConfigError> {
 }
 
 fn known_in_file(section: &str, key: &str, value: &Value, file: &str) -> Result<(), ConfigError> {
-    if section == "workers"
-        && let Value::Table(worker) = value
+    if of_entries(section).is_some()
+        && let Value::Table(entry) = value
     {
-        for fact in worker.keys() {
+        for fact in entry.keys() {
             known(
                 &[section, key, fact],
                 &format!("{file}: `{section}.{key}.{fact}`"),
@@ -137,16 +137,18 @@ fn known_in_file(section: &str, key: &str, value: &Value, file: &str) -> Result<
 }
 
 fn known(path: &[&str], said: &str) -> Result<(), ConfigError> {
-    match path {
-        ["workers", _, fact] if WORKER_KEYS.contains(fact) => Ok(()),
-        ["workers", name, fact] => {
-            let known: Vec<String> = WORKER_KEYS
-                .iter()
-                .map(|it| format!("workers.{name}.{it}"))
-                .collect();
-            let wanted = format!("workers.{name}.{fact}");
-            Err(ConfigError::new(unknown(&wanted, &known, said)))
+    if let [section, name, fact] = path
+        && let Some(keys) = of_entries(section)
+    {
+        if keys.contains(fact) {
+            return Ok(());
         }
+        let all = keys.iter().map(|it| format!("{section}.{name}.{it}"));
+        let all: Vec<String> = all.collect();
+        let wanted = format!("{section}.{name}.{fact}");
+        return Err(ConfigError::new(unknown(&wanted, &all, said)));
+    }
+    match path {
         [section, key] if kind(section, key).is_some() => Ok(()),
         _ => {
             let known: Vec<String> = KEYS.iter().map(|it| format!("{}.{}", it.0, it.1)).collect();
@@ -164,7 +166,7 @@ fn unknown(name: &str, known: &[String], said: &str) -> String {
 
 fn sections() -> Vec<String> {
     let mut all: Vec<String> = KEYS.iter().map(|it| it.0.to_owned()).collect();
-    all.push("workers".to_owned());
+    all.extend(NAMED.iter().map(|it| it.0.to_owned()));
     all.dedup();
     all
 }
@@ -214,7 +216,7 @@ fn put(table: &mut Table, path: &[&str], value: Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::{KEYS, Kind, WORKER_KEYS};
+    use super::super::keys::{KEYS, Kind, LDS_KEYS, WORKER_KEYS};
     use super::{Given, load};
 
     fn from(file: &str, environment: &[(&str, &str)]) -> Result<super::Config, String> {
@@ -269,6 +271,21 @@ mod tests {
             ("", &[("SE_JOBS__MAX_CONCURRENT", "0")], "at least 1"),
             ("[events]\nprofile = \"x\"", &[], "give seed or lcm"),
             ("[events]\nsink = \"ftp://x\"", &[], "http://"),
+            (
+                "[lds.eu]\nurl = \"http://user:pw@lds\"\nusername = \"se\"",
+                &[],
+                "lds.eu.url must be",
+            ),
+            (
+                "[lds.eu]\nurl = \"http://lds\"",
+                &[],
+                "lds.eu.username is missing",
+            ),
+            (
+                "[lds.eu]\nurll = \"http://lds\"",
+                &[],
+                "did you mean `lds.eu.url`?",
+            ),
             ("[server", &[], "is no TOML"),
             ("[store]\nkeep_faulted_days = 100000", &[], "up to 36500"),
             ("[store]\nkeep_days = -1", &[], "keep_days"),
@@ -324,6 +341,25 @@ mod tests {
                 (Kind::Text, _) => "'x'",
             };
             let file = format!("[{section}]\n{key} = {value}");
+            assert!(
+                from(&file, &[]).is_ok(),
+                "{file}: {:?}",
+                from(&file, &[]).err()
+            );
+        }
+        for key in LDS_KEYS {
+            let url = if *key == "url" {
+                ""
+            } else {
+                "url = 'http://lds'\n"
+            };
+            let username = if *key == "username" {
+                ""
+            } else {
+                "username = 'se'\n"
+            };
+            let value = if *key == "url" { "'http://lds'" } else { "'x'" };
+            let file = format!("[lds.eu-1]\n{url}{username}{key} = {value}");
             assert!(
                 from(&file, &[]).is_ok(),
                 "{file}: {:?}",

@@ -1,11 +1,12 @@
 //! The pods of a job: the package's, and one for each part of a session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
-use se_adapters::{FilesIn, LabSource, PodActions, PodOptions, PodPorts};
+use se_adapters::{FilesIn, LabSource, Lds, PodActions, PodOptions, PodPorts};
 use se_runtime::port::Progress;
 use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome, Vault};
 
@@ -13,7 +14,7 @@ use super::transcripts::Keeper;
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::jobs::worker;
+use crate::jobs::{known_secrets, worker};
 use crate::ports::StoredPorts;
 
 /// What does the effects of one job, on whichever pod they are for.
@@ -42,7 +43,16 @@ impl Pods {
         package: &Package,
         vault: &Vault,
     ) -> Result<Self> {
-        let actions = |part| options(engine, opened, package, part).map(PodActions::new);
+        let lds = lds(engine, opened, package)?;
+        let actions = |part| -> Result<PodActions> {
+            let options = options(engine, opened, package, part)?;
+            let lds = Lds {
+                host: options.worker.ip.clone(),
+                region: options.worker.region.clone(),
+                ..lds.clone()
+            };
+            Ok(PodActions::new(options).with_lds(lds))
+        };
         let part = |at| {
             Ok(Part {
                 name: package.checked.part(at).name.clone(),
@@ -111,6 +121,28 @@ impl Actions for Pods {
             .boxed(),
         }
     }
+}
+
+/// Where candidates see the pod, and what is known of them.
+fn lds(engine: &Engine, opened: &Accepted, package: &Package) -> Result<Lds> {
+    let configured = &engine.config.lds;
+    let secrets = if configured.values().all(|it| it.password.is_some()) {
+        BTreeMap::new()
+    } else {
+        known_secrets(&engine.config.secrets)?
+    };
+    let services = configured
+        .iter()
+        .map(|(region, it)| (region.clone(), it.service(region, &secrets)));
+    let form = package.checked.manifest.facts.get("form_fqn");
+    let session = opened.scopes.session.as_object();
+    Ok(Lds {
+        services: Arc::new(services.collect()),
+        form: form.and_then(|it| it.as_str().map(str::to_owned)),
+        session: session.cloned().unwrap_or_default(),
+        session_id: opened.session_id.clone(),
+        ..Lds::default()
+    })
 }
 
 fn options(

@@ -268,7 +268,7 @@ fn at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
 }
 
 /// The server's secrets: a later source fills what earlier ones lack.
-pub(super) fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>> {
+pub(crate) fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>> {
     let failed = |what: &std::path::Path, error: &dyn std::error::Error| {
         Error::Internal(format!(
             "cannot read the secrets in {}: {}",

@@ -47,6 +47,8 @@ const DEVICE: &[&str] = &[
     "password",
     "enable_password",
     "host",
+    "host_key",
+    "ssh_legacy",
 ];
 
 /// What a session usually says of itself.

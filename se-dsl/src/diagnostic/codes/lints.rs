@@ -109,6 +109,12 @@ pub(crate) fn no_effect(span: Span, key: &str) -> Diagnostic {
     warning(Code::NO_EFFECT, span, message, help)
 }
 
+/// A key of a connector that says something about what it does not use.
+pub(crate) fn only_with(span: Span, key: &str, what: &str) -> Diagnostic {
+    let message = format!("`{key}` has no effect without {what}");
+    warning(Code::NO_EFFECT, span, message, "leave the key out")
+}
+
 /// A name below a scope that is never there; `root` is the path above it, with a dot.
 pub(crate) fn never_there(at: &[Span], root: &str, name: &str, known: &[&str]) -> Diagnostic {
     let scope = root.trim_end_matches('.');

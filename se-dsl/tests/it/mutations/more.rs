@@ -434,6 +434,28 @@ pub(super) const MORE: &[More] = &[
         "retries",
     ),
     (
+        "a host key of a console",
+        &[Replace(
+            CONNECTORS,
+            "      transport: telnet\n      timeout: 5\n      port: \"${ runtime_env.control_node.serial_port }\"",
+            "      transport: telnet\n      ssh: { unknown_host_key: refuse }\n      timeout: 5\n      port: \"${ runtime_env.control_node.serial_port }\"",
+        )],
+        "SE1312",
+        CONNECTORS,
+        "ssh: {",
+    ),
+    (
+        "a place for a file that comes from a device",
+        &[Replace(
+            POST,
+            "uses: copy@v1\n      target: workstation_22\n      with:\n        source: \"${ content.files.desktop_package }\"",
+            "uses: transfer_file@v1\n      target: workstation_22\n      with:\n        direction: get\n        source: \"${ content.files.desktop_package }\"",
+        )],
+        "SE1220",
+        POST,
+        "dest: \"Desktop",
+    ),
+    (
         "misspelt name of content",
         &[Replace(
             POST,

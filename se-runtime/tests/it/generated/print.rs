@@ -166,6 +166,7 @@ fn connector(connector: &Connector) -> Value {
     };
     let transport = match connector.transport {
         Transport::Telnet => "telnet",
+        Transport::Console => "console",
         Transport::Ssh => "ssh",
     };
     let mut value = json!({"name": connector.name, "class": class, "transport": transport});
