@@ -140,14 +140,15 @@ impl Transcript {
             inner.end_line(&self.mask);
         }
         let mut text = String::new();
-        let lost = std::mem::take(&mut inner.lost);
         let fresh = inner.entries.iter().skip(inner.given);
         let at = fresh.clone().next_back()?.at;
+        let lost = inner.lost;
         if lost > 0 {
             text.push_str(&format!("({lost} lines were cut)\n"));
         }
         fresh.for_each(|it| it.write(&mut text));
         inner.given = inner.entries.len();
+        inner.lost = 0;
         Some(News { at, text })
     }
 

@@ -3,6 +3,7 @@
 
 mod again;
 mod cli;
+mod consoles;
 mod content;
 mod crash;
 mod delivery;
