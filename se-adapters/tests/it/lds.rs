@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use se_adapters::{FilesIn, Lds, LdsService, PodActions, PodOptions, Selected, Trust, Worker};
+use se_adapters::{
+    CONSOLE_PORT, ConsoleWay, FilesIn, Lds, LdsService, PodActions, PodOptions, PodPorts, Selected,
+    Trust, Worker,
+};
 use se_dsl::catalog;
 use se_runtime::port::Progress;
 use se_runtime::{Actions as _, Call, Endpoints, Fault, FaultKind, Outcome, Secret};
@@ -50,11 +53,14 @@ fn pod(region: &str, services: BTreeMap<String, LdsService>) -> PodActions {
             adapter: None,
             trust: Trust::System,
             capabilities: Vec::new(),
+            consoles: ConsoleWay::ALL.to_vec(),
+            console_port: CONSOLE_PORT,
         },
         selected: Selected::devices_only(),
         lab: None,
         files: Arc::new(FilesIn::new(".")),
         connectors: connectors(),
+        ports: PodPorts::in_memory("s1"),
         clock: Arc::new(Wall),
     };
     let session = json!({ "candidate_id": "c-7", "first_name": "Ada", "rack_number": 4 });

@@ -257,9 +257,10 @@ async fn a_console_that_falls_silent_says_so() {
             let said = bytes.get(..read).unwrap();
             stream.write_all(said).await.unwrap();
             let is_slow = said.windows(4).any(|it| it == b"slow");
-            if !is_slow && said.ends_with(b"\r") {
-                stream.write_all(b"\nR1#").await.unwrap();
-            }
+            let is_quick = !is_slow && said.ends_with(b"\r");
+            let prompt = b"\nR1#".iter().filter(|_| is_quick);
+            let prompt: Vec<u8> = prompt.copied().collect();
+            stream.write_all(&prompt).await.unwrap();
         }
     };
     let silent = Endpoint {

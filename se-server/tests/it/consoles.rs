@@ -93,13 +93,12 @@ async fn a_console_has_one_user_and_who_does_not_use_it_makes_way() {
         reqwest::get(url).await.unwrap().text().await.unwrap()
     };
     let closed = async {
-        loop {
-            let held = shown(&holds).await;
-            if held.contains("| closed") {
-                return held;
-            }
+        let mut held = shown(&holds).await;
+        while !held.contains("| closed") {
             tokio::time::sleep(Duration::from_millis(100)).await;
+            held = shown(&holds).await;
         }
+        held
     };
     let held = tokio::time::timeout(PATIENCE, closed).await.unwrap();
     assert!(held.contains("echo first-"), "{held}");

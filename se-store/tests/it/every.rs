@@ -62,6 +62,7 @@ contracts! {
         what_nothing_refers_to_goes_after_a_day;
     pods:
         ports_are_given_once_and_again_to_who_has_them,
+        ports_are_given_all_or_none_and_come_back,
         a_port_that_must_be_one_is_nobody_elses,
         no_port_is_given_twice_at_the_same_time,
         ports_of_forgotten_sessions_are_free_again,

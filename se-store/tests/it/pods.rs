@@ -41,21 +41,22 @@ pub(crate) async fn ports_are_given_once_and_again_to_who_has_them(bench: &Bench
     };
     assert_eq!(store.allocate_ports(elsewhere).await.unwrap()["x"], 2000);
     assert_eq!(store.held_ports("10.0.0.7", "s1").await.unwrap(), again);
-    // All or none.
+}
+
+pub(crate) async fn ports_are_given_all_or_none_and_come_back(bench: &Bench) {
+    let store = &bench.store;
+    for (holder, names) in [("s1", &["a", "b", "c"][..]), ("s2", &["a"])] {
+        store.allocate_ports(request(holder, names)).await.unwrap();
+    }
     let many = store.allocate_ports(request("s3", &["a", "b", "c"])).await;
     let error = many.unwrap_err().to_string();
     assert!(error.contains("no port from 2000 to 2005"), "{error}");
     assert!(store.held_ports("10.0.0.7", "s3").await.unwrap().is_empty());
-    let gone = store.release_ports("10.0.0.7", "s1", Some(BTreeSet::from(["b".to_owned()])));
-    assert_eq!(gone.await.unwrap(), 1);
-    assert_eq!(
-        store.release_ports("10.0.0.7", "s1", None).await.unwrap(),
-        2
-    );
-    assert_eq!(
-        store.release_ports("10.0.0.7", "s1", None).await.unwrap(),
-        0
-    );
+    let one = BTreeSet::from(["b".to_owned()]);
+    for (names, count) in [(Some(one), 1), (None, 2), (None, 0)] {
+        let gone = store.release_ports("10.0.0.7", "s1", names).await;
+        assert_eq!(gone.unwrap(), count);
+    }
     let many = store.allocate_ports(request("s3", &["a", "b", "c"])).await;
     assert_eq!(many.unwrap()["a"], 2000);
 }
