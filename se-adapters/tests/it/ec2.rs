@@ -234,31 +234,33 @@ async fn what_ec2_has_no_time_for_is_asked_again() {
     }
 }
 
+/// Says that the instance is pending, until somebody says END; gives how often it was asked.
+fn always_pending(listener: &std::net::TcpListener) -> usize {
+    const PENDING: &str =
+        "<r><instanceState><code>0</code><name>pending</name></instanceState></r>";
+    let mut asked = 0;
+    loop {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let length = stream.read(&mut request).unwrap();
+        if request[..length].starts_with(b"END") {
+            return asked;
+        }
+        asked += 1;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PENDING}",
+            PENDING.len()
+        );
+        stream.write_all(answer.as_bytes()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn an_instance_that_takes_too_long_is_given_up_in_time() {
     // It says that it is pending, whatever it is asked.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let answering = std::thread::spawn(move || {
-        const PENDING: &str =
-            "<r><instanceState><code>0</code><name>pending</name></instanceState></r>";
-        let mut asked = 0;
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).unwrap();
-            if request[..length].starts_with(b"END") {
-                return asked;
-            }
-            asked += 1;
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PENDING}",
-                PENDING.len()
-            );
-            stream.write_all(answer.as_bytes()).unwrap();
-        }
-        asked
-    });
+    let answering = std::thread::spawn(move || always_pending(&listener));
     let slow = ec2(url.clone(), "k", "s");
     let fault = slow
         .start("i-1", &Told::default(), &deadline(5))

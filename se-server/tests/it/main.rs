@@ -15,6 +15,7 @@ mod http;
 mod jobs;
 mod keys;
 mod large;
+mod lds;
 mod lifecycle;
 mod process;
 mod released;
