@@ -173,8 +173,8 @@ async fn files_are_got_and_become_outputs() {
             assert!(known.starts_with(digest), "{name}: {known} {digest}");
             let output = done.output.get("output").unwrap();
             assert_eq!(output.is_string(), is_text, "{name}");
-            let text = output.as_str().map(str::as_bytes);
-            assert!(text.is_none_or(|it| it == bytes), "{name}");
+            let is_same = |text: &str| text.as_bytes() == bytes;
+            assert!(output.as_str().is_none_or(is_same), "{name}");
             let last = told.0.lock().unwrap().last().cloned().unwrap();
             assert_eq!(
                 last,

@@ -245,24 +245,26 @@ async fn a_slow_line_gets_its_characters_one_after_the_other() {
     assert_eq!(line.await.unwrap(), "show clock");
 }
 
+/// Echoes, and gives a prompt after each line in which nothing is slow.
+async fn answers_all_but_slow(listener: TcpListener) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.write_all(b"\r\nR1#").await.unwrap();
+    let mut bytes = [0; 256];
+    while let Ok(read @ 1..) = stream.read(&mut bytes).await {
+        let said = bytes.get(..read).unwrap();
+        stream.write_all(said).await.unwrap();
+        let is_slow = said.windows(4).any(|it| it == b"slow");
+        if !is_slow && said.ends_with(b"\r") {
+            stream.write_all(b"\nR1#").await.unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_console_that_falls_silent_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let line = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        stream.write_all(b"\r\nR1#").await.unwrap();
-        let mut bytes = [0; 256];
-        while let Ok(read @ 1..) = stream.read(&mut bytes).await {
-            let said = bytes.get(..read).unwrap();
-            stream.write_all(said).await.unwrap();
-            let is_slow = said.windows(4).any(|it| it == b"slow");
-            let is_quick = !is_slow && said.ends_with(b"\r");
-            let prompt = b"\nR1#".iter().filter(|_| is_quick);
-            let prompt: Vec<u8> = prompt.copied().collect();
-            stream.write_all(&prompt).await.unwrap();
-        }
-    };
+    let line = answers_all_but_slow(listener);
     let silent = Endpoint {
         idle_timeout: Some(Duration::from_secs(1)),
         ..router(port)

@@ -3,6 +3,7 @@
 
 mod corpus;
 mod drive;
+mod endpoints;
 mod examples;
 mod generated;
 mod grade;

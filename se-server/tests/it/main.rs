@@ -16,6 +16,7 @@ mod http;
 mod jobs;
 mod keys;
 mod large;
+mod lds;
 mod lifecycle;
 mod process;
 mod released;
