@@ -5,6 +5,7 @@
 
 mod attempt;
 pub mod cloudevent;
+pub mod deliver;
 mod drive;
 mod endpoint;
 pub mod event;

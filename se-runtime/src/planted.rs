@@ -64,6 +64,22 @@ pub enum Bug {
     ElementLost,
     /// Another attempt has the number of the one before.
     AttemptNotCounted,
+    /// What its receiver does not want is sent again.
+    GoneSentAgain,
+    /// A delivery is given up after its first failure.
+    GivenUpTooSoon,
+    /// A delivery is never given up.
+    NeverGivenUp,
+    /// Waits between attempts to deliver do not grow.
+    SenderWaitsFlat,
+    /// An engine that stops does not look for what its last job has put in.
+    LastNotSent,
+    /// Where the outbox failed, nobody asks it again.
+    OutboxForgotten,
+    /// What becomes due while an attempt takes long waits for that.
+    RetryHeldUp,
+    /// A delivery that is under way is begun again.
+    SentTwiceAtOnce,
 }
 
 impl Bug {
@@ -99,6 +115,14 @@ impl Bug {
         Self::ExportLost,
         Self::ElementLost,
         Self::AttemptNotCounted,
+        Self::GoneSentAgain,
+        Self::GivenUpTooSoon,
+        Self::NeverGivenUp,
+        Self::SenderWaitsFlat,
+        Self::LastNotSent,
+        Self::OutboxForgotten,
+        Self::RetryHeldUp,
+        Self::SentTwiceAtOnce,
     ];
 }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use se_runtime::cloudevent::{self, Profile};
+use se_runtime::deliver::Note;
 use se_runtime::{Batch, Event, JobStatus, Record, Timestamp};
 
+use crate::outbox::{Delivery, Outbox, Place};
 use crate::planted::Planted;
 
 /// One state of the database; a new version shares what did not change.
@@ -16,9 +18,7 @@ pub(crate) struct Db {
     pub(crate) jobs: BTreeMap<String, Arc<Job>>,
     /// Idempotency keys, with the job that each led to.
     pub(crate) keys: BTreeMap<String, String>,
-    /// What is to be delivered, in the order of the facts.
-    pub(crate) outbox: BTreeMap<u64, Arc<Delivery>>,
-    pub(crate) deliveries: u64,
+    pub(crate) outbox: Outbox,
     /// Jobs that somebody wants to stop.
     pub(crate) wishes: BTreeMap<String, String>,
 }
@@ -29,16 +29,6 @@ pub(crate) struct Job {
     pub(crate) owner: Option<u64>,
     pub(crate) secrets: Vec<String>,
     pub(crate) status: JobStatus,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Delivery {
-    pub(crate) job: String,
-    pub(crate) seq: u64,
-    pub(crate) id: String,
-    pub(crate) body: String,
-    pub(crate) attempts: u32,
-    pub(crate) due: Timestamp,
 }
 
 /// What a replica asks of the store.
@@ -60,8 +50,19 @@ pub(crate) enum Write {
         job: String,
         reason: String,
     },
-    Sent(u64),
-    Unsent(u64, Timestamp),
+    /// What came of an attempt to deliver.
+    Note {
+        id: i64,
+        note: Note,
+        at: Timestamp,
+    },
+    /// A delivery that was given up, or refused, is put back in.
+    Resend {
+        id: i64,
+        at: Timestamp,
+    },
+    /// Deliveries that nobody sends are sent by this life.
+    Adopt,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +86,8 @@ pub(crate) enum Refusal {
     Unavailable,
     /// Others have declared this replica dead.
     Fenced,
+    /// It is not where it would have to be.
+    Misplaced,
     Conflict {
         expected: u64,
         found: u64,
@@ -111,26 +114,24 @@ impl Db {
                     self.replicas.remove(&other);
                 }
                 self.free(other);
+                self.outbox.free(other);
             }
             Write::Leave => {
                 self.replicas.remove(&by);
+                self.outbox.free(by);
                 if bug != Some(Planted::JobsNotFreed) {
                     self.free(by);
                 }
             }
-            Write::Submit(it) => return Ok(Answer::Job(self.submit(it, bug))),
+            Write::Submit(it) => return Ok(Answer::Job(self.submit(by, it, bug))),
             Write::Claim => self.claim(by, bug),
             Write::Append { job, batch } => self.append(by, &job, batch, bug)?,
             Write::Wish { job, reason } => {
                 self.wishes.entry(job).or_insert(reason);
             }
-            Write::Sent(id) => drop(self.outbox.remove(&id)),
-            Write::Unsent(id, due) => {
-                if let Some(delivery) = self.outbox.get_mut(&id).map(Arc::make_mut) {
-                    delivery.attempts += 1;
-                    delivery.due = due;
-                }
-            }
+            Write::Note { id, note, at } => placed(self.outbox.note(id, note, at))?,
+            Write::Resend { id, at } => placed(self.outbox.resend(id, by, at))?,
+            Write::Adopt => self.outbox.adopt(by),
         }
         Ok(Answer::Done)
     }
@@ -142,7 +143,7 @@ impl Db {
         }
     }
 
-    fn submit(&mut self, it: Submission, bug: Option<Planted>) -> String {
+    fn submit(&mut self, by: u64, it: Submission, bug: Option<Planted>) -> String {
         if let Some(known) = self.keys.get(&it.key)
             && bug != Some(Planted::KeyIgnored)
         {
@@ -156,7 +157,7 @@ impl Db {
             status: JobStatus::Accepted,
         };
         self.jobs.insert(it.job.clone(), Arc::new(row));
-        self.add(&it.job, vec![*it.first], bug);
+        self.add(by, &it.job, vec![*it.first], bug);
         it.job
     }
 
@@ -197,12 +198,12 @@ impl Db {
             }
             self.wishes.remove(id);
         }
-        self.add(id, batch.records, bug);
+        self.add(by, id, batch.records, bug);
         Ok(())
     }
 
     /// Events, with the deliveries that tell them.
-    fn add(&mut self, id: &str, records: Vec<Record>, bug: Option<Planted>) {
+    fn add(&mut self, by: u64, id: &str, records: Vec<Record>, bug: Option<Planted>) {
         let Some(job) = self.jobs.get_mut(id).map(Arc::make_mut) else {
             return;
         };
@@ -219,7 +220,6 @@ impl Db {
             let Some(event) = told.filter(|_| !forgets) else {
                 continue;
             };
-            self.deliveries += 1;
             let body = serde_json::to_string(&event).unwrap_or_default();
             let delivery = Delivery {
                 job: id.to_owned(),
@@ -228,8 +228,21 @@ impl Db {
                 body,
                 attempts: 0,
                 due: record.at,
+                created_at: record.at,
+                place: Place::Pending,
+                owner: Some(by),
+                by,
+                resent: false,
             };
-            self.outbox.insert(self.deliveries, Arc::new(delivery));
+            self.outbox.put(delivery);
         }
+    }
+}
+
+fn placed(is_placed: bool) -> Result<(), Refusal> {
+    if is_placed {
+        Ok(())
+    } else {
+        Err(Refusal::Misplaced)
     }
 }

@@ -1,59 +1,19 @@
-//! Those around the engine: callers, receivers of events, and whoever pulls plugs.
+//! Those around the engine: callers, operators, and whoever pulls plugs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use se_runtime::event::{Accepted, FORMAT, FrozenScopes, Record};
 use se_runtime::{Clock as _, Control, Event, Secret, Vault};
 use serde_json::json;
 
-use crate::db::{Answer, Delivery, Submission, Write};
-use crate::executor::{Owner, lock};
+use crate::db::{Answer, Submission, Write};
+use crate::executor::Owner;
 use crate::package::PASSWORD;
 use crate::planted::Planted;
 use crate::replica;
 use crate::world::World;
-
-/// What arrived at the receivers of a job: each event once, in the order it first came.
-#[derive(Debug, Default)]
-pub(crate) struct Receiver {
-    arrived: Mutex<BTreeMap<String, Vec<(u64, String)>>>,
-}
-
-impl Receiver {
-    pub(crate) fn take(&self, world: &World, delivery: &Delivery, id: String) {
-        let (job, seq) = (&delivery.job, delivery.seq);
-        if delivery.body.contains(PASSWORD) {
-            world.breaks(&format!("event {seq} of {job} tells a secret"));
-        }
-        let durable = world.store.durable();
-        let row = durable.jobs.get(job);
-        if row.is_none_or(|it| it.log.len() < place(seq)) {
-            world.breaks(&format!("event {seq} of {job} is told and not durable"));
-        }
-        let mut arrived = lock(&self.arrived);
-        let all = arrived.entry(job.clone()).or_default();
-        let last = all.last().map_or(0, |it| it.0);
-        let known = all.iter().any(|it| it.1 == id);
-        if !known && seq <= last {
-            world.breaks(&format!("event {seq} of {job} came as `{id}` after {last}"));
-        }
-        if !known {
-            all.push((seq, id));
-        }
-    }
-
-    pub(crate) fn of(&self, job: &str) -> Vec<u64> {
-        let arrived = lock(&self.arrived);
-        let all = arrived.get(job).into_iter().flatten();
-        all.map(|it| it.0).collect()
-    }
-}
-
-fn place(seq: u64) -> usize {
-    usize::try_from(seq).unwrap_or(usize::MAX)
-}
 
 /// The first event of a job.
 pub(crate) fn accepted(job: &str) -> Accepted {
@@ -198,6 +158,29 @@ pub(crate) async fn watch(world: Arc<World>) {
     }
 }
 
+/// Has what was given up, or refused, sent again, now and then.
+pub(crate) async fn resend(world: Arc<World>) {
+    loop {
+        world.sleep(1000, 12_000).await;
+        let db = world.store.read();
+        let given_up: Vec<i64> = db
+            .outbox
+            .all()
+            .filter(|(_, it)| !it.is_open())
+            .map(|(id, _)| id)
+            .collect();
+        let Some(id) = given_up.get(world.chance.place(given_up.len())) else {
+            continue;
+        };
+        let Some(no) = world.any_life() else { continue };
+        let host = world.known().lives.get(&no).map_or(0, |it| it.host);
+        world.tell(&format!("delivery {id} is sent again by r{no}"));
+        let at = world.clock(host).now();
+        let write = Write::Resend { id: *id, at };
+        world.store.write(no, write).await.ok();
+    }
+}
+
 /// Does its worst, a few times.
 pub(crate) async fn fate(world: Arc<World>) {
     for _ in 0..world.chance.below(7) {
@@ -236,6 +219,7 @@ pub(crate) fn cut_power(world: &Arc<World>) {
             }
             return;
         }
+        own.known().power_failed = true;
         own.tell("the database loses power");
         own.executor.kill(Owner::Database);
         own.store.crash(&own);
@@ -249,6 +233,7 @@ pub(crate) fn cut_power(world: &Arc<World>) {
 fn crash(world: &Arc<World>, no: u64) {
     world.tell(&format!("r{no} is killed"));
     if world.alone {
+        world.known().power_failed = true;
         world.executor.kill(Owner::Database);
         world.store.crash(world);
         crate::store::start(world);

@@ -29,6 +29,7 @@ pub(crate) fn start(world: &Arc<World>, host: usize) {
             running: BTreeMap::new(),
             draining: None,
             serves: false,
+            sent: false,
             is_over: false,
         };
         known.lives.insert(no, life);
@@ -88,7 +89,7 @@ async fn live(world: Arc<World>, no: u64, host: usize) {
         }
         bury_dead(&world, no, &mut heard).await;
         if is_draining(&world, no) {
-            if is_idle(&world, no) && world.store.write(no, Write::Leave).await.is_ok() {
+            if has_sent(&world, no) && world.store.write(no, Write::Leave).await.is_ok() {
                 world.tell(&format!("r{no} has drained"));
                 return end(&world, no);
             }
@@ -96,6 +97,9 @@ async fn live(world: Arc<World>, no: u64, host: usize) {
             take_jobs(&world, no, host).await;
         }
         hear_wishes(&world, no);
+        if world.store.read().outbox.has_left_behind() {
+            world.store.write(no, Write::Adopt).await.ok();
+        }
         world.sleep(100, 900).await;
     }
 }
@@ -105,9 +109,13 @@ fn is_draining(world: &World, no: u64) -> bool {
     known.lives.get(&no).is_some_and(|it| it.draining.is_some())
 }
 
-fn is_idle(world: &World, no: u64) -> bool {
+/// Whether all that it did has ended.
+fn has_sent(world: &World, no: u64) -> bool {
     let known = world.known();
-    known.lives.get(&no).is_none_or(|it| it.running.is_empty())
+    known
+        .lives
+        .get(&no)
+        .is_none_or(|it| it.running.is_empty() && it.sent)
 }
 
 async fn bury_all(world: &World, no: u64) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use se_runtime::{Plan, Timestamp};
+use se_runtime::{Plan, Timestamp, deliver};
 
 use crate::chance::Chance;
 use crate::executor::Executor;
@@ -11,7 +11,7 @@ use crate::outside;
 use crate::planted::Planted;
 use crate::trace::Trace;
 use crate::world::{Known, World};
-use crate::{check, device, package, replica, store};
+use crate::{check, device, package, receiver, replica, store};
 
 /// Longer than all steps, waits and misfortunes together.
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
@@ -50,6 +50,7 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
         }
     }
     world.spawn_outside(outside::watch(Arc::clone(&world)));
+    world.spawn_outside(outside::resend(Arc::clone(&world)));
     world.spawn_outside(outside::fate(Arc::clone(&world)));
     let end = Timestamp::default().after(crate::START).after(LONGEST);
     let is_done = || {
@@ -58,7 +59,7 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
             let mut jobs = db.jobs.values();
             world.known().waiting == 0
                 && jobs.all(|it| it.status.is_final())
-                && db.outbox.is_empty()
+                && db.outbox.all().all(|(_, it)| !it.is_open())
         }
     };
     let stopped = world.executor.run(&world.chance, end, is_done);
@@ -80,6 +81,7 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         Err(error) => unreachable!("a package that checks is planned: {error}"),
     };
     let hosts = 1 + chance.place(3);
+    let policy = policy(&chance);
     let mut known = Known::default();
     for _ in 0..hosts {
         let ahead = i64::try_from(chance.below(200_000)).unwrap_or_default();
@@ -92,11 +94,27 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         trace: Trace::new(keep_trace),
         store: store::Store::default(),
         journal: device::Journal::default(),
-        receiver: outside::Receiver::default(),
+        receiver: receiver::Receiver::default(),
         bug,
         plan,
+        policy,
         steps,
         alone: hosts == 1,
         known: Mutex::new(known),
     })
+}
+
+/// As the product's, but of less patience, and sometimes with room for few.
+fn policy(chance: &Chance) -> deliver::Policy {
+    let usual = deliver::Policy::default();
+    deliver::Policy {
+        longest_wait: Duration::from_secs(4),
+        patience: chance.millis(10_000, 20_000),
+        at_once: if chance.one_in(3) {
+            1 + chance.place(2)
+        } else {
+            usual.at_once
+        },
+        ..usual
+    }
 }
