@@ -11,6 +11,7 @@ mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod grade;
+pub mod keep;
 pub mod machine;
 mod plan;
 pub mod planted;

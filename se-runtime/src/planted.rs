@@ -80,6 +80,16 @@ pub enum Bug {
     RetryHeldUp,
     /// A delivery that is under way is begun again.
     SentTwiceAtOnce,
+    /// A job whose store failed once is not driven again.
+    NotDrivenAgain,
+    /// Waits before a job is driven again do not grow.
+    DrivenAgainAtOnce,
+    /// What a driver was told is forgotten when it fails.
+    ToldForgotten,
+    /// What is told while there is no driver is forgotten.
+    ToldBetweenForgotten,
+    /// Steps begin before a driver hears that it is to stop.
+    ToldTooLate,
 }
 
 impl Bug {
@@ -123,6 +133,11 @@ impl Bug {
         Self::OutboxForgotten,
         Self::RetryHeldUp,
         Self::SentTwiceAtOnce,
+        Self::NotDrivenAgain,
+        Self::DrivenAgainAtOnce,
+        Self::ToldForgotten,
+        Self::ToldBetweenForgotten,
+        Self::ToldTooLate,
     ];
 }
 

@@ -171,6 +171,16 @@ impl Bell for StoreChanges {
 /// The engine, as it works and stops.
 struct Life<'a>(&'a Engine);
 
+impl Life<'_> {
+    /// Ends when the jobs of an engine that stops have ended.
+    async fn idle(&self) {
+        let clock = &self.0.world.clock;
+        while self.now() == Stage::Stops {
+            clock.sleep_until(clock.now().after(LOOK)).await;
+        }
+    }
+}
+
 impl Stages for Life<'_> {
     fn now(&self) -> Stage {
         if !self.0.tasks.is_stopping() {
@@ -186,12 +196,7 @@ impl Stages for Life<'_> {
         async move {
             match stage {
                 Stage::Works => self.0.tasks.stopping().await,
-                Stage::Stops => {
-                    while self.now() == stage {
-                        let soon = self.0.world.clock.now().after(LOOK);
-                        self.0.world.clock.sleep_until(soon).await;
-                    }
-                }
+                Stage::Stops => self.idle().await,
                 Stage::Idle => pending().await,
             }
         }

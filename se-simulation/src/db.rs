@@ -50,6 +50,8 @@ pub(crate) enum Write {
         job: String,
         reason: String,
     },
+    /// Others may go on with a job.
+    Release(String),
     /// What came of an attempt to deliver.
     Note {
         id: i64,
@@ -129,11 +131,18 @@ impl Db {
             Write::Wish { job, reason } => {
                 self.wishes.entry(job).or_insert(reason);
             }
+            Write::Release(job) => self.release(by, &job),
             Write::Note { id, note, at } => placed(self.outbox.note(id, note, at))?,
             Write::Resend { id, at } => placed(self.outbox.resend(id, by, at))?,
             Write::Adopt => self.outbox.adopt(by),
         }
         Ok(Answer::Done)
+    }
+
+    fn release(&mut self, by: u64, job: &str) {
+        if let Some(it) = self.jobs.get_mut(job).filter(|it| it.owner == Some(by)) {
+            Arc::make_mut(it).owner = None;
+        }
     }
 
     fn free(&mut self, replica: u64) {

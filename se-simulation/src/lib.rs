@@ -6,6 +6,7 @@ mod check;
 mod db;
 mod device;
 mod executor;
+mod job;
 mod outbox;
 mod outside;
 mod package;

@@ -35,8 +35,6 @@ pub enum Planted {
     WishForgotten,
     /// A replica counts others as dead at once.
     LeaseTooShort,
-    /// A job whose store failed once is not driven again.
-    NotDrivenAgain,
     /// The one that starts again does not look for jobs.
     NotClaimedAtStart,
 }
@@ -60,7 +58,6 @@ impl Planted {
         Self::SecretsKept,
         Self::WishForgotten,
         Self::LeaseTooShort,
-        Self::NotDrivenAgain,
         Self::NotClaimedAtStart,
     ];
 }
