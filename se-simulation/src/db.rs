@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use se_runtime::cloudevent::{self, Profile};
 use se_runtime::deliver::Note;
@@ -10,14 +11,17 @@ use se_runtime::{Batch, Event, JobStatus, Record, Timestamp};
 use crate::outbox::{Delivery, Outbox, Place};
 use crate::planted::Planted;
 
+/// How long the same idempotency key gets the first job; in the product it is a day.
+pub(crate) const WINDOW: Duration = Duration::from_secs(20);
+
 /// One state of the database; a new version shares what did not change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Db {
     /// Lives of replicas, with the heartbeats that each has noted.
     pub(crate) replicas: BTreeMap<u64, u64>,
     pub(crate) jobs: BTreeMap<String, Arc<Job>>,
-    /// Idempotency keys, with the job that each led to.
-    pub(crate) keys: BTreeMap<String, String>,
+    /// Idempotency keys, with the job that each led to and how long it does.
+    pub(crate) keys: BTreeMap<String, (String, Timestamp)>,
     pub(crate) outbox: Outbox,
     /// Jobs that somebody wants to stop.
     pub(crate) wishes: BTreeMap<String, String>,
@@ -153,12 +157,20 @@ impl Db {
     }
 
     fn submit(&mut self, by: u64, it: Submission, bug: Option<Planted>) -> String {
-        if let Some(known) = self.keys.get(&it.key)
-            && bug != Some(Planted::KeyIgnored)
-        {
-            return known.clone();
+        let now = it.first.at;
+        let known = self.keys.get(&it.key);
+        let is_known = |(_, expires_at): &&(String, Timestamp)| match bug {
+            Some(Planted::KeyIgnored) => false,
+            Some(Planted::KeyKept) => true,
+            _ => *expires_at > now,
+        };
+        if let Some((job, _)) = known.filter(is_known) {
+            return job.clone();
         }
-        self.keys.insert(it.key, it.job.clone());
+        let entry = (it.job.clone(), now.after(WINDOW));
+        if known.is_none() || bug != Some(Planted::KeyNotRenewed) {
+            self.keys.insert(it.key, entry);
+        }
         let row = Job {
             log: Vec::new(),
             owner: None,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_runtime::event::{Accepted, FORMAT, FrozenScopes, Record};
-use se_runtime::{Clock as _, Control, Event, Secret, Vault};
+use se_runtime::{Clock as _, Control, Event, Secret, Timestamp, Vault};
 use serde_json::json;
 
-use crate::db::{Answer, Submission, Write};
+use crate::db::{Answer, Submission, WINDOW, Write};
 use crate::executor::Owner;
 use crate::package::PASSWORD;
 use crate::planted::Planted;
@@ -41,8 +41,8 @@ pub(crate) fn accepted(job: &str) -> Accepted {
 }
 
 /// Submits under a key until it is taken in.
-pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
-    world.sleep(0, 15_000).await;
+pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize, when: (u64, u64)) {
+    world.sleep(when.0, when.1).await;
     let mut tries = 0;
     loop {
         tries += 1;
@@ -54,9 +54,10 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
         let host = world.known().lives.get(&no).map_or(0, |it| it.host);
         let secrets = vec![PASSWORD.to_owned()];
         let vault = Vault::new(secrets.iter().map(Secret::new));
+        let at = world.clock(host).now();
         let first = Record {
             seq: 1,
-            at: world.clock(host).now(),
+            at,
             event: Event::JobAccepted(Box::new(accepted(&job))),
         };
         let first = Box::new(first.seal(&vault));
@@ -68,32 +69,50 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
             secrets,
         });
         if let Ok(Answer::Job(job)) = world.store.write(no, write).await {
-            return promised(&world, &key, &job);
+            return promised(&world, &key, &job, at);
         }
         world.sleep(100, 2000).await;
     }
 }
 
-/// What was promised is on disk, and for one key it is one job.
-fn promised(world: &Arc<World>, key: &str, job: &str) {
+/// What was promised at `at` is on disk, and for one key it is one job in its window.
+fn promised(world: &Arc<World>, key: &str, job: &str, at: Timestamp) {
     world.tell(&format!("{job} is accepted"));
-    if !world.store.durable().jobs.contains_key(job) {
-        world.breaks(&format!("{job} is accepted and not durable"));
-    }
+    let durable = world.store.durable();
+    let began = |job: &str| {
+        let row = durable.jobs.get(job)?;
+        row.log.first().map(|it| it.at)
+    };
     let mut known = world.known();
-    let first = known.accepted.entry(key.to_owned());
-    let first = first.or_insert_with(|| job.to_owned()).clone();
     known.waiting -= 1;
+    let jobs = known.accepted.entry(key.to_owned()).or_default();
+    if !jobs.iter().any(|it| it == job) {
+        jobs.push(job.to_owned());
+    }
+    let jobs = jobs.clone();
     drop(known);
-    if first != job {
-        world.breaks(&format!("one key led to {first} and {job}"));
+    let Some(first) = began(job) else {
+        return world.breaks(&format!("{job} is accepted and not durable"));
+    };
+    if first.after(WINDOW) <= at {
+        world.breaks(&format!("{key} led to {job} of {first} still at {at}"));
+    }
+    for other in jobs.iter().filter(|it| *it != job) {
+        let apart = began(other).map(|it| it.since(first).max(first.since(it)));
+        if apart.is_none_or(|it| it < WINDOW) {
+            world.breaks(&format!("one key led to {other} and {job}"));
+        }
     }
 }
 
 /// Wants a job to stop, and asks any replica until one has heard.
 pub(crate) async fn cancel(world: Arc<World>, key: String) {
     world.sleep(5_000, 40_000).await;
-    let job = world.known().accepted.get(&key).cloned();
+    let job = world
+        .known()
+        .accepted
+        .get(&key)
+        .and_then(|it| it.first().cloned());
     let Some(job) = job else { return };
     world.known().asked.insert(job.clone());
     loop {

@@ -17,6 +17,10 @@ pub enum Planted {
     JobsNotFreed,
     /// A second submission makes a second job.
     KeyIgnored,
+    /// A key leads to its first job for ever.
+    KeyKept,
+    /// The second job of a key leaves the window of the first.
+    KeyNotRenewed,
     /// A job that runs may be claimed.
     ClaimedTwice,
     /// Some facts are not told.
@@ -49,6 +53,8 @@ impl Planted {
         Self::LeaseRowKept,
         Self::JobsNotFreed,
         Self::KeyIgnored,
+        Self::KeyKept,
+        Self::KeyNotRenewed,
         Self::ClaimedTwice,
         Self::DeliveryForgotten,
         Self::DeliveriesReordered,

@@ -42,7 +42,15 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
         let key = format!("k{key}");
         for caller in 0..1 + world.chance.place(2) {
             world.known().waiting += 1;
-            let submit = outside::submit(Arc::clone(&world), key.clone(), caller);
+            let submit = outside::submit(Arc::clone(&world), key.clone(), caller, (0, 15_000));
+            world.spawn_outside(submit);
+        }
+        // Some come with the key when its window is over, or about to be.
+        let late = if world.chance.one_in(4) { 3 } else { 0 };
+        for caller in 2..2 + late {
+            world.known().waiting += 1;
+            let when = (15_000, 60_000);
+            let submit = outside::submit(Arc::clone(&world), key.clone(), caller, when);
             world.spawn_outside(submit);
         }
         if world.chance.one_in(2) {

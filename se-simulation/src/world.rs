@@ -56,8 +56,8 @@ pub(crate) struct Known {
     pub(crate) buried: BTreeSet<u64>,
     /// When each drive of a job began, by the clock of its machine.
     pub(crate) drives: BTreeMap<String, Vec<Timestamp>>,
-    /// The jobs that were promised, by key.
-    pub(crate) accepted: BTreeMap<String, String>,
+    /// The jobs that were promised, by key, in the order in which that was heard of.
+    pub(crate) accepted: BTreeMap<String, Vec<String>>,
     /// Jobs that somebody asked to stop, heard or not.
     pub(crate) asked: BTreeSet<String>,
     /// When a wish to cancel was confirmed.
