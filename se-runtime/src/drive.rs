@@ -162,6 +162,13 @@ impl<'a> Driver<'a> {
             self.state.restart_timers(at);
         }
         let mut first = Some(again);
+        // What was told before it begins is not to wait until something has begun.
+        while let Some(Some(told)) = control.next().now_or_never() {
+            if planted::is(Bug::ToldTooLate) {
+                break;
+            }
+            self.take_in(Arrival::Told(told), &mut events);
+        }
         loop {
             let at = self.ports.clock.now();
             let effects = self.decide(std::mem::take(&mut events), at)?;
@@ -394,7 +401,9 @@ impl<'a> Driver<'a> {
             Arrival::Told(Control::Cancel { reason }) => {
                 let ignored =
                     planted::is(Bug::CancelIgnoredWhileWaiting) && self.state.calling().is_empty();
-                if self.state.cancel_reason().is_none() && !ignored {
+                let known = |it: &Event| matches!(it, Event::CancelRequested { .. });
+                let known = self.state.cancel_reason().is_some() || events.iter().any(known);
+                if !known && !ignored {
                     events.push(Event::CancelRequested { reason });
                 }
             }

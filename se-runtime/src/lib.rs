@@ -5,11 +5,13 @@
 
 mod attempt;
 pub mod cloudevent;
+pub mod deliver;
 mod drive;
 mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod grade;
+pub mod keep;
 pub mod machine;
 mod plan;
 pub mod planted;

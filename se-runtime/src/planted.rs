@@ -64,6 +64,32 @@ pub enum Bug {
     ElementLost,
     /// Another attempt has the number of the one before.
     AttemptNotCounted,
+    /// What its receiver does not want is sent again.
+    GoneSentAgain,
+    /// A delivery is given up after its first failure.
+    GivenUpTooSoon,
+    /// A delivery is never given up.
+    NeverGivenUp,
+    /// Waits between attempts to deliver do not grow.
+    SenderWaitsFlat,
+    /// An engine that stops does not look for what its last job has put in.
+    LastNotSent,
+    /// Where the outbox failed, nobody asks it again.
+    OutboxForgotten,
+    /// What becomes due while an attempt takes long waits for that.
+    RetryHeldUp,
+    /// A delivery that is under way is begun again.
+    SentTwiceAtOnce,
+    /// A job whose store failed once is not driven again.
+    NotDrivenAgain,
+    /// Waits before a job is driven again do not grow.
+    DrivenAgainAtOnce,
+    /// What a driver was told is forgotten when it fails.
+    ToldForgotten,
+    /// What is told while there is no driver is forgotten.
+    ToldBetweenForgotten,
+    /// Steps begin before a driver hears that it is to stop.
+    ToldTooLate,
 }
 
 impl Bug {
@@ -99,6 +125,19 @@ impl Bug {
         Self::ExportLost,
         Self::ElementLost,
         Self::AttemptNotCounted,
+        Self::GoneSentAgain,
+        Self::GivenUpTooSoon,
+        Self::NeverGivenUp,
+        Self::SenderWaitsFlat,
+        Self::LastNotSent,
+        Self::OutboxForgotten,
+        Self::RetryHeldUp,
+        Self::SentTwiceAtOnce,
+        Self::NotDrivenAgain,
+        Self::DrivenAgainAtOnce,
+        Self::ToldForgotten,
+        Self::ToldBetweenForgotten,
+        Self::ToldTooLate,
     ];
 }
 

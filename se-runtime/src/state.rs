@@ -91,7 +91,8 @@ impl State {
             state.apply(plan, record)?;
         }
         if planted::is(Bug::CapturesForgottenByFold) && !state.status.is_final() {
-            state.frames = frame::of_job(plan, &state.accepted);
+            let frames = frame::of_job(plan, &state.accepted);
+            state.frames.splice(..frames.len(), frames);
         }
         Ok(state)
     }

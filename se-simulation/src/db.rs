@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use se_runtime::cloudevent::{self, Profile};
+use se_runtime::deliver::Note;
 use se_runtime::{Batch, Event, JobStatus, Record, Timestamp};
 
+use crate::outbox::{Delivery, Outbox, Place};
 use crate::planted::Planted;
+
+/// How long the same idempotency key gets the first job; in the product it is a day.
+pub(crate) const WINDOW: Duration = Duration::from_secs(20);
 
 /// One state of the database; a new version shares what did not change.
 #[derive(Clone, Debug, Default)]
@@ -14,11 +20,9 @@ pub(crate) struct Db {
     /// Lives of replicas, with the heartbeats that each has noted.
     pub(crate) replicas: BTreeMap<u64, u64>,
     pub(crate) jobs: BTreeMap<String, Arc<Job>>,
-    /// Idempotency keys, with the job that each led to.
-    pub(crate) keys: BTreeMap<String, String>,
-    /// What is to be delivered, in the order of the facts.
-    pub(crate) outbox: BTreeMap<u64, Arc<Delivery>>,
-    pub(crate) deliveries: u64,
+    /// Idempotency keys, with the job that each led to and how long it does.
+    pub(crate) keys: BTreeMap<String, (String, Timestamp)>,
+    pub(crate) outbox: Outbox,
     /// Jobs that somebody wants to stop.
     pub(crate) wishes: BTreeMap<String, String>,
 }
@@ -29,16 +33,6 @@ pub(crate) struct Job {
     pub(crate) owner: Option<u64>,
     pub(crate) secrets: Vec<String>,
     pub(crate) status: JobStatus,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Delivery {
-    pub(crate) job: String,
-    pub(crate) seq: u64,
-    pub(crate) id: String,
-    pub(crate) body: String,
-    pub(crate) attempts: u32,
-    pub(crate) due: Timestamp,
 }
 
 /// What a replica asks of the store.
@@ -60,8 +54,21 @@ pub(crate) enum Write {
         job: String,
         reason: String,
     },
-    Sent(u64),
-    Unsent(u64, Timestamp),
+    /// Others may go on with a job.
+    Release(String),
+    /// What came of an attempt to deliver.
+    Note {
+        id: i64,
+        note: Note,
+        at: Timestamp,
+    },
+    /// A delivery that was given up, or refused, is put back in.
+    Resend {
+        id: i64,
+        at: Timestamp,
+    },
+    /// Deliveries that nobody sends are sent by this life.
+    Adopt,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +92,8 @@ pub(crate) enum Refusal {
     Unavailable,
     /// Others have declared this replica dead.
     Fenced,
+    /// It is not where it would have to be.
+    Misplaced,
     Conflict {
         expected: u64,
         found: u64,
@@ -111,28 +120,33 @@ impl Db {
                     self.replicas.remove(&other);
                 }
                 self.free(other);
+                self.outbox.free(other);
             }
             Write::Leave => {
                 self.replicas.remove(&by);
+                self.outbox.free(by);
                 if bug != Some(Planted::JobsNotFreed) {
                     self.free(by);
                 }
             }
-            Write::Submit(it) => return Ok(Answer::Job(self.submit(it, bug))),
+            Write::Submit(it) => return Ok(Answer::Job(self.submit(by, it, bug))),
             Write::Claim => self.claim(by, bug),
             Write::Append { job, batch } => self.append(by, &job, batch, bug)?,
             Write::Wish { job, reason } => {
                 self.wishes.entry(job).or_insert(reason);
             }
-            Write::Sent(id) => drop(self.outbox.remove(&id)),
-            Write::Unsent(id, due) => {
-                if let Some(delivery) = self.outbox.get_mut(&id).map(Arc::make_mut) {
-                    delivery.attempts += 1;
-                    delivery.due = due;
-                }
-            }
+            Write::Release(job) => self.release(by, &job),
+            Write::Note { id, note, at } => placed(self.outbox.note(id, note, at))?,
+            Write::Resend { id, at } => placed(self.outbox.resend(id, by, at))?,
+            Write::Adopt => self.outbox.adopt(by),
         }
         Ok(Answer::Done)
+    }
+
+    fn release(&mut self, by: u64, job: &str) {
+        if let Some(it) = self.jobs.get_mut(job).filter(|it| it.owner == Some(by)) {
+            Arc::make_mut(it).owner = None;
+        }
     }
 
     fn free(&mut self, replica: u64) {
@@ -142,13 +156,21 @@ impl Db {
         }
     }
 
-    fn submit(&mut self, it: Submission, bug: Option<Planted>) -> String {
-        if let Some(known) = self.keys.get(&it.key)
-            && bug != Some(Planted::KeyIgnored)
-        {
-            return known.clone();
+    fn submit(&mut self, by: u64, it: Submission, bug: Option<Planted>) -> String {
+        let now = it.first.at;
+        let known = self.keys.get(&it.key);
+        let is_known = |(_, expires_at): &&(String, Timestamp)| match bug {
+            Some(Planted::KeyIgnored) => false,
+            Some(Planted::KeyKept) => true,
+            _ => *expires_at > now,
+        };
+        if let Some((job, _)) = known.filter(is_known) {
+            return job.clone();
         }
-        self.keys.insert(it.key, it.job.clone());
+        let entry = (it.job.clone(), now.after(WINDOW));
+        if known.is_none() || bug != Some(Planted::KeyNotRenewed) {
+            self.keys.insert(it.key, entry);
+        }
         let row = Job {
             log: Vec::new(),
             owner: None,
@@ -156,7 +178,7 @@ impl Db {
             status: JobStatus::Accepted,
         };
         self.jobs.insert(it.job.clone(), Arc::new(row));
-        self.add(&it.job, vec![*it.first], bug);
+        self.add(by, &it.job, vec![*it.first], bug);
         it.job
     }
 
@@ -197,12 +219,12 @@ impl Db {
             }
             self.wishes.remove(id);
         }
-        self.add(id, batch.records, bug);
+        self.add(by, id, batch.records, bug);
         Ok(())
     }
 
     /// Events, with the deliveries that tell them.
-    fn add(&mut self, id: &str, records: Vec<Record>, bug: Option<Planted>) {
+    fn add(&mut self, by: u64, id: &str, records: Vec<Record>, bug: Option<Planted>) {
         let Some(job) = self.jobs.get_mut(id).map(Arc::make_mut) else {
             return;
         };
@@ -219,7 +241,6 @@ impl Db {
             let Some(event) = told.filter(|_| !forgets) else {
                 continue;
             };
-            self.deliveries += 1;
             let body = serde_json::to_string(&event).unwrap_or_default();
             let delivery = Delivery {
                 job: id.to_owned(),
@@ -228,8 +249,21 @@ impl Db {
                 body,
                 attempts: 0,
                 due: record.at,
+                created_at: record.at,
+                place: Place::Pending,
+                owner: Some(by),
+                by,
+                resent: false,
             };
-            self.outbox.insert(self.deliveries, Arc::new(delivery));
+            self.outbox.put(delivery);
         }
+    }
+}
+
+fn placed(is_placed: bool) -> Result<(), Refusal> {
+    if is_placed {
+        Ok(())
+    } else {
+        Err(Refusal::Misplaced)
     }
 }

@@ -34,6 +34,9 @@ pub(crate) struct Journal {
 struct Asked {
     /// Attempts of changes, by job.
     changes: BTreeMap<String, Vec<(String, u32)>>,
+    /// Attempts of changes by those who stood still until others went on with their jobs: when they come
+    /// nobody can say, so that answers do not depend on them.
+    late: BTreeMap<String, Vec<(String, u32)>>,
     /// Attempts under way: job, step, attempt, life of the replica.
     under_way: BTreeSet<(String, String, u32, u64)>,
 }
@@ -107,13 +110,20 @@ impl Devices {
         world.tell(&told);
         self.check_barrier(call);
         let key = (self.job.clone(), step.clone(), attempt, self.by);
+        let is_late = world.known().buried.contains(&self.by);
         let mut asked = lock(&world.journal.inner);
         asked.under_way.insert(key.clone());
-        let changes = asked.changes.entry(self.job.clone()).or_default();
-        let before = changes.len();
+        let before = asked.changes.get(&self.job).map_or(0, Vec::len);
         if call.primitive.effect == Effect::Write {
-            let again = changes.contains(&(step.clone(), attempt));
-            changes.push((step.clone(), attempt));
+            let change = (step.clone(), attempt);
+            let all = [&asked.changes, &asked.late].map(|it| it.get(&self.job));
+            let again = all.into_iter().flatten().any(|it| it.contains(&change));
+            let changes = if is_late {
+                &mut asked.late
+            } else {
+                &mut asked.changes
+            };
+            changes.entry(self.job.clone()).or_default().push(change);
             if again && !call.primitive.repeatable {
                 world.breaks(&format!("{step}#{attempt} of {} made twice", self.job));
             }

@@ -1,59 +1,19 @@
-//! Those around the engine: callers, receivers of events, and whoever pulls plugs.
+//! Those around the engine: callers, operators, and whoever pulls plugs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use se_runtime::event::{Accepted, FORMAT, FrozenScopes, Record};
-use se_runtime::{Clock as _, Control, Event, Secret, Vault};
+use se_runtime::{Clock as _, Control, Event, Secret, Timestamp, Vault};
 use serde_json::json;
 
-use crate::db::{Answer, Delivery, Submission, Write};
-use crate::executor::{Owner, lock};
+use crate::db::{Answer, Submission, WINDOW, Write};
+use crate::executor::Owner;
 use crate::package::PASSWORD;
 use crate::planted::Planted;
 use crate::replica;
 use crate::world::World;
-
-/// What arrived at the receivers of a job: each event once, in the order it first came.
-#[derive(Debug, Default)]
-pub(crate) struct Receiver {
-    arrived: Mutex<BTreeMap<String, Vec<(u64, String)>>>,
-}
-
-impl Receiver {
-    pub(crate) fn take(&self, world: &World, delivery: &Delivery, id: String) {
-        let (job, seq) = (&delivery.job, delivery.seq);
-        if delivery.body.contains(PASSWORD) {
-            world.breaks(&format!("event {seq} of {job} tells a secret"));
-        }
-        let durable = world.store.durable();
-        let row = durable.jobs.get(job);
-        if row.is_none_or(|it| it.log.len() < place(seq)) {
-            world.breaks(&format!("event {seq} of {job} is told and not durable"));
-        }
-        let mut arrived = lock(&self.arrived);
-        let all = arrived.entry(job.clone()).or_default();
-        let last = all.last().map_or(0, |it| it.0);
-        let known = all.iter().any(|it| it.1 == id);
-        if !known && seq <= last {
-            world.breaks(&format!("event {seq} of {job} came as `{id}` after {last}"));
-        }
-        if !known {
-            all.push((seq, id));
-        }
-    }
-
-    pub(crate) fn of(&self, job: &str) -> Vec<u64> {
-        let arrived = lock(&self.arrived);
-        let all = arrived.get(job).into_iter().flatten();
-        all.map(|it| it.0).collect()
-    }
-}
-
-fn place(seq: u64) -> usize {
-    usize::try_from(seq).unwrap_or(usize::MAX)
-}
 
 /// The first event of a job.
 pub(crate) fn accepted(job: &str) -> Accepted {
@@ -81,8 +41,8 @@ pub(crate) fn accepted(job: &str) -> Accepted {
 }
 
 /// Submits under a key until it is taken in.
-pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
-    world.sleep(0, 15_000).await;
+pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize, when: (u64, u64)) {
+    world.sleep(when.0, when.1).await;
     let mut tries = 0;
     loop {
         tries += 1;
@@ -94,9 +54,10 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
         let host = world.known().lives.get(&no).map_or(0, |it| it.host);
         let secrets = vec![PASSWORD.to_owned()];
         let vault = Vault::new(secrets.iter().map(Secret::new));
+        let at = world.clock(host).now();
         let first = Record {
             seq: 1,
-            at: world.clock(host).now(),
+            at,
             event: Event::JobAccepted(Box::new(accepted(&job))),
         };
         let first = Box::new(first.seal(&vault));
@@ -108,32 +69,50 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize) {
             secrets,
         });
         if let Ok(Answer::Job(job)) = world.store.write(no, write).await {
-            return promised(&world, &key, &job);
+            return promised(&world, &key, &job, at);
         }
         world.sleep(100, 2000).await;
     }
 }
 
-/// What was promised is on disk, and for one key it is one job.
-fn promised(world: &Arc<World>, key: &str, job: &str) {
+/// What was promised at `at` is on disk, and for one key it is one job in its window.
+fn promised(world: &Arc<World>, key: &str, job: &str, at: Timestamp) {
     world.tell(&format!("{job} is accepted"));
-    if !world.store.durable().jobs.contains_key(job) {
-        world.breaks(&format!("{job} is accepted and not durable"));
-    }
+    let durable = world.store.durable();
+    let began = |job: &str| {
+        let row = durable.jobs.get(job)?;
+        row.log.first().map(|it| it.at)
+    };
     let mut known = world.known();
-    let first = known.accepted.entry(key.to_owned());
-    let first = first.or_insert_with(|| job.to_owned()).clone();
     known.waiting -= 1;
+    let jobs = known.accepted.entry(key.to_owned()).or_default();
+    if !jobs.iter().any(|it| it == job) {
+        jobs.push(job.to_owned());
+    }
+    let jobs = jobs.clone();
     drop(known);
-    if first != job {
-        world.breaks(&format!("one key led to {first} and {job}"));
+    let Some(first) = began(job) else {
+        return world.breaks(&format!("{job} is accepted and not durable"));
+    };
+    if first.after(WINDOW) <= at {
+        world.breaks(&format!("{key} led to {job} of {first} still at {at}"));
+    }
+    for other in jobs.iter().filter(|it| *it != job) {
+        let apart = began(other).map(|it| it.since(first).max(first.since(it)));
+        if apart.is_none_or(|it| it < WINDOW) {
+            world.breaks(&format!("one key led to {other} and {job}"));
+        }
     }
 }
 
 /// Wants a job to stop, and asks any replica until one has heard.
 pub(crate) async fn cancel(world: Arc<World>, key: String) {
     world.sleep(5_000, 40_000).await;
-    let job = world.known().accepted.get(&key).cloned();
+    let job = world
+        .known()
+        .accepted
+        .get(&key)
+        .and_then(|it| it.first().cloned());
     let Some(job) = job else { return };
     world.known().asked.insert(job.clone());
     loop {
@@ -198,6 +177,29 @@ pub(crate) async fn watch(world: Arc<World>) {
     }
 }
 
+/// Has what was given up, or refused, sent again, now and then.
+pub(crate) async fn resend(world: Arc<World>) {
+    loop {
+        world.sleep(1000, 12_000).await;
+        let db = world.store.read();
+        let given_up: Vec<i64> = db
+            .outbox
+            .all()
+            .filter(|(_, it)| !it.is_open())
+            .map(|(id, _)| id)
+            .collect();
+        let Some(id) = given_up.get(world.chance.place(given_up.len())) else {
+            continue;
+        };
+        let Some(no) = world.any_life() else { continue };
+        let host = world.known().lives.get(&no).map_or(0, |it| it.host);
+        world.tell(&format!("delivery {id} is sent again by r{no}"));
+        let at = world.clock(host).now();
+        let write = Write::Resend { id: *id, at };
+        world.store.write(no, write).await.ok();
+    }
+}
+
 /// Does its worst, a few times.
 pub(crate) async fn fate(world: Arc<World>) {
     for _ in 0..world.chance.below(7) {
@@ -236,6 +238,7 @@ pub(crate) fn cut_power(world: &Arc<World>) {
             }
             return;
         }
+        own.known().power_failed = true;
         own.tell("the database loses power");
         own.executor.kill(Owner::Database);
         own.store.crash(&own);
@@ -249,6 +252,7 @@ pub(crate) fn cut_power(world: &Arc<World>) {
 fn crash(world: &Arc<World>, no: u64) {
     world.tell(&format!("r{no} is killed"));
     if world.alone {
+        world.known().power_failed = true;
         world.executor.kill(Owner::Database);
         world.store.crash(world);
         crate::store::start(world);

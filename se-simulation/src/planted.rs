@@ -17,6 +17,10 @@ pub enum Planted {
     JobsNotFreed,
     /// A second submission makes a second job.
     KeyIgnored,
+    /// A key leads to its first job for ever.
+    KeyKept,
+    /// The second job of a key leaves the window of the first.
+    KeyNotRenewed,
     /// A job that runs may be claimed.
     ClaimedTwice,
     /// Some facts are not told.
@@ -35,8 +39,6 @@ pub enum Planted {
     WishForgotten,
     /// A replica counts others as dead at once.
     LeaseTooShort,
-    /// A job whose store failed once is not driven again.
-    NotDrivenAgain,
     /// The one that starts again does not look for jobs.
     NotClaimedAtStart,
 }
@@ -51,6 +53,8 @@ impl Planted {
         Self::LeaseRowKept,
         Self::JobsNotFreed,
         Self::KeyIgnored,
+        Self::KeyKept,
+        Self::KeyNotRenewed,
         Self::ClaimedTwice,
         Self::DeliveryForgotten,
         Self::DeliveriesReordered,
@@ -60,7 +64,6 @@ impl Planted {
         Self::SecretsKept,
         Self::WishForgotten,
         Self::LeaseTooShort,
-        Self::NotDrivenAgain,
         Self::NotClaimedAtStart,
     ];
 }

@@ -4,17 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_channel::mpsc;
-use futures_util::future::BoxFuture;
-use se_runtime::event::Record;
-use se_runtime::{
-    Batch, Clock as _, Control, Drive, DriveError, Event, EventLog, LogError, Ports, Secret, State,
-    Timestamp, Vault, drive,
-};
+use se_runtime::{Control, Timestamp};
 
 use crate::db::{Refusal, Write};
-use crate::device::Devices;
 use crate::executor::Owner;
-use crate::package::outer;
+use crate::job;
 use crate::planted::Planted;
 use crate::sender;
 use crate::world::{LEASE, Life, Running, World};
@@ -29,6 +23,7 @@ pub(crate) fn start(world: &Arc<World>, host: usize) {
             running: BTreeMap::new(),
             draining: None,
             serves: false,
+            sent: false,
             is_over: false,
         };
         known.lives.insert(no, life);
@@ -88,7 +83,7 @@ async fn live(world: Arc<World>, no: u64, host: usize) {
         }
         bury_dead(&world, no, &mut heard).await;
         if is_draining(&world, no) {
-            if is_idle(&world, no) && world.store.write(no, Write::Leave).await.is_ok() {
+            if has_sent(&world, no) && world.store.write(no, Write::Leave).await.is_ok() {
                 world.tell(&format!("r{no} has drained"));
                 return end(&world, no);
             }
@@ -96,6 +91,9 @@ async fn live(world: Arc<World>, no: u64, host: usize) {
             take_jobs(&world, no, host).await;
         }
         hear_wishes(&world, no);
+        if world.store.read().outbox.has_left_behind() {
+            world.store.write(no, Write::Adopt).await.ok();
+        }
         world.sleep(100, 900).await;
     }
 }
@@ -105,9 +103,13 @@ fn is_draining(world: &World, no: u64) -> bool {
     known.lives.get(&no).is_some_and(|it| it.draining.is_some())
 }
 
-fn is_idle(world: &World, no: u64) -> bool {
+/// Whether all that it did has ended.
+fn has_sent(world: &World, no: u64) -> bool {
     let known = world.known();
-    known.lives.get(&no).is_none_or(|it| it.running.is_empty())
+    known
+        .lives
+        .get(&no)
+        .is_none_or(|it| it.running.is_empty() && it.sent)
 }
 
 async fn bury_all(world: &World, no: u64) {
@@ -157,19 +159,33 @@ async fn take_jobs(world: &Arc<World>, no: u64, host: usize) {
     let own = db.jobs.iter();
     let own = own.filter(|(_, it)| it.owner == Some(no) && !it.status.is_final());
     for (job, _) in own {
-        let (control, _) = mpsc::unbounded();
-        let mut known = world.known();
-        let Some(life) = known.lives.get_mut(&no) else {
-            return;
-        };
-        if !life.running.contains_key(job) {
-            let told = false;
-            life.running.insert(job.clone(), Running { control, told });
-            drop(known);
-            let work = run_job(Arc::clone(world), no, host, job.clone());
+        if let Some(told) = begin(world, no, job) {
+            let wish = db.wishes.get(job).cloned();
+            let work = job::run(Arc::clone(world), (no, host), job.clone(), told, wish);
             world.executor.spawn(Owner::Replica(no), work);
         }
     }
+}
+
+/// Makes a place for a job, unless it has one.
+fn begin(world: &World, no: u64, job: &str) -> Option<mpsc::UnboundedReceiver<Control>> {
+    let mut known = world.known();
+    let life = known.lives.get_mut(&no)?;
+    if life.running.contains_key(job) {
+        return None;
+    }
+    let (control, told) = mpsc::unbounded();
+    if life.draining.is_some() {
+        // It was claimed while this life was told to drain.
+        control.unbounded_send(Control::Drain).ok();
+    }
+    let is_told = world.store.read().wishes.contains_key(job);
+    let running = Running {
+        control,
+        told: is_told,
+    };
+    life.running.insert(job.to_owned(), running);
+    Some(told)
 }
 
 fn hear_wishes(world: &World, no: u64) {
@@ -185,211 +201,4 @@ fn hear_wishes(world: &World, no: u64) {
             running.told = sent.is_ok();
         }
     }
-}
-
-/// Drives a job until it has ended, or this life drains.
-async fn run_job(world: Arc<World>, no: u64, host: usize, job: String) {
-    let mut wait = 500;
-    loop {
-        match once(&world, no, host, &job).await {
-            Ok(Drive::Ended(status)) => {
-                world.tell(&format!("{job} r{no} {}", status.as_str()));
-                break;
-            }
-            Ok(Drive::Drained) => break,
-            Err(DriveError::Fold(error)) => {
-                world.breaks(&format!("{job} cannot be driven: {error}"));
-                return;
-            }
-            Err(DriveError::Log(error)) => {
-                world.tell(&format!("{job} r{no}: {error}"));
-                if world.bug == Some(Planted::NotDrivenAgain) {
-                    return;
-                }
-            }
-        }
-        world.sleep(wait, wait * 2).await;
-        wait = (wait * 2).min(4000);
-        let db = world.store.read();
-        let row = db.jobs.get(&job);
-        if is_draining(&world, no) || row.is_none_or(|it| it.owner != Some(no)) {
-            break;
-        }
-    }
-    if let Some(life) = world.known().lives.get_mut(&no) {
-        life.running.remove(&job);
-    }
-}
-
-fn opened(world: &World, job: &str) -> Option<(Vault, Vec<Record>)> {
-    let db = world.store.read();
-    let row = db.jobs.get(job)?;
-    let vault = Vault::new(row.secrets.iter().map(Secret::new));
-    let records = row.log.iter().map(|it| Record::clone(it).open(&vault));
-    let records = records.collect();
-    Some((vault, records))
-}
-
-async fn once(world: &Arc<World>, no: u64, host: usize, job: &str) -> Result<Drive, DriveError> {
-    let gone = || LogError::Unavailable("the job is not there".to_owned());
-    let (vault, records) = opened(world, job).ok_or_else(gone)?;
-    let state = State::fold(&world.plan, &records)?;
-    if state.status().is_final() {
-        return Ok(Drive::Ended(state.status()));
-    }
-    let clock = world.clock(host);
-    let (control, told) = mpsc::unbounded();
-    {
-        let now = clock.now();
-        let mut known = world.known();
-        let drives = known.drives.entry(job.to_owned()).or_default();
-        drives.push(now);
-        let Some(life) = known.lives.get_mut(&no) else {
-            return Ok(Drive::Drained);
-        };
-        // Nothing is begun by one who leaves.
-        if life.draining.is_some() {
-            return Ok(Drive::Drained);
-        }
-        let told = false;
-        life.running
-            .insert(job.to_owned(), Running { control, told });
-    }
-    hear_wishes(world, no);
-    world.tell(&format!("{job} r{no} drives from event {}", state.seq()));
-    let devices = Devices {
-        world: Arc::clone(world),
-        job: job.to_owned(),
-        by: no,
-    };
-    let log = StoredLog {
-        world: Arc::clone(world),
-        job: job.to_owned(),
-        by: no,
-    };
-    let ports = Ports {
-        log: &log,
-        actions: &devices,
-        clock: &clock,
-    };
-    let driven = drive(&world.plan, state, &vault, ports, told).await;
-    if matches!(driven, Ok(Drive::Drained)) {
-        check_drained(world, no, job);
-    }
-    driven
-}
-
-/// Whoever drained, and has the job still, leaves nothing under way.
-fn check_drained(world: &World, no: u64, job: &str) {
-    let db = world.store.read();
-    let is_own = db.jobs.get(job).is_some_and(|it| it.owner == Some(no));
-    let folded = opened(world, job).map(|it| State::fold(&world.plan, &it.1));
-    if let Some(Ok(state)) = folded
-        && is_own
-        && !state.calling().is_empty()
-    {
-        world.breaks(&format!("{job} was drained while a step ran"));
-    }
-}
-
-/// The log of a job, as its driver sees it.
-struct StoredLog {
-    world: Arc<World>,
-    job: String,
-    by: u64,
-}
-
-impl EventLog for StoredLog {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async move {
-            self.look(&batch);
-            let cancelled: Vec<String> = batch.records.iter().filter_map(cancelled).collect();
-            let job = self.job.clone();
-            let write = Write::Append { job, batch };
-            match self.world.store.write(self.by, write).await {
-                Ok(_) => {
-                    cancelled.iter().for_each(|it| self.check_stopped(it));
-                    Ok(())
-                }
-                Err(Refusal::Conflict { expected, found }) => Err(LogError::Conflict {
-                    job: self.job.clone(),
-                    expected,
-                    found,
-                }),
-                Err(why) => Err(LogError::Unavailable(format!("{why:?}"))),
-            }
-        })
-    }
-}
-
-fn cancelled(record: &Record) -> Option<String> {
-    match &record.event {
-        Event::StepCancelled { step } => Some(step.clone()),
-        _ => None,
-    }
-}
-
-impl StoredLog {
-    fn look(&self, batch: &Batch) {
-        let world = &self.world;
-        for record in &batch.records {
-            let step = record.event.step().unwrap_or_default();
-            let (seq, kind) = (record.seq, record.event.kind());
-            world.tell(&format!("{} r{} {seq} {kind} {step}", self.job, self.by));
-        }
-        let starts = |it: &Record| matches!(it.event, Event::StepStarted { .. });
-        let known = world.known();
-        let draining = known.lives.get(&self.by).and_then(|it| it.draining);
-        let late = draining.is_some_and(|it| world.now().since(it).as_millis() > 100);
-        let late = late && !known.odd_time && batch.records.iter().any(starts);
-        drop(known);
-        if late {
-            world.breaks(&format!("{} begins steps while it drains", self.job));
-        }
-        self.check_changes(batch);
-    }
-
-    /// A change that is being made is stopped by a cancel only.
-    fn check_changes(&self, batch: &Batch) {
-        let db = self.world.store.read();
-        let Some(row) = db.jobs.get(&self.job) else {
-            return;
-        };
-        let all = || row.log.iter().map(|it| &**it).chain(&batch.records);
-        let wanted = all().any(|it| matches!(it.event, Event::CancelRequested { .. }));
-        for step in batch.records.iter().filter_map(cancelled) {
-            let model = self.world.steps.iter().find(|it| it.id == outer(&step));
-            let is_change = model.is_some_and(|it| it.changes_in(&step));
-            let attempt = last_attempt(all(), &step);
-            let journal = &self.world.journal;
-            let runs = journal.is_under_way(&self.job, &step, attempt, self.by);
-            if is_change && runs && !wanted {
-                self.world.breaks(&format!("the change {step} was cut off"));
-            }
-        }
-    }
-
-    /// What was stopped has stopped two seconds later.
-    fn check_stopped(&self, step: &str) {
-        let world = Arc::clone(&self.world);
-        let (job, step, by) = (self.job.clone(), step.to_owned(), self.by);
-        let db = world.store.read();
-        let log = db.jobs.get(&job).map(|it| it.log.clone());
-        let attempt = last_attempt(log.iter().flatten().map(|it| &**it), &step);
-        self.world.spawn_outside(async move {
-            world.sleep(2000, 2001).await;
-            let odd = world.known().odd_time;
-            if !odd && world.journal.is_under_way(&job, &step, attempt, by) {
-                world.breaks(&format!("{step} of {job} goes on after it was stopped"));
-            }
-        });
-    }
-}
-
-fn last_attempt<'r>(log: impl Iterator<Item = &'r Record>, key: &str) -> u32 {
-    let attempts = log.filter_map(|it| match &it.event {
-        Event::StepStarted { step, attempt, .. } if step == key => Some(*attempt),
-        _ => None,
-    });
-    attempts.max().unwrap_or_default()
 }

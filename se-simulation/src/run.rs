@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use se_runtime::{Plan, Timestamp};
+use se_runtime::{Plan, Timestamp, deliver};
 
 use crate::chance::Chance;
 use crate::executor::Executor;
@@ -11,7 +11,7 @@ use crate::outside;
 use crate::planted::Planted;
 use crate::trace::Trace;
 use crate::world::{Known, World};
-use crate::{check, device, package, replica, store};
+use crate::{check, device, package, receiver, replica, store};
 
 /// Longer than all steps, waits and misfortunes together.
 const LONGEST: Duration = Duration::from_secs(2 * 60 * 60);
@@ -42,7 +42,15 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
         let key = format!("k{key}");
         for caller in 0..1 + world.chance.place(2) {
             world.known().waiting += 1;
-            let submit = outside::submit(Arc::clone(&world), key.clone(), caller);
+            let submit = outside::submit(Arc::clone(&world), key.clone(), caller, (0, 15_000));
+            world.spawn_outside(submit);
+        }
+        // Some come with the key when its window is over, or about to be.
+        let late = if world.chance.one_in(4) { 3 } else { 0 };
+        for caller in 2..2 + late {
+            world.known().waiting += 1;
+            let when = (15_000, 60_000);
+            let submit = outside::submit(Arc::clone(&world), key.clone(), caller, when);
             world.spawn_outside(submit);
         }
         if world.chance.one_in(2) {
@@ -50,6 +58,7 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
         }
     }
     world.spawn_outside(outside::watch(Arc::clone(&world)));
+    world.spawn_outside(outside::resend(Arc::clone(&world)));
     world.spawn_outside(outside::fate(Arc::clone(&world)));
     let end = Timestamp::default().after(crate::START).after(LONGEST);
     let is_done = || {
@@ -58,7 +67,7 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
             let mut jobs = db.jobs.values();
             world.known().waiting == 0
                 && jobs.all(|it| it.status.is_final())
-                && db.outbox.is_empty()
+                && db.outbox.all().all(|(_, it)| !it.is_open())
         }
     };
     let stopped = world.executor.run(&world.chance, end, is_done);
@@ -80,6 +89,7 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         Err(error) => unreachable!("a package that checks is planned: {error}"),
     };
     let hosts = 1 + chance.place(3);
+    let policy = policy(&chance);
     let mut known = Known::default();
     for _ in 0..hosts {
         let ahead = i64::try_from(chance.below(200_000)).unwrap_or_default();
@@ -92,11 +102,27 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         trace: Trace::new(keep_trace),
         store: store::Store::default(),
         journal: device::Journal::default(),
-        receiver: outside::Receiver::default(),
+        receiver: receiver::Receiver::default(),
         bug,
         plan,
+        policy,
         steps,
         alone: hosts == 1,
         known: Mutex::new(known),
     })
+}
+
+/// As the product's, but of less patience, and sometimes with room for few.
+fn policy(chance: &Chance) -> deliver::Policy {
+    let usual = deliver::Policy::default();
+    deliver::Policy {
+        longest_wait: Duration::from_secs(4),
+        patience: chance.millis(10_000, 20_000),
+        at_once: if chance.one_in(3) {
+            1 + chance.place(2)
+        } else {
+            usual.at_once
+        },
+        ..usual
+    }
 }

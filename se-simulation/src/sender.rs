@@ -1,66 +1,287 @@
-//! Sends what is in the outbox: in order for each job, at least once.
+//! The sender of se-runtime, between the store of the simulation and the receivers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use se_runtime::Clock as _;
+use futures_util::future::{BoxFuture, pending};
+use se_runtime::deliver::{
+    Bell, Due, Note, Outbox, Post, Posted, Sending, Stage, Stages, Unanswered, deliver,
+};
+use se_runtime::{Clock as _, Timestamp};
 
-use crate::db::{Delivery, Write};
-use crate::executor::{Owner, lock};
+use crate::db::Write;
+use crate::executor::lock;
+use crate::outbox::Delivery;
 use crate::planted::Planted;
 use crate::world::World;
 
+/// A receiver that does not answer is waited for that long.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A repeat that nothing holds up is not later than this.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Sends until this life ends.
 pub(crate) async fn run(world: Arc<World>, no: u64, host: usize) {
-    let clock = world.clock(host);
-    let under_way: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
-    loop {
-        for (id, delivery) in heads(&world) {
-            if delivery.due <= clock.now() && lock(&under_way).insert(id) {
-                let sending = send(Arc::clone(&world), (no, host), id, delivery);
-                let sent = Arc::clone(&under_way);
-                let done = sending.map(move |()| sent.lock().map(|mut it| it.remove(&id)).is_ok());
-                world.executor.spawn(Owner::Replica(no), done.map(|_| ()));
+    let mail = Mail {
+        world: Arc::clone(&world),
+        no,
+        host,
+        seen: Mutex::default(),
+    };
+    let ports = Sending {
+        outbox: &mail,
+        post: &mail,
+        clock: &world.clock(host),
+        stages: &mail,
+        policy: world.policy,
+    };
+    let mut bell = StoreBell {
+        world: Arc::clone(&world),
+        heard: 0,
+    };
+    deliver(ports, &mut bell).await;
+    mail.check_sent();
+    world.tell(&format!("r{no} sends no more"));
+    if let Some(life) = world.known().lives.get_mut(&no) {
+        life.sent = true;
+    }
+}
+
+/// The ports of one sender, and what must be so at each.
+struct Mail {
+    world: Arc<World>,
+    no: u64,
+    host: usize,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Deliveries under way, with their jobs.
+    under_way: BTreeMap<i64, String>,
+    /// What came of the last attempts.
+    posted: BTreeMap<i64, Posted>,
+    /// When repeats are due, by the true time.
+    again: BTreeMap<i64, Timestamp>,
+    /// When it was idle first, by its clock.
+    idle: Option<Timestamp>,
+    /// Whether the store did not answer when it was asked last.
+    failed: bool,
+}
+
+type Letter = Arc<Delivery>;
+
+impl Outbox for Mail {
+    type Letter = Letter;
+
+    fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Due<Letter>>, Unanswered>> {
+        Box::pin(async move {
+            let world = &self.world;
+            let fails = world.store.is_out(world) || world.misfortune(100);
+            lock(&self.seen).failed = fails;
+            let due = world.store.read().outbox.due(self.no, now, world.bug);
+            world.sleep(0, 40).await;
+            if fails {
+                return Err(Unanswered);
             }
-        }
-        world.sleep(20, 250).await;
+            let due = due.into_iter().take(limit).map(|(id, letter)| Due {
+                id,
+                attempts: letter.attempts,
+                created_at: letter.created_at,
+                letter,
+            });
+            Ok(due.collect())
+        })
+    }
+
+    fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unanswered>> {
+        Box::pin(async move {
+            let world = &self.world;
+            if world.store.is_out(world) || world.misfortune(100) {
+                return Err(Unanswered);
+            }
+            Ok(world.store.read().outbox.next_due(self.no))
+        })
+    }
+
+    fn note<'a>(&'a self, due: &'a Due<Letter>, note: Note) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let world = &self.world;
+            self.check_note(due, &note);
+            let at = world.clock(self.host).now();
+            let again = match &note {
+                Note::Again { at: again, .. } => Some(world.now().after(again.since(at))),
+                _ => None,
+            };
+            let id = due.id;
+            let noted = world.store.write(self.no, Write::Note { id, note, at });
+            if noted.await.is_ok()
+                && let Some(again) = again
+            {
+                lock(&self.seen).again.insert(id, again);
+            }
+        })
     }
 }
 
-/// The oldest of each job.
-fn heads(world: &World) -> Vec<(u64, Arc<Delivery>)> {
-    let db = world.store.read();
-    let mut heads: BTreeMap<&str, (u64, Arc<Delivery>)> = BTreeMap::new();
-    for (id, it) in &db.outbox {
-        let head = || (*id, Arc::clone(it));
-        if world.bug == Some(Planted::DeliveriesReordered) {
-            heads.insert(&it.job, head());
-        } else {
-            heads.entry(&it.job).or_insert_with(head);
-        }
+impl Post<Letter> for Mail {
+    fn post<'a>(&'a self, due: &'a Due<Letter>) -> BoxFuture<'a, Posted> {
+        Box::pin(async move {
+            self.begin(due);
+            let posted = self.attempt(&due.letter).await;
+            let mut seen = lock(&self.seen);
+            seen.under_way.remove(&due.id);
+            seen.posted.insert(due.id, posted.clone());
+            drop(seen);
+            if self.world.bug == Some(Planted::SentUnanswered) {
+                return Posted::Arrived;
+            }
+            posted
+        })
     }
-    heads.into_values().collect()
 }
 
-async fn send(world: Arc<World>, (no, host): (u64, usize), id: u64, delivery: Arc<Delivery>) {
-    world.sleep(2, 80).await;
-    let arrives = !world.misfortune(10);
-    if arrives {
-        let event = if world.bug == Some(Planted::NewIdAtRepeat) {
-            format!("{}-{}", delivery.id, delivery.attempts)
-        } else {
-            delivery.id.clone()
-        };
-        world.receiver.take(&world, &delivery, event);
+impl Mail {
+    /// One attempt over a net that loses requests and answers.
+    async fn attempt(&self, letter: &Delivery) -> Posted {
+        let world = &self.world;
         world.sleep(2, 80).await;
+        let lost = || Posted::Failed("no answer".to_owned());
+        if world.misfortune(10) {
+            return lost();
+        }
+        let answer = world.receiver.take(world, letter);
+        match answer {
+            Posted::Failed(_) if world.chance.one_in(2) => world.executor.sleep(TIMEOUT).await,
+            _ if world.misfortune(40) => {
+                world.executor.sleep(TIMEOUT).await;
+                return lost();
+            }
+            _ => world.sleep(2, 80).await,
+        }
+        if world.misfortune(10) { lost() } else { answer }
     }
-    let answered = arrives && !world.misfortune(10);
-    if answered || world.bug == Some(Planted::SentUnanswered) {
-        world.store.write(no, Write::Sent(id)).await.ok();
-    } else {
-        let wait = Duration::from_millis(500 << delivery.attempts.min(6));
-        let due = world.clock(host).now().after(wait);
-        world.store.write(no, Write::Unsent(id, due)).await.ok();
+
+    /// No more at once than may be, one of a stream, and none later than it is due.
+    fn begin(&self, due: &Due<Letter>) {
+        let world = &self.world;
+        let job = &due.letter.job;
+        let mut seen = lock(&self.seen);
+        let is_second = seen.under_way.values().any(|it| it == job);
+        seen.under_way.insert(due.id, job.clone());
+        let many = seen.under_way.len();
+        let again = seen.again.remove(&due.id);
+        drop(seen);
+        if is_second {
+            world.breaks(&format!("two events of {job} are sent at once"));
+        }
+        let most = world.policy.at_once;
+        if many > most {
+            world.breaks(&format!("{many} events are sent at once, not {most}"));
+        }
+        let known = world.known();
+        let odd = known.odd_time || world.store.read().jobs.len() > most;
+        let from = again.map_or_else(|| world.now(), |it| it.max(known.trouble));
+        drop(known);
+        if !odd && world.now().since(from) > SLACK {
+            world.breaks(&format!("an event of {job} is sent late: due at {from}"));
+        }
+    }
+
+    /// What is noted is what happened, and what the policy says.
+    fn check_note(&self, due: &Due<Letter>, note: &Note) {
+        let (world, policy) = (&self.world, self.world.policy);
+        let now = world.clock(self.host).now();
+        let is_over = now.since(due.created_at) >= policy.patience;
+        let doubled = Duration::from_secs(1 << due.attempts.min(20));
+        let next = now.after(doubled.min(policy.longest_wait));
+        let posted = lock(&self.seen).posted.remove(&due.id);
+        let fits = match (&posted, note) {
+            (Some(Posted::Arrived), Note::Delivered) | (Some(Posted::Gone(_)), Note::Gone(_)) => {
+                true
+            }
+            (Some(Posted::Failed(_)), Note::Dead(_)) => is_over,
+            (Some(Posted::Failed(_)), Note::Again { at, .. }) => !is_over && *at == next,
+            _ => false,
+        };
+        let (job, seq) = (&due.letter.job, due.letter.seq);
+        world.tell(&format!("{job} r{} event {seq}: {note:?}", self.no));
+        if !fits {
+            let since = now.since(due.created_at);
+            world.breaks(&format!(
+                "event {seq} of {job} came to {posted:?} and {note:?} after {since:?}"
+            ));
+        }
+    }
+
+    /// Nothing that its own jobs put in is left, when it leaves, that it has not even tried to send.
+    fn check_sent(&self) {
+        let world = &self.world;
+        let seen = lock(&self.seen);
+        let idle = seen.idle.unwrap_or_default();
+        let known = world.known();
+        if known.odd_time || known.power_failed || seen.failed {
+            return;
+        }
+        drop(known);
+        let db = world.store.read();
+        let left = |it: &&Arc<Delivery>| {
+            it.by == self.no && it.seq > 1 && it.attempts == 0 && it.due == it.created_at
+        };
+        let due = db.outbox.due(self.no, idle, None);
+        if let Some(it) = due.iter().map(|(_, it)| it).find(left) {
+            let (job, seq) = (&it.job, it.seq);
+            world.breaks(&format!("r{} leaves without event {seq} of {job}", self.no));
+        }
+    }
+}
+
+impl Stages for Mail {
+    fn now(&self) -> Stage {
+        let known = self.world.known();
+        let stage = match known.lives.get(&self.no) {
+            Some(life) if life.draining.is_none() => Stage::Works,
+            Some(life) if !life.running.is_empty() => Stage::Stops,
+            _ => Stage::Idle,
+        };
+        drop(known);
+        if stage == Stage::Idle {
+            let now = self.world.clock(self.host).now();
+            lock(&self.seen).idle.get_or_insert(now);
+        }
+        stage
+    }
+
+    fn after(&self, stage: Stage) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while stage == Stage::Idle || self.now() == stage {
+                match stage {
+                    Stage::Works => self.world.sleep(100, 700).await,
+                    Stage::Stops => self.world.sleep(10, 100).await,
+                    Stage::Idle => pending().await,
+                }
+            }
+        })
+    }
+}
+
+/// Rings at every change of the store.
+struct StoreBell {
+    world: Arc<World>,
+    heard: u64,
+}
+
+impl Bell for StoreBell {
+    fn listen(&mut self) {
+        self.heard = self.world.store.rings();
+    }
+
+    fn rings(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(self.world.store.rung(self.heard))
     }
 }

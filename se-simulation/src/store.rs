@@ -33,6 +33,9 @@ struct Inner {
     /// Nothing is written until then.
     out_until: Timestamp,
     groups: u64,
+    /// How often something was committed, and who wants to know of the next time.
+    rings: u64,
+    listeners: Vec<Waker>,
 }
 
 struct Request {
@@ -94,6 +97,37 @@ impl Store {
         drop(queue);
     }
 
+    /// Whether it answers nobody at the moment.
+    pub(crate) fn is_out(&self, world: &World) -> bool {
+        world.now() < lock(&self.inner).out_until
+    }
+
+    /// How often something was committed.
+    pub(crate) fn rings(&self) -> u64 {
+        lock(&self.inner).rings
+    }
+
+    /// Ends when something was committed since it was so often.
+    pub(crate) async fn rung(&self, heard: u64) {
+        std::future::poll_fn(|context| {
+            let mut inner = lock(&self.inner);
+            if inner.rings != heard {
+                return Poll::Ready(());
+            }
+            inner.listeners.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn ring(&self) {
+        let mut inner = lock(&self.inner);
+        inner.rings += 1;
+        let listeners = std::mem::take(&mut inner.listeners);
+        drop(inner);
+        listeners.into_iter().for_each(Waker::wake);
+    }
+
     async fn next_group(&self) {
         std::future::poll_fn(|context| {
             let mut inner = lock(&self.inner);
@@ -109,6 +143,8 @@ impl Store {
 
 /// Starts the writer.
 pub(crate) fn start(world: &Arc<World>) {
+    // Whoever connects again looks for what it has missed.
+    world.store.ring();
     world
         .executor
         .spawn(Owner::Database, serve(Arc::clone(world)));
@@ -144,7 +180,9 @@ async fn commit(world: &Arc<World>, group: Vec<Request>) {
     let mut torn = None;
     let mut answers = Vec::new();
     let mut notes = Vec::new();
+    let mut rings = false;
     for Request { by, write, answer } in group {
+        rings |= !matches!(write, Write::Beat | Write::Register | Write::Wish { .. });
         let before = next.clone();
         let taken = next.take(by, write.clone(), bug);
         if taken.is_ok() {
@@ -155,7 +193,6 @@ async fn commit(world: &Arc<World>, group: Vec<Request>) {
         answers.push((answer, taken));
         torn = Some(Db {
             outbox: before.outbox,
-            deliveries: before.deliveries,
             ..next.clone()
         });
     }
@@ -171,7 +208,7 @@ async fn commit(world: &Arc<World>, group: Vec<Request>) {
         }
     }
     if early {
-        return finish(world, answers, notes, next).await;
+        return finish(world, answers, notes, (next, rings)).await;
     }
     // The likeliest place for a crash to do harm.
     if world.misfortune(400) {
@@ -183,7 +220,7 @@ async fn commit(world: &Arc<World>, group: Vec<Request>) {
         lock(&world.store.inner).unsynced.clear();
         return refuse(answers.into_iter().map(|it| it.0));
     }
-    finish(world, answers, notes, next).await;
+    finish(world, answers, notes, (next, rings)).await;
 }
 
 type Answered = (
@@ -191,22 +228,34 @@ type Answered = (
     Result<Answer, Refusal>,
 );
 
-async fn finish(world: &Arc<World>, answers: Vec<Answered>, notes: Vec<Noted>, next: Arc<Db>) {
+async fn finish(
+    world: &Arc<World>,
+    answers: Vec<Answered>,
+    notes: Vec<Noted>,
+    (next, rings): (Arc<Db>, bool),
+) {
     let early = world.bug == Some(Planted::AnsweredBeforeCommit);
     let note = || notes.into_iter().for_each(|it| it.check(world));
     if early {
         reply(world, answers);
         world.sleep(0, 8).await;
-        publish(world, next);
+        publish(world, next, rings);
         note();
     } else {
-        publish(world, next);
+        publish(world, next, rings);
         note();
         reply(world, answers);
     }
 }
 
-fn publish(world: &World, next: Arc<Db>) {
+fn publish(world: &World, next: Arc<Db>, rings: bool) {
+    keep(world, next);
+    if rings {
+        world.store.ring();
+    }
+}
+
+fn keep(world: &World, next: Arc<Db>) {
     let mut inner = lock(&world.store.inner);
     if world.bug == Some(Planted::FsyncDropped) {
         inner.current = next;

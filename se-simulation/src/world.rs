@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use futures_channel::mpsc::UnboundedSender;
 use futures_util::future::BoxFuture;
-use se_runtime::{Clock, Control, Plan, Timestamp};
+use se_runtime::{Clock, Control, Plan, Timestamp, deliver};
 
 use crate::chance::Chance;
 use crate::device::Journal;
 use crate::executor::{Executor, Owner, Sleep, lock};
-use crate::outside::Receiver;
 use crate::package::Step;
 use crate::planted::Planted;
+use crate::receiver::Receiver;
 use crate::store::Store;
 use crate::trace::Trace;
 
@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) receiver: Receiver,
     pub(crate) bug: Option<Planted>,
     pub(crate) plan: Plan,
+    /// How patient senders are.
+    pub(crate) policy: deliver::Policy,
     pub(crate) steps: Vec<Step>,
     /// Whether the one replica and its store share a machine.
     pub(crate) alone: bool,
@@ -49,11 +51,13 @@ pub(crate) struct Known {
     pub(crate) trouble: Timestamp,
     /// Whether a clock jumped or a replica stood still.
     pub(crate) odd_time: bool,
+    /// Whether the store has ever lost power.
+    pub(crate) power_failed: bool,
     pub(crate) buried: BTreeSet<u64>,
     /// When each drive of a job began, by the clock of its machine.
     pub(crate) drives: BTreeMap<String, Vec<Timestamp>>,
-    /// The jobs that were promised, by key.
-    pub(crate) accepted: BTreeMap<String, String>,
+    /// The jobs that were promised, by key, in the order in which that was heard of.
+    pub(crate) accepted: BTreeMap<String, Vec<String>>,
     /// Jobs that somebody asked to stop, heard or not.
     pub(crate) asked: BTreeSet<String>,
     /// When a wish to cancel was confirmed.
@@ -71,6 +75,8 @@ pub(crate) struct Life {
     pub(crate) running: BTreeMap<String, Running>,
     pub(crate) draining: Option<Timestamp>,
     pub(crate) serves: bool,
+    /// Its sender has ended.
+    pub(crate) sent: bool,
     pub(crate) is_over: bool,
 }
 

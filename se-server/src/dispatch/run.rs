@@ -3,63 +3,71 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use se_runtime::event::{Batch, End};
+use se_runtime::keep::{Ended, Keeper, Policy, keep};
 use se_runtime::{
-    Control, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports,
-    Record, State, StepError, Summary, Vault, drive,
+    Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports, Record,
+    State, StepError, Summary, Vault, drive,
 };
 
+use super::Receiver;
 use super::pods::Pods;
-use super::{Receiver, Sender};
 use crate::content;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
 use crate::jobs::{all_records, plan};
 
-/// Wait before a job is driven again after the store failed; doubles each time.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest such wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// How long the sessions of a job may take to log out.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// How a run ended.
-enum Ended {
-    /// The job is over, or stops here until the next start.
-    Well(Drive),
-    /// It may go on later.
-    Later(String),
-    /// Another engine drives it.
-    Lost,
-    /// It can never go on.
-    Never(String),
+/// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
+pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel: Option<String>) {
+    let seconds = engine.config.jobs.default_timeout;
+    let limit = (seconds > 0).then(|| {
+        let reason = format!("the job took longer than jobs.default_timeout ({seconds} s)");
+        (Duration::from_secs(seconds), reason)
+    });
+    let policy = Policy {
+        limit,
+        ..Policy::default()
+    };
+    let keeper = Kept {
+        engine: &engine,
+        id: &id,
+    };
+    keep(&keeper, &*engine.world.clock, &policy, told, cancel).await;
 }
 
-/// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
-pub(crate) async fn run(
-    engine: Arc<Engine>,
-    id: String,
-    mut told: Receiver,
-    mut cancel: Option<String>,
-) {
-    let mut wait = FIRST_WAIT;
-    loop {
-        let ended = once(&engine, &id, &mut told, &mut cancel).await;
-        note(&engine, &id, &ended);
-        match ended {
-            Ended::Well(Drive::Drained) => return release(&engine, &id).await,
-            Ended::Well(Drive::Ended(_)) | Ended::Lost => return,
-            Ended::Never(why) => return give_up(&engine, &id, &why).await,
-            Ended::Later(_) => {}
+/// A job of this engine.
+struct Kept<'a> {
+    engine: &'a Engine,
+    id: &'a str,
+}
+
+impl Keeper for Kept<'_> {
+    fn drive<'a>(&'a self, told: Receiver, cancel: Option<&'a str>) -> BoxFuture<'a, Ended> {
+        async move {
+            match attempt(self.engine, self.id, told, cancel).await {
+                Ok(ended) => ended,
+                Err(error) if error.retry() => Ended::Later(chain(&error)),
+                Err(error) => Ended::Never(chain(&error)),
+            }
         }
-        // Each can be dropped: a queue loses nothing.
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            Some(Control::Cancel { reason }) = told.next() => cancel = Some(reason),
-            () = engine.tasks.stopping() => return,
-        }
-        wait = (wait * 2).min(LONGEST_WAIT);
+        .boxed()
+    }
+
+    fn note(&self, ended: &Ended) {
+        note(self.engine, self.id, ended);
+    }
+
+    fn release(&self) -> BoxFuture<'_, ()> {
+        release(self.engine, self.id).boxed()
+    }
+
+    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, ()> {
+        give_up(self.engine, self.id, why).boxed()
     }
 }
 
@@ -90,55 +98,6 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
     }
 }
 
-/// Drives a job once. The driver's own channel ends with the driver; what is told meanwhile reaches
-/// the next one.
-///
-/// A cancel that is told before there is a driver to hear it is kept in `cancel`.
-async fn once(
-    engine: &Engine,
-    id: &str,
-    told: &mut Receiver,
-    cancel: &mut Option<String>,
-) -> Ended {
-    let said = cancel.clone();
-    let (control, relay) = futures_channel::mpsc::unbounded();
-    let beside = async {
-        futures_util::join!(pass_on(told, &control, cancel), limit(engine, &control));
-    };
-    // Only the driver ends; what runs beside it is dropped with it.
-    let driven = tokio::select! {
-        driven = attempt(engine, id, relay, said.as_deref()) => driven,
-        () = beside => return Ended::Later("nobody tells the driver anything any more".to_owned()),
-    };
-    match driven {
-        Ok(ended) => ended,
-        Err(error) if error.retry() => Ended::Later(chain(&error)),
-        Err(error) => Ended::Never(chain(&error)),
-    }
-}
-
-/// Never ends; hands on what is told.
-async fn pass_on(told: &mut Receiver, control: &Sender, cancel: &mut Option<String>) {
-    while let Some(it) = told.next().await {
-        if let Control::Cancel { reason } = &it {
-            *cancel = Some(reason.clone());
-        }
-        control.unbounded_send(it).ok();
-    }
-    std::future::pending().await
-}
-
-/// Never ends; cancels a job that takes longer than jobs may.
-async fn limit(engine: &Engine, control: &Sender) {
-    let seconds = engine.config.jobs.default_timeout;
-    if seconds > 0 {
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let reason = format!("the job took longer than jobs.default_timeout ({seconds} s)");
-        control.unbounded_send(Control::Cancel { reason }).ok();
-    }
-    std::future::pending().await
-}
-
 async fn attempt(
     engine: &Engine,
     id: &str,
@@ -155,36 +114,9 @@ async fn attempt(
     let accepted = log.accepted();
     content::of_job(engine, accepted).await?;
     let (plan, package) = plan(&engine.packages, accepted).await?;
-    let fold = async || -> Result<State> {
-        let records = all_records(&engine.store, id).await?;
-        let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
-        State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))
-    };
-    let mut state = fold().await?;
-    if let Some(reason) = cancel
-        && state.cancel_reason().is_none()
-        && !state.status().is_final()
-    {
-        let records = vec![Record {
-            seq: state.seq() + 1,
-            at: engine.world.clock.now(),
-            event: Event::CancelRequested {
-                reason: vault.seal_text(reason),
-            },
-        }];
-        let summary = Summary {
-            status: JobStatus::Cancelling,
-            ..state.summary()
-        };
-        log.append(Batch {
-            after: state.seq(),
-            records,
-            summary,
-        })
-        .await
-        .map_err(log_error)?;
-        state = fold().await?;
-    }
+    let records = all_records(&engine.store, id).await?;
+    let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
+    let state = State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))?;
     if state.status().is_final() {
         return Ok(Ended::Well(Drive::Ended(state.status())));
     }
