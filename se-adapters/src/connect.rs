@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod console;
+mod line;
 mod login;
 mod output;
 mod place;

@@ -13,3 +13,4 @@ mod frr;
 mod pod;
 mod simulated;
 mod ssh;
+mod unicon;
