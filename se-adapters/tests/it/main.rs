@@ -10,6 +10,7 @@ mod bench;
 mod cml;
 mod console;
 mod frr;
+mod netmiko;
 mod pod;
 mod simulated;
 mod ssh;
