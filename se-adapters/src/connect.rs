@@ -6,6 +6,7 @@ mod command;
 mod console;
 mod files;
 mod host_key;
+mod line;
 mod login;
 mod output;
 mod place;

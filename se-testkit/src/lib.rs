@@ -7,3 +7,4 @@ pub mod postgres;
 pub mod s3;
 pub mod sim;
 pub mod testbed;
+pub mod unicon;

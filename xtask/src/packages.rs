@@ -1,5 +1,5 @@
-//! The programs that tests run against: from Debian's packages, an S3 server from PyPI, and from npm
-//! a SARIF validator and the language server of editors.
+//! The programs that tests run against: from Debian's packages, from PyPI an S3 server, simulated devices and
+//! another reader of consoles, and from npm a SARIF validator and the language server of editors.
 
 use std::path::Path;
 
@@ -71,8 +71,37 @@ const PROGRAMS: &[Program] = &[
     },
 ];
 
-/// The S3 server, and the release that the tests were written against.
-const MOTO: &str = "moto[server]==5.2.5";
+/// A virtual environment of Python.
+struct Environment {
+    folder: &'static str,
+    /// A file that is there when it is installed.
+    file: &'static str,
+    /// The releases that the tests were written against.
+    pins: &'static [&'static str],
+    purpose: &'static str,
+}
+
+const ENVIRONMENTS: &[Environment] = &[
+    Environment {
+        folder: "target/moto",
+        file: "bin/moto_server",
+        pins: &["moto[server]==5.2.5"],
+        purpose: "an S3 server",
+    },
+    // Without the rest of pyATS, of which it is a part: its simulated devices need nothing of it.
+    Environment {
+        folder: "target/unicon",
+        file: "bin/mock_device_cli",
+        pins: &["unicon==26.9", "unicon.plugins==26.9"],
+        purpose: "Cisco's simulated command lines",
+    },
+    Environment {
+        folder: "target/netmiko",
+        file: "bin/netmiko-show",
+        pins: &["netmiko==4.8.0", "nornir==3.6.0", "nornir-netmiko==1.0.1"],
+        purpose: "another program that reads consoles",
+    },
+];
 
 /// Microsoft's SARIF test kit: it brings the schema of SARIF 2.1.0 and a JSON Schema validator.
 const SARIF: &str = "@microsoft/jest-sarif@1.0.0-beta.0";
@@ -83,7 +112,7 @@ const LANGUAGE_SERVER: &str = "yaml-language-server@1.25.0";
 /// Installs what is missing.
 pub(crate) fn install() -> Result<(), Failure> {
     install_debian()?;
-    install_moto()?;
+    install_python()?;
     install_sarif()?;
     install_language_server()
 }
@@ -117,22 +146,27 @@ fn install_npm(folder: &str, package: &str) -> Result<(), Failure> {
     run(command("npm", &arguments))
 }
 
-/// An S3 server in a virtual environment of the repository's own.
-fn install_moto() -> Result<(), Failure> {
-    let server = root().join("target/moto/bin/moto_server");
-    if server.exists() {
-        return Ok(());
+/// What comes from PyPI, each in a virtual environment of the repository's own.
+fn install_python() -> Result<(), Failure> {
+    for Environment {
+        folder,
+        file,
+        pins,
+        purpose,
+    } in ENVIRONMENTS
+    {
+        if root().join(folder).join(file).exists() {
+            continue;
+        }
+        say(&format!("installing {purpose} for the tests into {folder}"));
+        run(command("python3", &["-m", "venv", folder]))?;
+        let pip = root().join(folder).join("bin/pip");
+        let pip = pip.to_string_lossy().into_owned();
+        let mut arguments = vec!["install", "--quiet", "--disable-pip-version-check"];
+        arguments.extend(*pins);
+        run(command(&pip, &arguments))?;
     }
-    say("installing an S3 server for the tests into target/moto");
-    run(command("python3", &["-m", "venv", "target/moto"]))?;
-    let pip = root()
-        .join("target/moto/bin/pip")
-        .to_string_lossy()
-        .into_owned();
-    run(command(
-        &pip,
-        &["install", "--quiet", "--disable-pip-version-check", MOTO],
-    ))
+    Ok(())
 }
 
 /// As root on a Debian machine; else says what to install.
@@ -183,7 +217,9 @@ fn missing() -> Vec<&'static str> {
         }
     }
     if !works("python3", &["-c", "import ensurepip, venv"]) {
-        say("missing: python3 with venv (an S3 server, the controller's own client)");
+        say(
+            "missing: python3 with venv (an S3 server, simulated devices, the controller's own client)",
+        );
         packages.push("python3-venv");
     }
     packages

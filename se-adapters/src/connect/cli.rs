@@ -1,38 +1,30 @@
 //! A network device's command line: Cisco-like, or any with a prompt that can be learned.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use regex::Regex;
 use se_runtime::{Endpoint, Fault, FaultKind};
 use tokio::time::Instant;
 
 use super::console::{Console, Look};
 use super::files;
+use super::line::{Ended, Line, QUIET_KNOWN, QUIET_LIKELY};
 use super::login::{self, Entered};
 use super::output;
-use super::prompt::{Cue, Mode, Prompt, Shown, Style, cue, is_pager, pattern};
+use super::prompt::{Cue, Mode, Prompt, Shown, Style, cue};
 use super::screen::Screen;
 use super::ssh::Connection;
 use crate::device::{Answer, Device, Fetched, Payload, Reply, Stored, Task, Wanted};
 
-/// The session's own prompt is the end of the output after so much silence.
-const QUIET_KNOWN: Duration = Duration::from_millis(40);
-/// Before the echo's line end has come, a prompt may be the one before the command.
-const QUIET_NO_ECHO: Duration = Duration::from_millis(400);
-/// A line that only looks like a prompt is tested with a Return after so much silence.
-const QUIET_LIKELY: Duration = Duration::from_millis(300);
-/// The device wrote a log line over its prompt: it shows another one after Return.
-const QUIET_NOISE: Duration = Duration::from_millis(1000);
-/// A question that nobody answers is reported after so much silence.
-const QUIET_QUESTION: Duration = Duration::from_secs(3);
+/// How long the prompt after a line vouches for the session: within that time the next line needs no look first.
+const FRESH: Duration = Duration::from_millis(500);
 
-static QUESTION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(\[confirm\]|\[(yes/no|y/n)\]\s*:?|\((yes/no|y/n)\)\s*[:?]?|\?\s*(\[[^\]]*\])?\s*:?|\bpassword:|\]:)\s*$",
-    )
-});
+/// What makes a session fit for scripts: of each row the first command that the device does not reject.
+const PREPARATIONS: [&[&str]; 2] = [
+    &["terminal length 0", "terminal pager 0"],
+    &["terminal width 511"],
+];
 
 /// A session at a command line.
 pub(crate) struct Cli {
@@ -41,20 +33,10 @@ pub(crate) struct Cli {
     style: Style,
     endpoint: Arc<Endpoint>,
     logged_in: bool,
+    /// When the session last stood at its prompt, with nothing under way.
+    stood: Option<Instant>,
     /// What the shell is a channel of, for files.
     connection: Option<Connection>,
-}
-
-/// What was seen while a command runs.
-enum Seen {
-    Prompt(Shown),
-    /// It looks like a prompt, but is not the one this session knows.
-    Likely(Shown),
-    Pager,
-    Asked,
-    /// A question for which there is no answer.
-    Question,
-    Noise,
 }
 
 impl Cli {
@@ -74,13 +56,12 @@ impl Cli {
             style,
             endpoint,
             logged_in,
+            stood: None,
             connection: None,
         };
         cli.become_privileged(shown, deadline).await?;
         if style == Style::Cisco {
-            for command in ["terminal length 0", "terminal width 511"] {
-                cli.line(command, &mut [].iter(), deadline).await?;
-            }
+            cli.prepare(deadline).await?;
         }
         cli.console.set_busy(false);
         Ok(cli)
@@ -90,6 +71,24 @@ impl Cli {
     pub(crate) fn with_files_over(mut self, connection: Connection) -> Self {
         self.connection = Some(connection);
         self
+    }
+
+    /// No pager, and lines that are not broken.
+    async fn prepare(&mut self, deadline: Instant) -> Result<(), Fault> {
+        for alternatives in PREPARATIONS {
+            self.first_accepted(alternatives, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn first_accepted(&mut self, lines: &[&str], deadline: Instant) -> Result<(), Fault> {
+        for line in lines {
+            let (said, _) = self.line(line, &mut [].iter(), deadline).await?;
+            if output::device_error(&said).is_none() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn prompt_deadline(&self, deadline: Instant) -> Instant {
@@ -193,48 +192,19 @@ impl Cli {
         answers: &mut std::slice::Iter<'_, Answer>,
         deadline: Instant,
     ) -> Result<(String, Shown), Fault> {
-        self.console.screen.clear();
-        self.console.type_line(command, deadline).await?;
-        let mut tested = None;
-        let mut shown_so_far = String::new();
-        let shown = loop {
-            let next = answers.as_slice().first();
-            let seen = self
-                .console
-                .wait(deadline, |screen| look(screen, &self.prompt, next))
-                .await?;
-            match seen {
-                Some(Seen::Prompt(shown)) => break shown,
-                Some(Seen::Likely(shown)) if tested.as_ref() == Some(&shown) => {
-                    self.prompt.learn(&shown);
-                    break shown;
-                }
-                Some(Seen::Likely(shown)) => {
-                    shown_so_far.push_str(self.console.screen.text());
-                    self.console.screen.clear();
-                    self.console.press(b"\r", deadline).await?;
-                    tested = Some(shown);
-                }
-                Some(Seen::Pager) => {
-                    self.console.screen.clear_line();
-                    self.console.press(b" ", deadline).await?;
-                }
-                Some(Seen::Asked) => {
-                    shown_so_far.push_str(self.console.screen.text());
-                    shown_so_far.push_str(&self.console.screen.line());
-                    self.console.screen.clear();
-                    self.console.reply(answers.next(), deadline).await?;
-                }
-                Some(Seen::Noise) => {
-                    self.console.press(b"\r", deadline).await?;
-                }
-                Some(Seen::Question) => return Err(self.unanswered(command)),
-                None => return Err(self.no_prompt(command)),
+        self.stood = None;
+        let mut line = Line::new(command, self.style);
+        let ended = line
+            .run(&mut self.console, &mut self.prompt, answers, deadline)
+            .await?;
+        match ended {
+            Ended::Prompt { text, shown } => {
+                self.stood = Some(Instant::now());
+                Ok((text, shown))
             }
-        };
-        shown_so_far.push_str(self.console.screen.text());
-        let text = output::answer(&shown_so_far, command, &self.prompt);
-        Ok((text, shown))
+            Ended::Question => Err(self.unanswered(command)),
+            Ended::Deadline => Err(self.no_prompt(command)),
+        }
     }
 
     fn unanswered(&self, command: &str) -> Fault {
@@ -274,6 +244,10 @@ impl Cli {
     }
 
     async fn come_back(&mut self, deadline: Instant) -> Result<(), Fault> {
+        let stands = self.stood.is_some_and(|it| it.elapsed() < FRESH);
+        if stands && self.console.is_silent() {
+            return Ok(());
+        }
         self.console.set_busy(true);
         self.console.screen.clear();
         self.console.press(b"\r", deadline).await?;
@@ -307,34 +281,6 @@ impl Cli {
             Ok(()) => self.console.set_busy(false),
             Err(fault) => tracing::debug!(%fault, "a console was closed without `exit`"),
         }
-    }
-}
-
-fn look(screen: &Screen, prompt: &Prompt, next: Option<&Answer>) -> Look<Seen> {
-    let line = screen.line();
-    if line.trim().is_empty() {
-        let noisy = screen.text().lines().last().is_some_and(output::is_syslog);
-        return if noisy {
-            Look::After(QUIET_NOISE, Seen::Noise)
-        } else {
-            Look::More
-        };
-    }
-    if next.is_some_and(|it| it.prompt.is_asked(&line)) {
-        return Look::After(QUIET_KNOWN, Seen::Asked);
-    }
-    if is_pager(&line) {
-        return Look::After(QUIET_KNOWN, Seen::Pager);
-    }
-    match prompt.read(&line) {
-        Some(shown) if prompt.is_known(&shown) => {
-            let echoed = !screen.text().is_empty();
-            let quiet = if echoed { QUIET_KNOWN } else { QUIET_NO_ECHO };
-            Look::After(quiet, Seen::Prompt(shown))
-        }
-        Some(shown) => Look::After(QUIET_LIKELY, Seen::Likely(shown)),
-        None if QUESTION.is_match(&line) => Look::After(QUIET_QUESTION, Seen::Question),
-        None => Look::More,
     }
 }
 

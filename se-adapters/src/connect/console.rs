@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use se_runtime::{Fault, FaultKind, Secret};
 use tokio::time::{Instant, timeout_at};
 
@@ -54,6 +55,19 @@ impl Console {
     /// Whether a command runs, or may run.
     pub(crate) fn set_busy(&mut self, busy: bool) {
         self.busy = busy;
+    }
+
+    /// Whether nothing has come, not even an end, as far as that can be told without waiting.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        match self.wire.receive().now_or_never() {
+            None => true,
+            Some(Ok(Some(bytes))) => {
+                self.transcript.received(&bytes);
+                self.screen.feed(&bytes);
+                false
+            }
+            Some(Ok(None) | Err(_)) => false,
+        }
     }
 
     pub(crate) fn transcript(&self) -> &Transcript {

@@ -29,8 +29,10 @@ const WAKE: [(&[u8], Duration); 7] = [
     (b"\r", Duration::from_millis(3500)),
 ];
 
-/// A console that is never silent is interrupted after so much time.
+/// A console that is never silent gets a key after so much time.
 const NOISE: Duration = Duration::from_millis(1000);
+/// How often that is Return: log messages pass, and while a device boots, Ctrl-C could stop it.
+const NOISY_RETURNS: usize = 3;
 const LAST_WAKE: (&[u8], Duration) = (b"\r", Duration::from_secs(4));
 /// A login may take long to be checked; a key in between would answer what is asked next.
 const AFTER_ANSWER: Duration = Duration::from_secs(2);
@@ -76,6 +78,8 @@ pub(crate) async fn reach_prompt(
         answered: 0,
         passwords: 0,
         woken: 0,
+        secrets: 0,
+        noisy: 0,
     };
     let mut silence = BANNER;
     let mut until = deadline.min(Instant::now() + endpoint.timeout);
@@ -108,7 +112,13 @@ pub(crate) async fn reach_prompt(
             // Something prints without end.
             None => {
                 login.woken += 1;
-                console.press(b"\x03", until).await?;
+                login.noisy += 1;
+                let key: &[u8] = if login.noisy > NOISY_RETURNS {
+                    b"\x03"
+                } else {
+                    b"\r"
+                };
+                console.press(key, until).await?;
                 silence = BANNER;
             }
         }
@@ -146,6 +156,10 @@ struct Login<'a> {
     answered: usize,
     passwords: usize,
     woken: usize,
+    /// How often an enable secret was chosen.
+    secrets: usize,
+    /// Keys pressed while something printed without end.
+    noisy: usize,
 }
 
 impl Login<'_> {
@@ -183,6 +197,7 @@ impl Login<'_> {
                 console.screen.clear();
                 return console.type_secret(password, until).await;
             }
+            Cue::EnableSecret => return self.choose_secret(console, until).await,
             Cue::Loader => {
                 return Err(console.fault(
                     FaultKind::Conflict,
@@ -190,17 +205,40 @@ impl Login<'_> {
                     "boot its operating system, or wipe the node, then try again",
                 ));
             }
-            Cue::Pager | Cue::PressReturn | Cue::InitialDialog | Cue::Autoinstall => {}
+            Cue::Pager
+            | Cue::PressReturn
+            | Cue::InitialDialog
+            | Cue::Autoinstall
+            | Cue::Selection => {}
         }
         console.screen.clear();
         match cue {
             Cue::Pager => console.press(b"q", until).await,
             Cue::InitialDialog => console.type_line("no", until).await,
             Cue::Autoinstall => console.type_line("yes", until).await,
-            Cue::PressReturn | Cue::Username | Cue::Password | Cue::Loader => {
+            // To the prompt without saving what the dialog has made.
+            Cue::Selection => console.type_line("0", until).await,
+            Cue::PressReturn | Cue::Username | Cue::Password | Cue::EnableSecret | Cue::Loader => {
                 console.press(b"\r", until).await
             }
         }
+    }
+
+    /// A device that was never configured lets nobody pass without an enable secret. It is not saved.
+    async fn choose_secret(&mut self, console: &mut Console, until: Instant) -> Result<(), Fault> {
+        let Some(secret) = &self.endpoint.enable_password else {
+            return Err(self.not_given(console, "new enable secret", "`enable_password`"));
+        };
+        self.secrets += 1;
+        if self.secrets > 2 {
+            return Err(console.fault(
+                FaultKind::Authentication,
+                "the device does not take the connector's `enable_password` as its new enable secret",
+                "choose one that fits what the device asks of it, or configure the device first",
+            ));
+        }
+        console.screen.clear();
+        console.type_secret(secret, until).await
     }
 
     /// A Return sent to wake the console was taken for an empty user name: an empty password brings the

@@ -44,8 +44,13 @@ pub(crate) struct Prompt {
     base: Option<String>,
 }
 
-static CISCO: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^\s*([\w.\-@/:+~]{1,63})(\([\w.\-@/:+ ]{0,40}\))?([>#])\s*$"));
+/// A banner without a line end may stand before it. Modes are in parentheses: `R1(config-if)#`,
+/// `R1(maint-mode)(config)#`; a pair of them before the name belongs to it: `(unlicensed)R1#`.
+static CISCO: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^\s*(?:[#*=!]{3,}\s*)?((?:\([\w\-]+\))?[\w.\-@/:+~]{1,63})((?:\([\w.\-@/:+ ]*\))*)([>#])\s*$",
+    )
+});
 static ANY: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\S.{0,200}?|)[$#%>]\s*$"));
 
 impl Prompt {
@@ -62,10 +67,11 @@ impl Prompt {
         match self.style {
             Style::Cisco => {
                 let found = CISCO.captures(line)?;
-                let mode = match (found.get(2), found.get(3).map(|it| it.as_str())) {
-                    (Some(_), _) => Mode::Config,
-                    (None, Some(">")) => Mode::User,
-                    (None, _) => Mode::Privileged,
+                let within = found.get(2).is_some_and(|it| !it.is_empty());
+                let mode = match (within, found.get(3).map(|it| it.as_str())) {
+                    (true, _) => Mode::Config,
+                    (false, Some(">")) => Mode::User,
+                    (false, _) => Mode::Privileged,
                 };
                 let base = found.get(1)?.as_str().to_owned();
                 Some(Shown { base, mode })
@@ -89,6 +95,14 @@ impl Prompt {
         })
     }
 
+    /// Whether `line` is this session's prompt, at which a command was typed or a message has landed: what
+    /// stands behind it.
+    pub(crate) fn behind<'a>(&self, line: &'a str) -> Option<&'a str> {
+        let (_, rest) = line.split_once(['>', '#'])?;
+        let shown = self.read(line.strip_suffix(rest)?)?;
+        self.is_known(&shown).then_some(rest)
+    }
+
     /// From here on, this is the session's prompt.
     pub(crate) fn learn(&mut self, shown: &Shown) {
         if !self.is_known(shown) {
@@ -108,6 +122,10 @@ pub(crate) enum Cue {
     InitialDialog,
     /// `Would you like to terminate autoinstall? [yes]:`
     Autoinstall,
+    /// The dialog of a first boot wants an enable secret, twice.
+    EnableSecret,
+    /// What that dialog has made is to be kept or not.
+    Selection,
     Username,
     Password,
     /// The boot loader's prompt: no operating system runs.
@@ -119,7 +137,7 @@ static PAGER: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)(^\s*-{2,}\s?\(?more\)?\b.{0,30}$|<-{2,}\s?more\s?-{2,}>|\(END\)\s*$|^\s*lines \d+-\d+|press any key to continue|^:\s*$)",
     )
 });
-static CUES: LazyLock<[(Cue, Regex); 6]> = LazyLock::new(|| {
+static CUES: LazyLock<[(Cue, Regex); 8]> = LazyLock::new(|| {
     [
         (
             Cue::InitialDialog,
@@ -128,6 +146,14 @@ static CUES: LazyLock<[(Cue, Regex); 6]> = LazyLock::new(|| {
         (
             Cue::Autoinstall,
             pattern(r"(?i)terminate autoinstall\?.*[:\]?]\s*$"),
+        ),
+        (
+            Cue::EnableSecret,
+            pattern(r"(?i)^\s*(enter|confirm) enable secret:\s*$"),
+        ),
+        (
+            Cue::Selection,
+            pattern(r"(?i)^\s*enter your selection( \[\d\])?:\s*$"),
         ),
         (
             Cue::PressReturn,
@@ -223,6 +249,9 @@ mod tests {
                 "Would you like to terminate autoinstall? [yes]: ",
                 Some(Cue::Autoinstall),
             ),
+            ("  Enter enable secret: ", Some(Cue::EnableSecret)),
+            ("  Confirm enable secret: ", Some(Cue::EnableSecret)),
+            ("Enter your selection [2]: ", Some(Cue::Selection)),
             ("Username: ", Some(Cue::Username)),
             ("linux-1 login: ", Some(Cue::Username)),
             ("Password: ", Some(Cue::Password)),
