@@ -92,12 +92,28 @@ impl<'a> Transfer<'a> {
             Some(sftp) => sftp::put(self, &sftp, file, &mut source).await?,
             None => {
                 let digests = scp::put(self, file, &mut source).await?;
-                (digests, file.dest.clone())
+                (digests, self.landed(file).await?)
             }
         };
         self.compare(&digests, &dest, "sent", "check the device's disk")
             .await?;
         Ok(digests)
+    }
+
+    /// Where SCP has put a file: in a folder of that name, it keeps its own.
+    async fn landed(&self, file: &Payload) -> Result<String, Fault> {
+        let dest = &file.dest;
+        if self.connection.class() == ConnectorClass::CiscoCommon {
+            return Ok(dest.clone());
+        }
+        let said = self
+            .ask(format!("[ -d {} ] && echo folder", quoted(dest)))
+            .await?;
+        Ok(if said.trim() == "folder" {
+            format!("{}/{}", dest.trim_end_matches('/'), name(&file.source))
+        } else {
+            dest.clone()
+        })
     }
 
     async fn get(&self, file: &Wanted) -> Result<(Digests, Option<Vec<u8>>), Fault> {

@@ -123,20 +123,22 @@ async fn files_are_put_and_verified() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_goes_into_a_folder_keeps_its_name() {
-    let [server, _] = sftp_and_scp();
-    let source = server.folder().join("payload.bin");
-    std::fs::write(&source, "text").unwrap();
-    let folder = server.folder().join("to");
-    std::fs::create_dir(&folder).unwrap();
-    let host = host(&server, ConnectorClass::Unix);
-    let dest = folder.display().to_string();
-    put(&with_key(&server), &host, &source, &dest, &Told::default())
-        .await
-        .unwrap();
-    assert_eq!(
-        std::fs::read_to_string(folder.join("payload.bin")).unwrap(),
-        "text"
-    );
+    for server in sftp_and_scp() {
+        let source = server.folder().join("payload.bin");
+        std::fs::write(&source, "text").unwrap();
+        let folder = server.folder().join("to");
+        std::fs::create_dir(&folder).unwrap();
+        let host = host(&server, ConnectorClass::Unix);
+        let dest = folder.display().to_string();
+        let sessions = with_key(&server);
+        let told = Told::default();
+        put(&sessions, &host, &source, &dest, &told).await.unwrap();
+        let there = std::fs::read_to_string(folder.join("payload.bin"));
+        assert_eq!(there.unwrap(), "text");
+        let transcript = sessions.transcripts().remove("r1").unwrap().to_text();
+        let compared = "the device has the same digest";
+        assert!(transcript.contains(compared), "{transcript}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
