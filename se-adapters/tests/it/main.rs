@@ -7,6 +7,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod cml;
 mod console;
 mod consoles;

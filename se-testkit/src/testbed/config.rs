@@ -31,12 +31,12 @@ pub(super) fn write_router(folder: &Path, number: usize) -> io::Result<()> {
 pub(super) const PING: &str =
     "#!/bin/sh\nn=0\nwhile :; do echo \"64 bytes from $1: seq=$n\"; n=$((n+1)); sleep 0.2; done\n";
 
-/// What runs on a router's serial line: its command line, again and again.
+/// What runs on a router's serial line: its command line, again and again. Ctrl-C ends what runs there, never this.
 pub(super) fn router_console(number: usize, vtysh: &str, programs: &Path) -> String {
     let programs = programs.display();
     format!(
-        "#!/bin/sh\nexport TERM=vt100 PATH={programs}:$PATH\nstty rows 12\nwhile :; do\n  {vtysh}\n  \
-         printf '\\n\\nR{number} con0 is now available\\n\\nPress RETURN to get started.\\n'\n  read x || exit\ndone\n"
+        "#!/bin/bash\ntrap : INT\nexport TERM=vt100 PATH={programs}:$PATH\nstty rows 12\nwhile :; do\n  {vtysh}\n  \
+         printf '\\n\\nR{number} con0 is now available\\n\\nPress RETURN to get started.\\n'\n  read x || [ $? -gt 128 ] || exit\ndone\n"
     )
 }
 
