@@ -6,6 +6,7 @@ mod drive;
 mod examples;
 mod generated;
 mod grade;
+mod keep;
 mod laws;
 mod log;
 mod nested;
