@@ -86,6 +86,7 @@ pub async fn keep(
         let ended = kept.once(keeper, clock, policy).await;
         keeper.note(&ended);
         match ended {
+            Ended::Well(Drive::Drained) if planted::is(Bug::NotReleased) => return,
             Ended::Well(Drive::Drained) => return keeper.release().await,
             Ended::Well(Drive::Ended(_)) | Ended::Lost => return,
             Ended::Never(why) => return keeper.give_up(&why).await,

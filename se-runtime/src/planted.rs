@@ -88,6 +88,8 @@ pub enum Bug {
     ToldForgotten,
     /// What is told while there is no driver is forgotten.
     ToldBetweenForgotten,
+    /// Who drains keeps its jobs.
+    NotReleased,
     /// Steps begin before a driver hears that it is to stop.
     ToldTooLate,
 }
@@ -137,6 +139,7 @@ impl Bug {
         Self::DrivenAgainAtOnce,
         Self::ToldForgotten,
         Self::ToldBetweenForgotten,
+        Self::NotReleased,
         Self::ToldTooLate,
     ];
 }

@@ -42,8 +42,10 @@ pub(crate) async fn run(
         host,
         job: job.clone(),
         failed: Mutex::default(),
+        last: Mutex::default(),
     };
     keep(&kept, &world.clock(host), &policy, told, wish).await;
+    kept.check_left();
     if let Some(life) = world.known().lives.get_mut(&no) {
         life.running.remove(&job);
     }
@@ -57,6 +59,8 @@ struct Kept {
     job: String,
     /// How many drives have failed, and when the last did.
     failed: Mutex<(u32, Timestamp)>,
+    /// How the last drive ended, and whether the job was released since.
+    last: Mutex<Option<(Ended, bool)>>,
 }
 
 impl Keeper for Kept {
@@ -78,6 +82,7 @@ impl Keeper for Kept {
 
     fn note(&self, ended: &Ended) {
         let (world, job, no) = (&self.world, &self.job, self.no);
+        *lock(&self.last) = Some((ended.clone(), false));
         match ended {
             Ended::Later(_) => {
                 let mut failed = lock(&self.failed);
@@ -91,6 +96,9 @@ impl Keeper for Kept {
 
     fn release(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
+            if let Some(last) = lock(&self.last).as_mut() {
+                last.1 = true;
+            }
             let job = self.job.clone();
             let released = self.world.store.write(self.no, Write::Release(job));
             released.await.ok();
@@ -104,6 +112,22 @@ impl Keeper for Kept {
 }
 
 impl Kept {
+    /// A job is left when it is over, when others may go on with it, or when others do.
+    fn check_left(&self) {
+        let last = lock(&self.last).clone();
+        let may_be_left = match &last {
+            Some((Ended::Well(Drive::Drained), released)) => *released,
+            Some((Ended::Later(_), _)) | None => false,
+            Some(_) => true,
+        };
+        if !may_be_left {
+            let (job, no) = (&self.job, self.no);
+            let how = last.map(|it| it.0);
+            self.world
+                .breaks(&format!("r{no} drives {job} no more after {how:?}"));
+        }
+    }
+
     /// The first wait is a second, and each is twice the one before; a cancel does not wait.
     fn check_wait(&self, is_told: bool) {
         let (count, at) = *lock(&self.failed);

@@ -208,11 +208,11 @@ fn an_attempt_that_never_ends_is_cut_off_after_its_timeout() {
 #[test]
 fn cancelling_stops_what_runs_and_ends_the_job() {
     let run = Run::new(plan(GRADE), Box::new(|call| (SECOND * 10, echo(call))));
-    let told = vec![Control::Cancel {
+    let told = Control::Cancel {
         reason: "the candidate left".into(),
-    }];
+    };
     assert!(matches!(
-        run.drive(told),
+        run.drive_until(0, told),
         Some(Ok(Drive::Ended(JobStatus::Cancelled)))
     ));
     let expected = [
@@ -227,10 +227,29 @@ fn cancelling_stops_what_runs_and_ends_the_job() {
 }
 
 #[test]
+fn what_is_told_before_a_driver_begins_lets_nothing_begin() {
+    let run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
+    let drained = run.drive(vec![Control::Drain]);
+    assert!(matches!(drained, Some(Ok(Drive::Drained))));
+    let cancel = || Control::Cancel {
+        reason: "the candidate left".into(),
+    };
+    let cancelled = run.drive(vec![cancel(), cancel()]);
+    assert!(matches!(
+        cancelled,
+        Some(Ok(Drive::Ended(JobStatus::Cancelled)))
+    ));
+    assert_eq!(run.actions.calls.lock().unwrap().len(), 0);
+    let story = run.story();
+    let told = story.iter().filter(|it| *it == "cancel_requested");
+    assert_eq!(told.count(), 1, "{story:?}");
+}
+
+#[test]
 fn draining_ends_at_a_step_boundary_and_the_job_goes_on_later() {
     let run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
     assert!(matches!(
-        run.drive(vec![Control::Drain]),
+        run.drive_until(0, Control::Drain),
         Some(Ok(Drive::Drained))
     ));
     assert_eq!(run.story().last().unwrap(), "step_completed prepare");

@@ -7,6 +7,7 @@ mod endpoints;
 mod examples;
 mod generated;
 mod grade;
+mod keep;
 mod laws;
 mod log;
 mod nested;

@@ -1,0 +1,166 @@
+//! One job, driven again and again.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_channel::mpsc;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _};
+use se_runtime::keep::{Ended, Keeper, Policy, keep};
+use se_runtime::{Clock as _, Control, Drive, JobStatus};
+
+use crate::world::Virtual;
+
+/// Drives end as they are told to, after a second; all that is asked for is written down.
+struct Script {
+    clock: Virtual,
+    ends: Mutex<VecDeque<Ended>>,
+    /// What others tell meanwhile, in the second drive.
+    tells: Mutex<Option<(mpsc::UnboundedSender<Control>, Control)>>,
+    did: Mutex<Vec<String>>,
+}
+
+impl Script {
+    fn new(ends: impl IntoIterator<Item = Ended>) -> Self {
+        Self {
+            clock: Virtual::default(),
+            ends: Mutex::new(ends.into_iter().collect()),
+            tells: Mutex::default(),
+            did: Mutex::default(),
+        }
+    }
+
+    fn does(&self, what: &str) {
+        let at = self.clock.now().micros() / 1_000_000;
+        self.did.lock().unwrap().push(format!("{at} {what}"));
+    }
+
+    fn keep(&self, policy: &Policy, told: Vec<Control>, cancel: Option<&str>) -> Vec<String> {
+        let (control, receiver) = mpsc::unbounded();
+        for it in told {
+            control.unbounded_send(it).unwrap();
+        }
+        let cancel = cancel.map(str::to_owned);
+        let keeping = keep(self, &self.clock, policy, receiver, cancel);
+        assert_eq!(self.clock.0.run(keeping), Some(()));
+        drop(control);
+        self.did.lock().unwrap().clone()
+    }
+}
+
+impl Keeper for Script {
+    fn drive<'a>(
+        &'a self,
+        mut told: mpsc::UnboundedReceiver<Control>,
+        cancel: Option<&'a str>,
+    ) -> BoxFuture<'a, Ended> {
+        async move {
+            self.does(&format!("drives, cancel {cancel:?}"));
+            if let Some((control, it)) = self.tells.lock().unwrap().take() {
+                control.unbounded_send(it).unwrap();
+            }
+            let end = self.clock.now().after(Duration::from_secs(1));
+            self.clock.sleep_until(end).await;
+            while let Some(Some(it)) = told.next().now_or_never() {
+                self.does(&format!("hears {it:?}"));
+            }
+            let next = self.ends.lock().unwrap().pop_front();
+            next.unwrap_or(Ended::Well(Drive::Ended(JobStatus::Completed)))
+        }
+        .boxed()
+    }
+
+    fn note(&self, _: &Ended) {}
+
+    fn release(&self) -> BoxFuture<'_, ()> {
+        self.does("releases");
+        std::future::ready(()).boxed()
+    }
+
+    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, ()> {
+        self.does(&format!("gives up: {why}"));
+        std::future::ready(()).boxed()
+    }
+}
+
+fn later() -> Ended {
+    Ended::Later("the store is away".to_owned())
+}
+
+#[test]
+fn waits_double_up_to_the_longest() {
+    let script = Script::new(std::iter::repeat_n(later(), 9));
+    let did = script.keep(&Policy::default(), vec![], None);
+    let seconds: Vec<u32> = did
+        .iter()
+        .map(|it| it.split_once(' ').unwrap().0.parse().unwrap())
+        .collect();
+    let waits: Vec<u32> = seconds.windows(2).map(|it| it[1] - it[0] - 1).collect();
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+}
+
+#[test]
+fn what_was_told_before_comes_first_and_to_each_drive() {
+    let cancel = || Control::Cancel {
+        reason: "enough".to_owned(),
+    };
+    let expected = [
+        r#"0 drives, cancel Some("enough")"#,
+        r#"1 hears Cancel { reason: "enough" }"#,
+        r#"2 drives, cancel Some("enough")"#,
+        r#"3 hears Cancel { reason: "enough" }"#,
+    ];
+    let script = Script::new([later()]);
+    let did = script.keep(&Policy::default(), vec![], Some("enough"));
+    assert_eq!(did, expected);
+    let script = Script::new([later()]);
+    let did = script.keep(&Policy::default(), vec![cancel()], None);
+    assert_eq!(did, expected);
+}
+
+#[test]
+fn who_drains_drives_nothing_and_lets_others_go_on() {
+    let script = Script::new([]);
+    let did = script.keep(&Policy::default(), vec![Control::Drain], None);
+    assert_eq!(did, ["0 releases"]);
+}
+
+#[test]
+fn a_drain_that_a_failed_driver_heard_is_not_forgotten() {
+    let script = Script::new([later()]);
+    let (control, receiver) = mpsc::unbounded();
+    *script.tells.lock().unwrap() = Some((control.clone(), Control::Drain));
+    let policy = Policy::default();
+    let keeping = keep(&script, &script.clock, &policy, receiver, None);
+    assert_eq!(script.clock.0.run(keeping), Some(()));
+    let did = script.did.lock().unwrap().clone();
+    assert_eq!(
+        did,
+        ["0 drives, cancel None", "1 hears Drain", "1 releases"]
+    );
+}
+
+#[test]
+fn a_job_that_takes_too_long_is_cancelled() {
+    let limit = Some((Duration::from_millis(500), "too long".to_owned()));
+    let policy = Policy {
+        limit,
+        ..Policy::default()
+    };
+    let did = Script::new([]).keep(&policy, vec![], None);
+    let expected = [
+        "0 drives, cancel None",
+        r#"1 hears Cancel { reason: "too long" }"#,
+    ];
+    assert_eq!(did, expected);
+}
+
+#[test]
+fn what_can_never_go_on_is_given_up_and_what_is_lost_is_left() {
+    let did =
+        Script::new([Ended::Never("no plan".to_owned())]).keep(&Policy::default(), vec![], None);
+    assert_eq!(did, ["0 drives, cancel None", "1 gives up: no plan"]);
+    let did = Script::new([Ended::Lost]).keep(&Policy::default(), vec![], None);
+    assert_eq!(did, ["0 drives, cancel None"]);
+}
