@@ -31,7 +31,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("se-simulation", &["se-dsl", "se-runtime"]),
     (
         "se-benches",
-        &["se-dsl", "se-runtime", "se-store", "se-testkit"],
+        &[
+            "se-adapters",
+            "se-dsl",
+            "se-runtime",
+            "se-store",
+            "se-testkit",
+        ],
     ),
     ("xtask", &[]),
 ];
