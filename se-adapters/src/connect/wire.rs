@@ -202,7 +202,17 @@ impl TelnetWire {
         stream.try_write(&[INTERRUPT]).is_ok()
     }
 
+    /// What was typed is answered in several small pieces, each of which the other side may hold back until the one
+    /// before is acknowledged: it shall not wait for that.
+    fn acknowledge_at_once(&self) {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::net::sockopt::set_tcp_quickack(self.framed.get_ref(), true) {
+            tracing::trace!(%error, "acknowledgements may come late");
+        }
+    }
+
     async fn receive(&mut self) -> io::Result<Option<Bytes>> {
+        self.acknowledge_at_once();
         loop {
             while let Some(answer) = self.answers.front() {
                 self.framed.feed(answer.clone()).await?;

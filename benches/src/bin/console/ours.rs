@@ -8,7 +8,7 @@ use se_adapters::connect::{Connectors, Sessions};
 use se_adapters::device;
 use se_dsl::catalog;
 use se_dsl::checked::{ConnectorClass, Transport};
-use se_runtime::{Call, Clock, Endpoint, Endpoints, Secret, Timestamp};
+use se_runtime::{Call, Clock, Endpoint, Endpoints, Secret, SshPolicy, Timestamp};
 use se_testkit::testbed::ROUTER_PASSWORD;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -35,6 +35,9 @@ fn sessions() -> Sessions {
 
 fn endpoint(name: &str, port: u16) -> Endpoint {
     Endpoint {
+        ssh: SshPolicy::default(),
+        typing_delay: Duration::ZERO,
+        idle_timeout: None,
         name: name.to_owned(),
         device: name.to_owned(),
         class: ConnectorClass::CiscoCommon,
