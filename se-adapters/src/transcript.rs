@@ -265,8 +265,8 @@ mod tests {
             transcript.received(b"\n");
         }
         let news = text(false).unwrap();
-        // The four that were given are cut too, and are not missing here.
-        assert!(news.starts_with("(8 lines were cut)\n"), "{}", &news[..40]);
+        // Those that were given are cut too, and are not missing here.
+        assert!(news.starts_with("(10 lines were cut)\n"), "{}", &news[..40]);
         assert_eq!(text(true), None);
     }
 

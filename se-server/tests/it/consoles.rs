@@ -52,6 +52,27 @@ async fn synced(server: &Server, folder: &std::path::Path) {
     server.sync("lab", &path).await;
 }
 
+async fn shown(server: &Server, job: &str) -> String {
+    let path = format!("api/v1/jobs/{job}/transcripts/workstation_serial");
+    let answer = reqwest::get(format!("{}/{path}", server.url)).await;
+    answer.unwrap().text().await.unwrap()
+}
+
+/// When a job's session was closed, and its transcript: it is whole a moment after the job's end.
+async fn left(server: &Server, job: &str) -> (String, String) {
+    let closed = async {
+        let mut text = shown(server, job).await;
+        while !text.contains("| closed") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            text = shown(server, job).await;
+        }
+        text
+    };
+    let text = tokio::time::timeout(PATIENCE, closed).await.unwrap();
+    let line = text.lines().find(|it| it.ends_with("| closed"));
+    (line.unwrap().to_owned(), text)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_console_has_one_user_and_who_does_not_use_it_makes_way() {
     let pod = Pod::start(PodOptions::new(example()).unwrap())
@@ -84,26 +105,20 @@ async fn a_console_has_one_user_and_who_does_not_use_it_makes_way() {
     let ended = second.ended(&wants).await;
     assert_eq!(ended["status"], "completed", "{ended:#}");
 
-    // The one made way before the other came: nobody was cut off.
-    let shown = async |job: &str| {
-        let url = format!(
-            "{}/api/v1/jobs/{job}/transcripts/workstation_serial",
-            second.url
-        );
-        reqwest::get(url).await.unwrap().text().await.unwrap()
-    };
-    let closed = async {
-        let mut held = shown(&holds).await;
-        while !held.contains("| closed") {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            held = shown(&holds).await;
-        }
-        held
-    };
-    let held = tokio::time::timeout(PATIENCE, closed).await.unwrap();
-    assert!(held.contains("echo first-"), "{held}");
-    assert!(!held.contains("second-"), "{held}");
-    assert!(shown(&wants).await.contains("second-"));
+    let job = format!("{}/api/v1/jobs/{holds}", second.url);
+    let cancelled = reqwest::Client::new().delete(job).send().await.unwrap();
+    assert!(cancelled.status().is_success(), "{cancelled:?}");
+    assert_eq!(second.ended(&holds).await["status"], "cancelled");
+    // The one had made way for the other, and left when it did, not with its own end.
+    let (held, other) = (left(&second, &holds).await, left(&second, &wants).await);
+    assert!(held.0 < other.0, "{}\n{}", held.1, other.1);
+    assert!(
+        held.1.contains("first-") && !held.1.contains("second-"),
+        "{}",
+        held.1
+    );
+    assert!(other.1.contains("second-"), "{}", other.1);
+    assert_eq!(first.end("-TERM").await, Some(0));
 
     // An engine that dies takes its consoles with it.
     let holds = submit(&second, &pod, json!({"phase": "hold"})).await;
