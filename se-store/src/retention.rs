@@ -220,55 +220,40 @@ async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
 }
 
 async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
-    let gone = sql::query(
+    let old = sql::query(
         "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries \
          WHERE status = $1 AND ended_at < $2 ORDER BY ended_at LIMIT $3)",
-    )
-    .bind(status)
-    .bind(before)
-    .bind(ROWS)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone)
+    );
+    some(tx, old.bind(status).bind(before)).await
 }
 
 async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
-    let gone = sql::query(
+    let old = sql::query(
         "DELETE FROM session_facts WHERE (session_id, worker) IN (SELECT session_id, worker \
          FROM session_facts WHERE updated_at < $1 LIMIT $2)",
-    )
-    .bind(before)
-    .bind(ROWS)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone)
+    );
+    some(tx, old.bind(before)).await
 }
 
 /// Of sessions that nobody has heard of for so long.
 async fn ports(tx: &mut Tx, before: i64) -> Result<u64> {
-    let gone = sql::query(
+    let old = sql::query(
         "DELETE FROM ports WHERE (worker, port) IN (SELECT worker, port FROM ports \
          WHERE since < $1 LIMIT $2)",
-    )
-    .bind(before)
-    .bind(ROWS)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone)
+    );
+    some(tx, old.bind(before)).await
 }
 
 async fn keys(tx: &mut Tx, now: i64) -> Result<u64> {
-    let gone = sql::query(
+    let old = sql::query(
         "DELETE FROM idempotency WHERE key IN (SELECT key FROM idempotency \
          WHERE expires_at <= $1 LIMIT $2)",
-    )
-    .bind(now)
-    .bind(ROWS)
-    .execute(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    Ok(gone)
+    );
+    some(tx, old.bind(now)).await
+}
+
+/// What `delete` says, as many rows of it as its last parameter lets.
+async fn some(tx: &mut Tx, delete: sql::Query) -> Result<u64> {
+    let deleted = delete.bind(ROWS).execute(&mut tx.conn).await;
+    deleted.doing(DOING)
 }

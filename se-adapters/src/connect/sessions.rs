@@ -71,23 +71,15 @@ impl Connectors {
     /// Logs out of a console that others wait for, once the step that uses it has ended; its job opens another
     /// session when it needs one.
     pub async fn make_way(&self, address: &str, deadline: Instant) {
-        let slot = lock(&self.consoles.0).get(address).map(Arc::clone);
-        let Some(slot) = slot else {
-            // A lease without a session: what it was taken for has failed.
-            return self.leave(address).await;
-        };
+        let slot = self.consoles.slot(address.to_owned());
         let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
             return;
         };
-        match slot.take() {
-            Some(open) => open.close(deadline).await,
-            None => self.leave(address).await,
-        }
-    }
-
-    async fn leave(&self, address: &str) {
-        if let Some(leases) = &self.leases {
-            leave(leases.as_ref(), address).await;
+        match (slot.take(), &self.leases) {
+            (Some(open), _) => open.close(deadline).await,
+            // A lease without a session: what it was taken for has failed.
+            (None, Some(leases)) => leave(leases.as_ref(), address).await,
+            (None, None) => {}
         }
     }
 
