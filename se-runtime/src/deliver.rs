@@ -12,10 +12,11 @@ use futures_util::future::{BoxFuture, Either, pending, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, pin_mut};
 
-pub use port::{Bell, Due, Note, Outbox, Post, Posted, Stage, Stages, Unanswered};
+pub use port::{Bell, Due, Note, Outbox, Post, Posted};
 
 use crate::planted::{self, Bug};
-use crate::port::Clock;
+use crate::port::{Clock, Unanswered};
+use crate::stage::{Stage, Stages};
 use crate::time::Timestamp;
 
 /// How patient a sender is, and how much it does at a time.

@@ -6,12 +6,14 @@
 mod attempt;
 pub mod cloudevent;
 pub mod deliver;
+pub mod dispatch;
 mod drive;
 mod endpoint;
 pub mod event;
 pub mod fault;
 pub mod grade;
 pub mod keep;
+pub mod lease;
 pub mod machine;
 mod plan;
 pub mod planted;
@@ -21,6 +23,7 @@ pub mod report;
 mod retry;
 pub mod secret;
 mod size;
+mod stage;
 mod state;
 mod stored;
 mod time;
@@ -31,8 +34,10 @@ pub use fault::{Fault, FaultKind, StepError};
 pub use plan::{Block, Edge, Node, Plan, PlanError, StepIndex, Why};
 pub use port::{
     Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome, SshPolicy,
+    Unanswered,
 };
 pub use secret::{Secret, Vault};
+pub use stage::{Stage, Stages};
 pub use state::{FoldError, State, StepState, StepStatus};
 pub use stored::Unreadable;
 pub use time::Timestamp;

@@ -92,6 +92,26 @@ pub enum Bug {
     NotReleased,
     /// Steps begin before a driver hears that it is to stop.
     ToldTooLate,
+    /// Where a claim failed, nobody looks whether it claimed anything.
+    OwnForgotten,
+    /// More jobs run than there are places.
+    PlacesIgnored,
+    /// Where the look for cancels failed, it is not made again.
+    CancelsLookedAtOnce,
+    /// What is only to be ended waits for a place.
+    CancelWaitsForPlace,
+    /// What is claimed while an engine drains is not told so.
+    DrainUntold,
+    /// What was let go is not taken up again.
+    ResumedUnsure,
+    /// Others count as dead at once.
+    LeaseTooShort,
+    /// No sign of life is given after one that failed.
+    BeatNotRepeated,
+    /// Jobs are kept though the lease has run out.
+    NotLetGo,
+    /// What dead engines had to send is not sent.
+    LeftBehindForgotten,
 }
 
 impl Bug {
@@ -141,6 +161,16 @@ impl Bug {
         Self::ToldBetweenForgotten,
         Self::NotReleased,
         Self::ToldTooLate,
+        Self::OwnForgotten,
+        Self::PlacesIgnored,
+        Self::CancelsLookedAtOnce,
+        Self::CancelWaitsForPlace,
+        Self::DrainUntold,
+        Self::ResumedUnsure,
+        Self::LeaseTooShort,
+        Self::BeatNotRepeated,
+        Self::NotLetGo,
+        Self::LeftBehindForgotten,
     ];
 }
 

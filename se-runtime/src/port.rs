@@ -219,3 +219,9 @@ impl fmt::Debug for dyn Clock + '_ {
         f.write_str("Clock")
     }
 }
+
+/// The store did not answer. Why is for the log of whoever implements a port: the core asks again, whatever
+/// it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store does not answer")]
+pub struct Unanswered;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use se_adapters::Registry;
 use se_adapters::connect::Connectors;
 use se_runtime::Timestamp;
+use se_runtime::dispatch::Places;
 use se_store::{Objects, Options, Store};
 
 use crate::announce::Announcer;
@@ -14,7 +15,6 @@ use crate::clock::World;
 use crate::config::Config;
 use crate::consoles::StoredLeases;
 use crate::content::Packages;
-use crate::dispatch::Dispatcher;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::stream::Hub;
@@ -37,7 +37,7 @@ pub struct Engine {
     pub(crate) packages: Packages,
     pub(crate) registry: Registry,
     pub(crate) connectors: Arc<Connectors>,
-    pub(crate) dispatcher: Dispatcher,
+    pub(crate) places: Places,
     pub(crate) hub: Arc<Hub>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Arc<Metrics>,
@@ -91,7 +91,7 @@ impl Engine {
             packages: Packages::new(root, config.content.limits()),
             registry: Registry::standard(),
             connectors: connectors(&store, &world),
-            dispatcher: Dispatcher::new(),
+            places: Places::new(config.jobs.max_concurrent),
             hub: Arc::default(),
             tasks: Tasks::new(),
             metrics: Arc::new(Metrics::default()),
@@ -128,7 +128,7 @@ impl Engine {
     /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.
     pub async fn stop(&self) {
         self.tasks.stop();
-        self.dispatcher.drain();
+        self.places.drain();
         self.tasks.ended(self.config.drain_timeout() + FLUSH).await;
         self.store.close().await;
     }
@@ -142,7 +142,7 @@ impl Engine {
     /// What the numbers are right now.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
-        let (running, queued) = self.dispatcher.counts();
+        let (running, queued) = self.places.counts();
         let uptime = self.world.clock.now().since(self.started_at).as_secs_f64();
         Gauges {
             running,

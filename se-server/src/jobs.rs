@@ -126,7 +126,7 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
     match engine.store.submit_resumed(job, it.done).await? {
         Submitted::New => {
             engine.metrics.submitted.add();
-            engine.dispatcher.submitted();
+            engine.places.submitted();
             tracing::info!(job = %sealed.job_id, phase = sealed.phase, "job accepted");
             Ok(Submission::Accepted(*sealed))
         }
@@ -146,7 +146,7 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
 /// Whether no more jobs may wait. Requests that come together may all see the last free place: there
 /// are as many more as requests at a time.
 fn is_full(engine: &Engine) -> bool {
-    let (_, queued) = engine.dispatcher.counts();
+    let (_, queued) = engine.places.counts();
     queued >= engine.config.jobs.max_queued
 }
 

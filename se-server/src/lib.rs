@@ -23,12 +23,12 @@ mod metrics;
 mod ports;
 mod sealing;
 mod sender;
+mod stage;
 mod stream;
 mod tasks;
 mod telemetry;
 
 pub use clock::{Ids, World};
-pub use dispatch::Dispatcher;
 pub use engine::Engine;
 pub use error::{Error, Field, Result};
 pub use http::{app, openapi};

@@ -7,19 +7,15 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, pending};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
-use se_runtime::Timestamp;
 use se_runtime::cloudevent::MEDIA_TYPE;
-use se_runtime::deliver::{
-    Bell, Due, Note, Outbox, Policy, Post, Posted, Sending, Stage, Stages, Unanswered, deliver,
-};
+use se_runtime::deliver::{Bell, Due, Note, Outbox, Policy, Post, Posted, Sending, deliver};
+use se_runtime::{Timestamp, Unanswered};
 use se_store::{Changes, Delivery};
 use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::error::chain;
-
-/// How often an engine that stops looks whether its jobs have ended.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::stage::Life;
 
 /// Sends until the engine stops, then what is due once more.
 pub(crate) async fn run(engine: Arc<Engine>) {
@@ -162,42 +158,6 @@ impl Bell for StoreChanges {
             if self.0.changed().await.is_err() {
                 // The store is gone, and with it whatever could change.
                 pending().await
-            }
-        }
-        .boxed()
-    }
-}
-
-/// The engine, as it works and stops.
-struct Life<'a>(&'a Engine);
-
-impl Life<'_> {
-    /// Ends when the jobs of an engine that stops have ended.
-    async fn idle(&self) {
-        let clock = &self.0.world.clock;
-        while self.now() == Stage::Stops {
-            clock.sleep_until(clock.now().after(LOOK)).await;
-        }
-    }
-}
-
-impl Stages for Life<'_> {
-    fn now(&self) -> Stage {
-        if !self.0.tasks.is_stopping() {
-            Stage::Works
-        } else if self.0.dispatcher.counts().0 > 0 {
-            Stage::Stops
-        } else {
-            Stage::Idle
-        }
-    }
-
-    fn after(&self, stage: Stage) -> BoxFuture<'_, ()> {
-        async move {
-            match stage {
-                Stage::Works => self.0.tasks.stopping().await,
-                Stage::Stops => self.idle().await,
-                Stage::Idle => pending().await,
             }
         }
         .boxed()

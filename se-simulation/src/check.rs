@@ -33,9 +33,10 @@ pub(crate) fn all(world: &Arc<World>, stopped: Stopped) {
     let db = world.store.durable();
     let known = world.known();
     let accepted: BTreeSet<String> = known.accepted.values().flatten().cloned().collect();
-    let odd = known.odd_time;
+    let odd = known.odd_time || known.long_out;
     drop(known);
-    // Where a clock jumped over the window, a caller that asked again got another job.
+    // Where a clock jumped over the window, or nobody answered for as long, a caller that asked again got
+    // another job.
     if db.jobs.len() != accepted.len() && !odd {
         world.breaks(&format!("{} jobs of {}", db.jobs.len(), accepted.len()));
     }

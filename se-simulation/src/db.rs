@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use se_runtime::cloudevent::{self, Profile};
 use se_runtime::deliver::Note;
+use se_runtime::dispatch::Claimed;
 use se_runtime::{Batch, Event, JobStatus, Record, Timestamp};
 
 use crate::outbox::{Delivery, Outbox, Place};
@@ -35,17 +36,35 @@ pub(crate) struct Job {
     pub(crate) status: JobStatus,
 }
 
+impl Job {
+    /// Whether anybody may claim it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.owner.is_none() && !self.status.is_final()
+    }
+}
+
 /// What a replica asks of the store.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Register,
+    /// Who is alone takes over what anybody else had.
+    Register {
+        alone: bool,
+    },
     Beat,
-    /// Another life has ended: its jobs are free.
-    Bury(u64),
+    /// Another life has ended, if it has beaten so often: its jobs are free.
+    Bury {
+        other: u64,
+        beats: u64,
+    },
     /// This life ends well.
     Leave,
     Submit(Submission),
-    Claim,
+    Claim {
+        most: usize,
+    },
+    ClaimCancelled {
+        most: usize,
+    },
     Append {
         job: String,
         batch: Batch,
@@ -84,6 +103,7 @@ pub(crate) enum Answer {
     Done,
     /// The job that a submission led to.
     Job(String),
+    Claimed(Vec<Claimed>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,18 +129,17 @@ impl Db {
         bug: Option<Planted>,
     ) -> Result<Answer, Refusal> {
         let is_known = self.replicas.contains_key(&by) || bug == Some(Planted::FencingRemoved);
-        if !is_known && !matches!(write, Write::Register) {
+        if !is_known && !matches!(write, Write::Register { .. }) {
             return Err(Refusal::Fenced);
         }
         match write {
-            Write::Register => drop(self.replicas.insert(by, 0)),
+            Write::Register { alone } => self.register(by, alone),
             Write::Beat => *self.replicas.entry(by).or_default() += 1,
-            Write::Bury(other) => {
-                if bug != Some(Planted::LeaseRowKept) {
-                    self.replicas.remove(&other);
+            Write::Bury { other, beats } => {
+                if self.replicas.get(&other) == Some(&beats) {
+                    self.bury(other, bug);
                 }
-                self.free(other);
-                self.outbox.free(other);
+                self.outbox.adopt(by);
             }
             Write::Leave => {
                 self.replicas.remove(&by);
@@ -130,13 +149,21 @@ impl Db {
                 }
             }
             Write::Submit(it) => return Ok(Answer::Job(self.submit(by, it, bug))),
-            Write::Claim => self.claim(by, bug),
+            Write::Claim { most } => return Ok(Answer::Claimed(self.claim(by, most, bug))),
+            Write::ClaimCancelled { most } => {
+                return Ok(Answer::Claimed(self.claim_cancelled(by, most)));
+            }
             Write::Append { job, batch } => self.append(by, &job, batch, bug)?,
             Write::Wish { job, reason } => {
-                self.wishes.entry(job).or_insert(reason);
+                if self.jobs.get(&job).is_some_and(|it| !it.status.is_final()) {
+                    self.wishes.entry(job).or_insert(reason);
+                }
             }
             Write::Release(job) => self.release(by, &job),
-            Write::Note { id, note, at } => placed(self.outbox.note(id, note, at))?,
+            Write::Note { id, note, at } => {
+                let by = (bug != Some(Planted::NotedByAnyone)).then_some(by);
+                placed(self.outbox.note(id, note, (at, by)))?;
+            }
             Write::Resend { id, at } => placed(self.outbox.resend(id, by, at))?,
             Write::Adopt => self.outbox.adopt(by),
         }
@@ -182,14 +209,78 @@ impl Db {
         it.job
     }
 
-    fn claim(&mut self, by: u64, bug: Option<Planted>) {
+    fn register(&mut self, by: u64, alone: bool) {
+        let others: Vec<u64> = self.replicas.keys().copied().filter(|_| alone).collect();
+        others.into_iter().for_each(|it| self.bury(it, None));
+        self.replicas.insert(by, 0);
+    }
+
+    fn bury(&mut self, other: u64, bug: Option<Planted>) {
+        if bug != Some(Planted::LeaseRowKept) {
+            self.replicas.remove(&other);
+        }
+        self.free(other);
+        self.outbox.free(other);
+    }
+
+    /// Unfinished jobs of a replica.
+    pub(crate) fn own(&self, by: u64, wanted: fn(&Self, &str) -> bool) -> Vec<Claimed> {
+        let own = |(id, job): &(&String, &Arc<Job>)| {
+            job.owner == Some(by) && !job.status.is_final() && wanted(self, id)
+        };
+        let own = self.jobs.iter().filter(own);
+        own.map(|(id, _)| self.claimed(id)).collect()
+    }
+
+    fn claimed(&self, id: &str) -> Claimed {
+        Claimed {
+            id: id.to_owned(),
+            cancel: self.wishes.get(id).cloned(),
+        }
+    }
+
+    /// How many jobs nobody drives that are to be cancelled, or not.
+    pub(crate) fn waiting(&self, cancelled: bool) -> usize {
+        let waits = |(id, job): &(&String, &Arc<Job>)| {
+            job.is_free() && self.wishes.contains_key(*id) == cancelled
+        };
+        self.jobs.iter().filter(waits).count()
+    }
+
+    /// Jobs that [`Self::claim`] would take.
+    fn to_claim(&self, by: u64, bug: Option<Planted>) -> impl Iterator<Item = &String> {
         let twice = bug == Some(Planted::ClaimedTwice);
-        for job in self.jobs.values_mut() {
-            let is_free = job.owner.is_none() || twice && job.owner != Some(by);
-            if is_free && !job.status.is_final() {
+        let fits = move |id: &str, job: &Job| {
+            let is_others = twice && job.owner != Some(by) && !job.status.is_final();
+            (job.is_free() || is_others) && !self.wishes.contains_key(id)
+        };
+        let all = self.jobs.iter();
+        all.filter(move |(id, job)| fits(id, job)).map(|it| it.0)
+    }
+
+    pub(crate) fn claimable(&self, by: u64, bug: Option<Planted>) -> usize {
+        self.to_claim(by, bug).count()
+    }
+
+    fn claim(&mut self, by: u64, most: usize, bug: Option<Planted>) -> Vec<Claimed> {
+        let ids: Vec<String> = self.to_claim(by, bug).take(most).cloned().collect();
+        self.take_jobs(by, ids)
+    }
+
+    fn claim_cancelled(&mut self, by: u64, most: usize) -> Vec<Claimed> {
+        let wished = self.wishes.keys();
+        let waits = |id: &&String| self.jobs.get(*id).is_some_and(|it| it.is_free());
+        let ids = wished.filter(waits).take(most).cloned().collect();
+        self.take_jobs(by, ids)
+    }
+
+    fn take_jobs(&mut self, by: u64, ids: Vec<String>) -> Vec<Claimed> {
+        for id in &ids {
+            if let Some(job) = self.jobs.get_mut(id) {
                 Arc::make_mut(job).owner = Some(by);
             }
         }
+        ids.iter().map(|it| self.claimed(it)).collect()
     }
 
     fn append(

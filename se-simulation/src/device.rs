@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::chance::hash;
 use crate::executor::lock;
 use crate::package::PASSWORD;
-use crate::world::World;
+use crate::world::{LEASE, World};
 
 /// What an attempt comes to, whenever it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ impl Devices {
         let told = format!("{} r{} {step}#{attempt} on the device", self.job, self.by);
         world.tell(&told);
         self.check_barrier(call);
+        self.check_lease();
         let key = (self.job.clone(), step.clone(), attempt, self.by);
         let is_late = world.known().buried.contains(&self.by);
         let mut asked = lock(&world.journal.inner);
@@ -130,6 +131,20 @@ impl Devices {
         }
         drop(asked);
         (UnderWay { devices: self, key }, before)
+    }
+
+    /// Whoever acts has a lease, by a clock that is right.
+    fn check_lease(&self) {
+        let world = &self.world;
+        let known = world.known();
+        let alive = known.lives.get(&self.by).map(|it| it.alive);
+        let has_none = alive.is_none_or(|it| world.now().since(it) > LEASE);
+        let is_wrong = has_none && !world.alone && !known.odd_time;
+        drop(known);
+        if is_wrong {
+            let (no, job) = (self.by, &self.job);
+            world.breaks(&format!("r{no} acts for {job} without a lease"));
+        }
     }
 
     /// The event that asks for an effect is on disk before it begins.

@@ -29,8 +29,7 @@ pub(crate) async fn run(
     world: Arc<World>,
     (no, host): (u64, usize),
     job: String,
-    told: mpsc::UnboundedReceiver<Control>,
-    wish: Option<String>,
+    (told, wish): (mpsc::UnboundedReceiver<Control>, Option<String>),
 ) {
     let policy = Policy {
         longest_wait: LONGEST_WAIT,
@@ -40,15 +39,12 @@ pub(crate) async fn run(
         world: Arc::clone(&world),
         no,
         host,
-        job: job.clone(),
+        job,
         failed: Mutex::default(),
         last: Mutex::default(),
     };
     keep(&kept, &world.clock(host), &policy, told, wish).await;
     kept.check_left();
-    if let Some(life) = world.known().lives.get_mut(&no) {
-        life.running.remove(&job);
-    }
 }
 
 /// A job of a life.
@@ -100,7 +96,7 @@ impl Keeper for Kept {
                 last.1 = true;
             }
             let job = self.job.clone();
-            let released = self.world.store.write(self.no, Write::Release(job));
+            let released = self.world.write(self.no, Write::Release(job));
             released.await.ok();
         })
     }
@@ -229,7 +225,7 @@ impl EventLog for StoredLog {
             let cancelled: Vec<String> = batch.records.iter().filter_map(cancelled).collect();
             let job = self.job.clone();
             let write = Write::Append { job, batch };
-            match self.world.store.write(self.by, write).await {
+            match self.world.write(self.by, write).await {
                 Ok(_) => {
                     cancelled.iter().for_each(|it| self.check_stopped(it));
                     Ok(())

@@ -105,12 +105,17 @@ impl Outbox {
         self.all.values().filter(own).map(|it| it.due).min()
     }
 
-    /// What came of an attempt; false if it is not on its way any more.
-    pub(crate) fn note(&mut self, id: i64, note: Note, now: Timestamp) -> bool {
+    /// What came of an attempt; false if it is not on its way any more, or another's.
+    pub(crate) fn note(
+        &mut self,
+        id: i64,
+        note: Note,
+        (now, by): (Timestamp, Option<u64>),
+    ) -> bool {
         let Some(it) = self.all.get_mut(&id).map(Arc::make_mut) else {
             return false;
         };
-        if it.place != Place::Pending {
+        if it.place != Place::Pending || by.is_some() && it.owner != by {
             return false;
         }
         let job = it.job.clone();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_runtime::event::{Accepted, FORMAT, FrozenScopes, Record};
-use se_runtime::{Clock as _, Control, Event, Secret, Timestamp, Vault};
+use se_runtime::{Clock as _, Event, Secret, Timestamp, Vault};
 use serde_json::json;
 
 use crate::db::{Answer, Submission, WINDOW, Write};
@@ -51,7 +51,7 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize, when: 
             continue;
         };
         let job = format!("job-{key}-{caller}-{tries}");
-        let host = world.known().lives.get(&no).map_or(0, |it| it.host);
+        let host = world.known().lives.get(&no).map_or(0, |it| it.engine.host);
         let secrets = vec![PASSWORD.to_owned()];
         let vault = Vault::new(secrets.iter().map(Secret::new));
         let at = world.clock(host).now();
@@ -68,7 +68,7 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize, when: 
             first,
             secrets,
         });
-        if let Ok(Answer::Job(job)) = world.store.write(no, write).await {
+        if let Ok(Answer::Job(job)) = world.write(no, write).await {
             return promised(&world, &key, &job, at);
         }
         world.sleep(100, 2000).await;
@@ -123,13 +123,9 @@ pub(crate) async fn cancel(world: Arc<World>, key: String) {
                 job: asked,
                 reason: reason.clone(),
             };
-            let heard = if world.bug == Some(Planted::WishForgotten) {
-                tell_only(&world, no, &job, reason);
-                true
-            } else {
-                world.store.write(no, write).await.is_ok()
-            };
-            if heard {
+            let forgets = world.bug == Some(Planted::WishForgotten);
+            if forgets || world.write(no, write).await.is_ok() {
+                tell(&world, no, &job, reason);
                 world.tell(&format!("{job} is to stop"));
                 let now = world.now();
                 world.known().cancelled.insert(job, now);
@@ -140,14 +136,10 @@ pub(crate) async fn cancel(world: Arc<World>, key: String) {
     }
 }
 
-fn tell_only(world: &World, no: u64, job: &str, reason: String) {
-    let known = world.known();
-    let running = known.lives.get(&no).and_then(|it| it.running.get(job));
-    if let Some(running) = running {
-        running
-            .control
-            .unbounded_send(Control::Cancel { reason })
-            .ok();
+/// The one who was asked tells the job at once, if it runs there.
+fn tell(world: &World, no: u64, job: &str, reason: String) {
+    if let Some(life) = world.known().lives.get(&no) {
+        life.engine.places.cancel(job, reason);
     }
 }
 
@@ -192,11 +184,11 @@ pub(crate) async fn resend(world: Arc<World>) {
             continue;
         };
         let Some(no) = world.any_life() else { continue };
-        let host = world.known().lives.get(&no).map_or(0, |it| it.host);
+        let host = world.known().lives.get(&no).map_or(0, |it| it.engine.host);
         world.tell(&format!("delivery {id} is sent again by r{no}"));
         let at = world.clock(host).now();
         let write = Write::Resend { id: *id, at };
-        world.store.write(no, write).await.ok();
+        world.write(no, write).await.ok();
     }
 }
 
@@ -207,14 +199,21 @@ pub(crate) async fn fate(world: Arc<World>) {
         let now = world.now();
         world.trouble(now);
         let Some(no) = world.any_life() else { continue };
-        match world.chance.below(9) {
+        match world.chance.below(11) {
             0..=2 => crash(&world, no),
             3 => cut_power(&world),
             4 | 5 => drain(&world, no),
             6 => freeze(&world, no),
             7 => jump(&world),
+            8 | 9 if !world.alone => cut(&world, no),
             _ => {
-                let until = now.after(world.chance.millis(200, 4000));
+                // Longer than a lease, now and then.
+                let most = if world.chance.one_in(4) {
+                    30_000
+                } else {
+                    4_000
+                };
+                let until = now.after(world.chance.millis(200, most));
                 world.tell("the store is out");
                 world.store.fail_until(until);
                 world.trouble(until);
@@ -257,7 +256,7 @@ fn crash(world: &Arc<World>, no: u64) {
         world.store.crash(world);
         crate::store::start(world);
     }
-    replica::end(world, no);
+    replica::kill(world, no);
 }
 
 fn drain(world: &World, no: u64) {
@@ -267,17 +266,29 @@ fn drain(world: &World, no: u64) {
     if let Some(life) = known.lives.get_mut(&no) {
         life.draining = Some(now);
         life.serves = false;
-        for running in life.running.values() {
-            running.control.unbounded_send(Control::Drain).ok();
-        }
+        life.engine.places.drain();
     }
+}
+
+/// Nothing goes between a replica and the store for a while.
+fn cut(world: &World, no: u64) {
+    let until = world.now().after(world.chance.millis(500, 40_000));
+    world.tell(&format!("r{no} is cut off until {until}"));
+    if let Some(life) = world.known().lives.get_mut(&no) {
+        life.cut_until = until;
+    }
+    world.trouble(until);
 }
 
 fn freeze(world: &World, no: u64) {
     let until = world.now().after(world.chance.millis(1000, 40_000));
     world.tell(&format!("r{no} stands still"));
-    world.known().odd_time = true;
-    world.executor.freeze(Owner::Replica(no), until);
+    let process = {
+        let mut known = world.known();
+        known.odd_time = true;
+        known.lives.get(&no).map_or(no, |it| it.engine.process)
+    };
+    world.executor.freeze(Owner::Replica(process), until);
     world.trouble(until);
 }
 

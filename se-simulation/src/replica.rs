@@ -1,204 +1,196 @@
-//! One life of a replica: it keeps its lease, takes jobs, drives them and sends what they tell.
+//! One life of a replica: a process that joins, has its parts run, and leaves.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures_channel::mpsc;
-use se_runtime::{Control, Timestamp};
+use futures_util::future::{BoxFuture, pending};
+use se_runtime::dispatch::Places;
+use se_runtime::{Stage, Stages, Timestamp, Unanswered};
 
-use crate::db::{Refusal, Write};
+use crate::db::{Answer, Db, Refusal, Write};
 use crate::executor::Owner;
-use crate::job;
 use crate::planted::Planted;
-use crate::sender;
-use crate::world::{LEASE, Life, Running, World};
+use crate::world::{Life, World};
+use crate::{dispatcher, lease, sender};
+
+/// A process, as its parts see it.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    pub(crate) world: Arc<World>,
+    /// Number of the process.
+    pub(crate) process: u64,
+    pub(crate) host: usize,
+    pub(crate) places: Arc<Places>,
+    /// Who it is in the store at the moment.
+    replica: Arc<AtomicU64>,
+}
 
 /// Begins a life on a machine.
 pub(crate) fn start(world: &Arc<World>, host: usize) {
-    let no = {
-        let mut known = world.known();
-        let no = known.lives.len() as u64 + 1;
-        let life = Life {
-            host,
-            running: BTreeMap::new(),
-            draining: None,
-            serves: false,
-            sent: false,
-            is_over: false,
-        };
-        known.lives.insert(no, life);
-        no
+    let process = world.known().number();
+    let engine = Engine {
+        world: Arc::clone(world),
+        process,
+        host,
+        places: Arc::new(Places::new(world.places)),
+        replica: Arc::default(),
     };
-    world.tell(&format!("r{no} starts on machine {host}"));
-    let life = live(Arc::clone(world), no, host);
-    world.executor.spawn(Owner::Replica(no), life);
+    world.tell(&format!("process {process} starts on machine {host}"));
+    world.executor.spawn(Owner::Replica(process), live(engine));
 }
 
-/// Ends a life at once; the machine begins another one some time later.
-pub(crate) fn end(world: &Arc<World>, no: u64) {
-    let host = {
-        let mut known = world.known();
-        let Some(life) = known.lives.get_mut(&no).filter(|it| !it.is_over) else {
-            return;
-        };
+/// Kills a life; the machine begins another one some time later.
+pub(crate) fn kill(world: &Arc<World>, no: u64) {
+    let known = world.known();
+    let life = known.lives.get(&no).filter(|it| !it.is_over);
+    let engine = life.map(|it| it.engine.clone());
+    drop(known);
+    if let Some(engine) = engine {
+        end(world, &engine);
+    }
+}
+
+fn end(world: &Arc<World>, engine: &Engine) {
+    engine.told(|life| {
         life.is_over = true;
         life.serves = false;
-        life.running.clear();
-        life.host
-    };
-    world.executor.kill(Owner::Replica(no));
-    let again = Arc::clone(world);
+    });
+    world.executor.kill(Owner::Replica(engine.process));
+    let (again, host) = (Arc::clone(world), engine.host);
     world.spawn_outside(async move {
         again.sleep(20, 4000).await;
         start(&again, host);
     });
 }
 
-async fn live(world: Arc<World>, no: u64, host: usize) {
-    while world.store.write(no, Write::Register).await != Ok(crate::db::Answer::Done) {
+async fn live(engine: Engine) {
+    let world = &engine.world;
+    if engine.join().await.is_err() {
+        world.sleep(100, 500).await;
+        // It has not even joined, or does not know what was left behind: it begins anew.
+        return end(world, &engine);
+    }
+    engine.spawn(dispatcher::run(engine.clone()));
+    engine.spawn(sender::run(engine.clone()));
+    if !world.alone {
+        engine.spawn(lease::run(engine.clone()));
+    }
+    engine.told(|life| life.serves = true);
+    while !engine.has_sent() {
+        world.sleep(50, 400).await;
+    }
+    while matches!(
+        engine.write(Write::Leave).await,
+        Err(it) if it != Refusal::Fenced
+    ) {
         world.sleep(100, 500).await;
     }
-    if world.alone && world.bug != Some(Planted::NotClaimedAtStart) {
+    world.tell(&format!("r{} has drained", engine.me()));
+    end(world, &engine);
+}
+
+impl Engine {
+    /// Who it is at the moment.
+    pub(crate) fn me(&self) -> u64 {
+        self.replica.load(Ordering::SeqCst)
+    }
+
+    /// Joins as another.
+    pub(crate) async fn join(&self) -> Result<(), Refusal> {
+        let world = &self.world;
+        let no = world.known().number();
+        let asked = world.now();
         // Nobody else can be there: no lease is waited for.
-        bury_all(&world, no).await;
+        let alone = world.alone && world.bug != Some(Planted::NotClaimedAtStart);
+        world
+            .write_over(self.me(), no, Write::Register { alone })
+            .await?;
+        self.become_another(no, asked);
+        let process = self.process;
+        world.tell(&format!(
+            "r{no} is process {process} on machine {}",
+            self.host
+        ));
+        self.write(Write::Adopt).await.map(drop)
     }
-    if let Some(life) = world.known().lives.get_mut(&no) {
-        life.serves = true;
+
+    /// The life of this process goes on under another number.
+    fn become_another(&self, no: u64, asked: Timestamp) {
+        let former = self.replica.swap(no, Ordering::SeqCst);
+        let mut known = self.world.known();
+        let life = known.lives.remove(&former).unwrap_or_else(|| Life {
+            engine: self.clone(),
+            alive: asked,
+            cut_until: Timestamp::default(),
+            draining: None,
+            serves: false,
+            sent: false,
+            is_over: false,
+        });
+        known.lives.insert(
+            no,
+            Life {
+                alive: asked,
+                ..life
+            },
+        );
+        known.no_place = self.world.now();
     }
-    let sender = sender::run(Arc::clone(&world), no, host);
-    world.executor.spawn(Owner::Replica(no), sender);
-    let mut heard: BTreeMap<u64, (u64, Timestamp)> = BTreeMap::new();
-    let mut beat = world.now();
-    loop {
-        if world.now() >= beat {
-            match world.store.write(no, Write::Beat).await {
-                Err(Refusal::Fenced) => {
-                    world.tell(&format!("r{no} finds that it lost its lease"));
-                    return end(&world, no);
+
+    pub(crate) async fn write(&self, write: Write) -> Result<Answer, Refusal> {
+        self.world.write(self.me(), write).await
+    }
+
+    /// What is in the store, if it answers.
+    pub(crate) fn read(&self) -> Result<Arc<Db>, Unanswered> {
+        let world = &self.world;
+        let fails =
+            world.store.is_out(world) || world.cut(self.me()).is_some() || world.misfortune(30);
+        if fails {
+            return Err(Unanswered);
+        }
+        Ok(world.store.read())
+    }
+
+    pub(crate) fn told(&self, change: impl FnOnce(&mut Life)) {
+        if let Some(life) = self.world.known().lives.get_mut(&self.me()) {
+            change(life);
+        }
+    }
+
+    pub(crate) fn spawn(&self, part: impl Future<Output = ()> + Send + 'static) {
+        let owner = Owner::Replica(self.process);
+        self.world.executor.spawn(owner, part);
+    }
+
+    /// Whether all that it did has ended.
+    fn has_sent(&self) -> bool {
+        let is_idle = self.now() == Stage::Idle;
+        let known = self.world.known();
+        let life = known.lives.get(&self.me());
+        is_idle && life.is_some_and(|it| it.sent)
+    }
+}
+
+impl Stages for Engine {
+    fn now(&self) -> Stage {
+        let known = self.world.known();
+        match known.lives.get(&self.me()) {
+            Some(life) if life.draining.is_none() => Stage::Works,
+            Some(_) if self.places.counts().0 > 0 => Stage::Stops,
+            _ => Stage::Idle,
+        }
+    }
+
+    fn after(&self, stage: Stage) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while stage == Stage::Idle || self.now() == stage {
+                match stage {
+                    Stage::Works => self.world.sleep(100, 700).await,
+                    Stage::Stops => self.world.sleep(10, 100).await,
+                    Stage::Idle => pending().await,
                 }
-                // What failed is done again with the next round.
-                Ok(_) => beat = world.now().after(LEASE / 5),
-                Err(_) => {}
             }
-        }
-        bury_dead(&world, no, &mut heard).await;
-        if is_draining(&world, no) {
-            if has_sent(&world, no) && world.store.write(no, Write::Leave).await.is_ok() {
-                world.tell(&format!("r{no} has drained"));
-                return end(&world, no);
-            }
-        } else {
-            take_jobs(&world, no, host).await;
-        }
-        hear_wishes(&world, no);
-        if world.store.read().outbox.has_left_behind() {
-            world.store.write(no, Write::Adopt).await.ok();
-        }
-        world.sleep(100, 900).await;
-    }
-}
-
-fn is_draining(world: &World, no: u64) -> bool {
-    let known = world.known();
-    known.lives.get(&no).is_some_and(|it| it.draining.is_some())
-}
-
-/// Whether all that it did has ended.
-fn has_sent(world: &World, no: u64) -> bool {
-    let known = world.known();
-    known
-        .lives
-        .get(&no)
-        .is_none_or(|it| it.running.is_empty() && it.sent)
-}
-
-async fn bury_all(world: &World, no: u64) {
-    loop {
-        let db = world.store.read();
-        let Some(other) = db.replicas.keys().find(|it| **it != no) else {
-            return;
-        };
-        if world.store.write(no, Write::Bury(*other)).await.is_err() {
-            world.sleep(100, 500).await;
-        }
-    }
-}
-
-/// Declares dead whose heartbeat was the same for a lease, by a clock that does not jump.
-async fn bury_dead(world: &World, no: u64, heard: &mut BTreeMap<u64, (u64, Timestamp)>) {
-    let now = world.now();
-    for (other, beat) in &world.store.read().replicas {
-        let seen = heard.entry(*other).or_insert((*beat, now));
-        if seen.0 != *beat {
-            *seen = (*beat, now);
-        }
-        let lease = if world.bug == Some(Planted::LeaseTooShort) {
-            LEASE / 4
-        } else {
-            LEASE
-        };
-        if *other != no && now.since(seen.1) >= lease {
-            world.tell(&format!("r{no} declares r{other} dead"));
-            if world.alone {
-                world.breaks("a lease was waited for on one machine");
-            }
-            world.store.write(no, Write::Bury(*other)).await.ok();
-        }
-    }
-}
-
-async fn take_jobs(world: &Arc<World>, no: u64, host: usize) {
-    let claims_all = world.bug == Some(Planted::ClaimedTwice);
-    let db = world.store.read();
-    let mut open = db.jobs.values().filter(|it| !it.status.is_final());
-    if open.any(|it| it.owner.is_none() || claims_all && it.owner != Some(no)) {
-        world.store.write(no, Write::Claim).await.ok();
-    }
-    // Also what was claimed when the answer got lost.
-    let db = world.store.read();
-    let own = db.jobs.iter();
-    let own = own.filter(|(_, it)| it.owner == Some(no) && !it.status.is_final());
-    for (job, _) in own {
-        if let Some(told) = begin(world, no, job) {
-            let wish = db.wishes.get(job).cloned();
-            let work = job::run(Arc::clone(world), (no, host), job.clone(), told, wish);
-            world.executor.spawn(Owner::Replica(no), work);
-        }
-    }
-}
-
-/// Makes a place for a job, unless it has one.
-fn begin(world: &World, no: u64, job: &str) -> Option<mpsc::UnboundedReceiver<Control>> {
-    let mut known = world.known();
-    let life = known.lives.get_mut(&no)?;
-    if life.running.contains_key(job) {
-        return None;
-    }
-    let (control, told) = mpsc::unbounded();
-    if life.draining.is_some() {
-        // It was claimed while this life was told to drain.
-        control.unbounded_send(Control::Drain).ok();
-    }
-    let is_told = world.store.read().wishes.contains_key(job);
-    let running = Running {
-        control,
-        told: is_told,
-    };
-    life.running.insert(job.to_owned(), running);
-    Some(told)
-}
-
-fn hear_wishes(world: &World, no: u64) {
-    let db = world.store.read();
-    let mut known = world.known();
-    let Some(life) = known.lives.get_mut(&no) else {
-        return;
-    };
-    for (job, running) in &mut life.running {
-        if let Some(reason) = db.wishes.get(job).filter(|_| !running.told) {
-            let reason = reason.clone();
-            let sent = running.control.unbounded_send(Control::Cancel { reason });
-            running.told = sent.is_ok();
-        }
+        })
     }
 }

@@ -72,6 +72,8 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
     };
     let stopped = world.executor.run(&world.chance, end, is_done);
     check::all(&world, stopped);
+    // Each knows the world.
+    world.known().lives.clear();
     Report {
         seed,
         hash: world.trace.hash(),
@@ -90,6 +92,11 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
     };
     let hosts = 1 + chance.place(3);
     let policy = policy(&chance);
+    let places = if chance.one_in(2) {
+        1 + chance.place(2)
+    } else {
+        8
+    };
     let mut known = Known::default();
     for _ in 0..hosts {
         let ahead = i64::try_from(chance.below(200_000)).unwrap_or_default();
@@ -107,6 +114,7 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         plan,
         policy,
         steps,
+        places,
         alone: hosts == 1,
         known: Mutex::new(known),
     })

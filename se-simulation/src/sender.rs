@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, pending};
-use se_runtime::deliver::{
-    Bell, Due, Note, Outbox, Post, Posted, Sending, Stage, Stages, Unanswered, deliver,
-};
-use se_runtime::{Clock as _, Timestamp};
+use futures_util::future::BoxFuture;
+use se_runtime::deliver::{Bell, Due, Note, Outbox, Post, Posted, Sending, deliver};
+use se_runtime::{Clock as _, Stage, Stages, Timestamp, Unanswered};
 
 use crate::db::Write;
 use crate::executor::lock;
 use crate::outbox::Delivery;
 use crate::planted::Planted;
+use crate::replica::Engine;
 use crate::world::World;
 
 /// A receiver that does not answer is waited for that long.
@@ -22,17 +21,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const SLACK: Duration = Duration::from_secs(5);
 
 /// Sends until this life ends.
-pub(crate) async fn run(world: Arc<World>, no: u64, host: usize) {
+pub(crate) async fn run(engine: Engine) {
+    let world = Arc::clone(&engine.world);
     let mail = Mail {
         world: Arc::clone(&world),
-        no,
-        host,
+        engine: engine.clone(),
         seen: Mutex::default(),
     };
     let ports = Sending {
         outbox: &mail,
         post: &mail,
-        clock: &world.clock(host),
+        clock: &world.clock(engine.host),
         stages: &mail,
         policy: world.policy,
     };
@@ -42,28 +41,25 @@ pub(crate) async fn run(world: Arc<World>, no: u64, host: usize) {
     };
     deliver(ports, &mut bell).await;
     mail.check_sent();
-    world.tell(&format!("r{no} sends no more"));
-    if let Some(life) = world.known().lives.get_mut(&no) {
-        life.sent = true;
-    }
+    world.tell(&format!("r{} sends no more", engine.me()));
+    engine.told(|life| life.sent = true);
 }
 
 /// The ports of one sender, and what must be so at each.
 struct Mail {
     world: Arc<World>,
-    no: u64,
-    host: usize,
+    engine: Engine,
     seen: Mutex<Seen>,
 }
 
 #[derive(Default)]
 struct Seen {
-    /// Deliveries under way, with their jobs.
-    under_way: BTreeMap<i64, String>,
+    /// Deliveries under way, with their jobs, and who the engine was when they were begun.
+    under_way: BTreeMap<i64, (u64, String)>,
     /// What came of the last attempts.
     posted: BTreeMap<i64, Posted>,
-    /// When repeats are due, by the true time.
-    again: BTreeMap<i64, Timestamp>,
+    /// When repeats are due, by the true time, and who noted that.
+    again: BTreeMap<i64, (u64, Timestamp)>,
     /// When it was idle first, by its clock.
     idle: Option<Timestamp>,
     /// Whether the store did not answer when it was asked last.
@@ -82,13 +78,10 @@ impl Outbox for Mail {
     ) -> BoxFuture<'_, Result<Vec<Due<Letter>>, Unanswered>> {
         Box::pin(async move {
             let world = &self.world;
-            let fails = world.store.is_out(world) || world.misfortune(100);
-            lock(&self.seen).failed = fails;
-            let due = world.store.read().outbox.due(self.no, now, world.bug);
+            let read = self.engine.read();
+            lock(&self.seen).failed = read.is_err();
             world.sleep(0, 40).await;
-            if fails {
-                return Err(Unanswered);
-            }
+            let due = read?.outbox.due(self.engine.me(), now, world.bug);
             let due = due.into_iter().take(limit).map(|(id, letter)| Due {
                 id,
                 attempts: letter.attempts,
@@ -101,11 +94,8 @@ impl Outbox for Mail {
 
     fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unanswered>> {
         Box::pin(async move {
-            let world = &self.world;
-            if world.store.is_out(world) || world.misfortune(100) {
-                return Err(Unanswered);
-            }
-            Ok(world.store.read().outbox.next_due(self.no))
+            let db = self.engine.read()?;
+            Ok(db.outbox.next_due(self.engine.me()))
         })
     }
 
@@ -113,17 +103,17 @@ impl Outbox for Mail {
         Box::pin(async move {
             let world = &self.world;
             self.check_note(due, &note);
-            let at = world.clock(self.host).now();
+            let at = world.clock(self.engine.host).now();
             let again = match &note {
                 Note::Again { at: again, .. } => Some(world.now().after(again.since(at))),
                 _ => None,
             };
-            let id = due.id;
-            let noted = world.store.write(self.no, Write::Note { id, note, at });
+            let (id, me) = (due.id, self.engine.me());
+            let noted = self.engine.write(Write::Note { id, note, at });
             if noted.await.is_ok()
                 && let Some(again) = again
             {
-                lock(&self.seen).again.insert(id, again);
+                lock(&self.seen).again.insert(id, (me, again));
             }
         })
     }
@@ -172,10 +162,13 @@ impl Mail {
         let world = &self.world;
         let job = &due.letter.job;
         let mut seen = lock(&self.seen);
-        let is_second = seen.under_way.values().any(|it| it == job);
-        seen.under_way.insert(due.id, job.clone());
+        let key = (self.engine.me(), job.clone());
+        let is_second = seen.under_way.values().any(|it| *it == key);
+        seen.under_way.insert(due.id, key);
         let many = seen.under_way.len();
         let again = seen.again.remove(&due.id);
+        // As another it does not know what became of it meanwhile.
+        let again = again.filter(|it| it.0 == self.engine.me()).map(|it| it.1);
         drop(seen);
         if is_second {
             world.breaks(&format!("two events of {job} are sent at once"));
@@ -196,7 +189,7 @@ impl Mail {
     /// What is noted is what happened, and what the policy says.
     fn check_note(&self, due: &Due<Letter>, note: &Note) {
         let (world, policy) = (&self.world, self.world.policy);
-        let now = world.clock(self.host).now();
+        let now = world.clock(self.engine.host).now();
         let is_over = now.since(due.created_at) >= policy.patience;
         let doubled = Duration::from_secs(1 << due.attempts.min(20));
         let next = now.after(doubled.min(policy.longest_wait));
@@ -210,7 +203,10 @@ impl Mail {
             _ => false,
         };
         let (job, seq) = (&due.letter.job, due.letter.seq);
-        world.tell(&format!("{job} r{} event {seq}: {note:?}", self.no));
+        world.tell(&format!(
+            "{job} r{} event {seq}: {note:?}",
+            self.engine.me()
+        ));
         if !fits {
             let since = now.since(due.created_at);
             world.breaks(&format!(
@@ -230,43 +226,30 @@ impl Mail {
         }
         drop(known);
         let db = world.store.read();
+        let me = self.engine.me();
         let left = |it: &&Arc<Delivery>| {
-            it.by == self.no && it.seq > 1 && it.attempts == 0 && it.due == it.created_at
+            it.by == me && it.seq > 1 && it.attempts == 0 && it.due == it.created_at
         };
-        let due = db.outbox.due(self.no, idle, None);
+        let due = db.outbox.due(me, idle, None);
         if let Some(it) = due.iter().map(|(_, it)| it).find(left) {
             let (job, seq) = (&it.job, it.seq);
-            world.breaks(&format!("r{} leaves without event {seq} of {job}", self.no));
+            world.breaks(&format!("r{me} leaves without event {seq} of {job}"));
         }
     }
 }
 
 impl Stages for Mail {
     fn now(&self) -> Stage {
-        let known = self.world.known();
-        let stage = match known.lives.get(&self.no) {
-            Some(life) if life.draining.is_none() => Stage::Works,
-            Some(life) if !life.running.is_empty() => Stage::Stops,
-            _ => Stage::Idle,
-        };
-        drop(known);
+        let stage = self.engine.now();
         if stage == Stage::Idle {
-            let now = self.world.clock(self.host).now();
+            let now = self.world.clock(self.engine.host).now();
             lock(&self.seen).idle.get_or_insert(now);
         }
         stage
     }
 
     fn after(&self, stage: Stage) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            while stage == Stage::Idle || self.now() == stage {
-                match stage {
-                    Stage::Works => self.world.sleep(100, 700).await,
-                    Stage::Stops => self.world.sleep(10, 100).await,
-                    Stage::Idle => pending().await,
-                }
-            }
-        })
+        self.engine.after(stage)
     }
 }
 

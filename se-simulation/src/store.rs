@@ -6,9 +6,11 @@ use std::task::{Poll, Waker};
 
 use futures_channel::oneshot;
 use se_runtime::Timestamp;
+use se_runtime::dispatch::Told;
 
 use crate::db::{Answer, Db, Refusal, Write};
 use crate::executor::{Owner, lock};
+use crate::noted::Noted;
 use crate::outside;
 use crate::planted::Planted;
 use crate::world::World;
@@ -35,6 +37,8 @@ struct Inner {
     groups: u64,
     /// How often something was committed, and who wants to know of the next time.
     rings: u64,
+    /// What has been told of so often.
+    told: Told,
     listeners: Vec<Waker>,
 }
 
@@ -120,9 +124,16 @@ impl Store {
         .await;
     }
 
-    fn ring(&self) {
+    /// How often it has told of what.
+    pub(crate) fn told(&self) -> Told {
+        lock(&self.inner).told
+    }
+
+    fn ring(&self, told: Told) {
         let mut inner = lock(&self.inner);
         inner.rings += 1;
+        inner.told.jobs += told.jobs;
+        inner.told.cancels += told.cancels;
         let listeners = std::mem::take(&mut inner.listeners);
         drop(inner);
         listeners.into_iter().for_each(Waker::wake);
@@ -141,10 +152,34 @@ impl Store {
     }
 }
 
+/// Of everything.
+const ALL: Told = Told {
+    jobs: 1,
+    cancels: 1,
+};
+
+/// What a commit tells of; to other replicas, of everything.
+fn tells(world: &World, write: &Write) -> Option<Told> {
+    let (jobs, cancels) = match write {
+        Write::Beat => return None,
+        _ if !world.alone => return Some(ALL),
+        Write::Register { .. } | Write::Bury { .. } | Write::Leave | Write::Release(_) => (1, 1),
+        Write::Submit(_) => (1, 0),
+        Write::Append { batch, .. } => (u64::from(batch.summary.status.is_final()), 0),
+        Write::Wish { .. } => (0, 1),
+        Write::Claim { .. }
+        | Write::ClaimCancelled { .. }
+        | Write::Note { .. }
+        | Write::Resend { .. }
+        | Write::Adopt => (0, 0),
+    };
+    Some(Told { jobs, cancels })
+}
+
 /// Starts the writer.
 pub(crate) fn start(world: &Arc<World>) {
     // Whoever connects again looks for what it has missed.
-    world.store.ring();
+    world.store.ring(ALL);
     world
         .executor
         .spawn(Owner::Database, serve(Arc::clone(world)));
@@ -180,15 +215,17 @@ async fn commit(world: &Arc<World>, group: Vec<Request>) {
     let mut torn = None;
     let mut answers = Vec::new();
     let mut notes = Vec::new();
-    let mut rings = false;
+    let mut rings: Option<Told> = None;
     for Request { by, write, answer } in group {
-        rings |= !matches!(write, Write::Beat | Write::Register | Write::Wish { .. });
+        if let Some(told) = tells(world, &write) {
+            let sum = rings.get_or_insert_default();
+            sum.jobs += told.jobs;
+            sum.cancels += told.cancels;
+        }
         let before = next.clone();
         let taken = next.take(by, write.clone(), bug);
         if taken.is_ok() {
-            let mut noted = Noted::of(by, &write, &before);
-            noted.taken = noted.taken.filter(|_| owner_changes(&before, &next));
-            notes.push(noted);
+            notes.push(Noted::of(by, &write, (&before, &next)));
         }
         answers.push((answer, taken));
         torn = Some(Db {
@@ -232,7 +269,7 @@ async fn finish(
     world: &Arc<World>,
     answers: Vec<Answered>,
     notes: Vec<Noted>,
-    (next, rings): (Arc<Db>, bool),
+    (next, rings): (Arc<Db>, Option<Told>),
 ) {
     let early = world.bug == Some(Planted::AnsweredBeforeCommit);
     let note = || notes.into_iter().for_each(|it| it.check(world));
@@ -248,10 +285,10 @@ async fn finish(
     }
 }
 
-fn publish(world: &World, next: Arc<Db>, rings: bool) {
+fn publish(world: &World, next: Arc<Db>, rings: Option<Told>) {
     keep(world, next);
-    if rings {
-        world.store.ring();
+    if let Some(told) = rings {
+        world.store.ring(told);
     }
 }
 
@@ -278,75 +315,5 @@ fn reply(world: &World, answers: Vec<Answered>) {
                 answer
             })
             .ok();
-    }
-}
-
-/// Whether a job that had an owner has another.
-fn owner_changes(before: &Db, after: &Db) -> bool {
-    let mut owned = before.jobs.iter().filter(|(_, it)| it.owner.is_some());
-    owned.any(|(id, it)| after.jobs.get(id).is_some_and(|now| now.owner != it.owner))
-}
-
-/// What a transaction did, as the one who looks from outside sees it.
-#[derive(Default)]
-struct Noted {
-    by: u64,
-    ended: Option<String>,
-    buried: Option<u64>,
-    /// A job that had an owner and has another.
-    taken: Option<String>,
-}
-
-impl Noted {
-    /// What `write` makes of `before`, if it is taken.
-    fn of(by: u64, write: &Write, before: &Db) -> Self {
-        let by_itself = Self {
-            by,
-            ..Self::default()
-        };
-        match write {
-            Write::Append { job, batch } if batch.summary.status.is_final() => Self {
-                ended: Some(job.clone()),
-                ..by_itself
-            },
-            Write::Bury(other) => Self {
-                buried: Some(*other),
-                ..by_itself
-            },
-            Write::Claim => {
-                let mut owned = before.jobs.iter().filter(|(_, it)| it.owner.is_some());
-                Self {
-                    taken: owned.next().map(|(id, _)| id.clone()),
-                    ..by_itself
-                }
-            }
-            _ => by_itself,
-        }
-    }
-
-    /// Whether it was one that may be, once it is on disk.
-    fn check(self, world: &World) {
-        let now = world.now();
-        let by = self.by;
-        let mut known = world.known();
-        let mut broken = Vec::new();
-        if known.buried.contains(&by) {
-            broken.push(format!("r{by} writes, which was declared dead"));
-        }
-        if let Some(job) = self.ended {
-            known.ended.insert(job, now);
-        }
-        if let Some(other) = self.buried {
-            known.buried.insert(other);
-            let lives = known.lives.get(&other).is_some_and(|it| !it.is_over);
-            if lives && !known.odd_time {
-                broken.push(format!("r{other} is declared dead and lives"));
-            }
-        }
-        if let Some(job) = self.taken {
-            broken.push(format!("{job} is taken from its owner"));
-        }
-        drop(known);
-        broken.iter().for_each(|it| world.breaks(it));
     }
 }

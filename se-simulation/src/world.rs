@@ -5,16 +5,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use futures_channel::mpsc::UnboundedSender;
 use futures_util::future::BoxFuture;
-use se_runtime::{Clock, Control, Plan, Timestamp, deliver};
+use se_runtime::{Clock, Plan, Timestamp, deliver};
 
 use crate::chance::Chance;
+use crate::db::{Answer, Refusal, WINDOW, Write};
 use crate::device::Journal;
 use crate::executor::{Executor, Owner, Sleep, lock};
 use crate::package::Step;
 use crate::planted::Planted;
 use crate::receiver::Receiver;
+use crate::replica::Engine;
 use crate::store::Store;
 use crate::trace::Trace;
 
@@ -36,6 +37,8 @@ pub(crate) struct World {
     /// How patient senders are.
     pub(crate) policy: deliver::Policy,
     pub(crate) steps: Vec<Step>,
+    /// How many jobs a life runs at a time.
+    pub(crate) places: usize,
     /// Whether the one replica and its store share a machine.
     pub(crate) alone: bool,
     pub(crate) known: Mutex<Known>,
@@ -51,6 +54,8 @@ pub(crate) struct Known {
     pub(crate) trouble: Timestamp,
     /// Whether a clock jumped or a replica stood still.
     pub(crate) odd_time: bool,
+    /// Whether something was out for about as long as a key is known.
+    pub(crate) long_out: bool,
     /// Whether the store has ever lost power.
     pub(crate) power_failed: bool,
     pub(crate) buried: BTreeSet<u64>,
@@ -66,24 +71,35 @@ pub(crate) struct Known {
     pub(crate) ended: BTreeMap<String, Timestamp>,
     /// Callers that have not got what they want.
     pub(crate) waiting: usize,
+    /// Since when nobody drives a job.
+    pub(crate) free: BTreeMap<String, Timestamp>,
+    /// The last moment at which all places were taken, or some came to be.
+    pub(crate) no_place: Timestamp,
+    /// Numbers given so far.
+    numbers: u64,
 }
 
-/// One life of a replica.
+impl Known {
+    /// One that nobody has.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+}
+
+/// One life of a replica, under the number it has in the store.
 #[derive(Debug)]
 pub(crate) struct Life {
-    pub(crate) host: usize,
-    pub(crate) running: BTreeMap<String, Running>,
+    pub(crate) engine: Engine,
+    /// When the last sign of life was begun that arrived.
+    pub(crate) alive: Timestamp,
+    /// Nothing goes between it and the store until then.
+    pub(crate) cut_until: Timestamp,
     pub(crate) draining: Option<Timestamp>,
     pub(crate) serves: bool,
     /// Its sender has ended.
     pub(crate) sent: bool,
     pub(crate) is_over: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct Running {
-    pub(crate) control: UnboundedSender<Control>,
-    pub(crate) told: bool,
 }
 
 impl World {
@@ -120,8 +136,56 @@ impl World {
         HostClock { world, host }
     }
 
+    /// A clock that is always right.
+    pub(crate) fn steady(self: &Arc<Self>) -> SteadyClock {
+        SteadyClock(Arc::clone(self))
+    }
+
+    /// Until when nothing goes between a life and the store.
+    pub(crate) fn cut(&self, no: u64) -> Option<Timestamp> {
+        let known = self.known();
+        let until = known.lives.get(&no)?.cut_until;
+        (until > self.now()).then_some(until)
+    }
+
+    /// A request of a life to the store.
+    pub(crate) async fn write(&self, by: u64, write: Write) -> Result<Answer, Refusal> {
+        self.write_over(by, by, write).await
+    }
+
+    /// The same, over the net of a life that comes under another number.
+    pub(crate) async fn write_over(
+        &self,
+        life: u64,
+        by: u64,
+        write: Write,
+    ) -> Result<Answer, Refusal> {
+        if let Some(until) = self.cut(life) {
+            if self.chance.one_in(2) {
+                // Nobody says that it does not arrive.
+                self.executor.sleep(until.since(self.now())).await;
+            } else {
+                self.sleep(1, 40).await;
+            }
+            return Err(Refusal::Unavailable);
+        }
+        let answer = self.store.write(by, write).await;
+        match self.cut(life) {
+            Some(_) => Err(Refusal::Unavailable),
+            None => answer,
+        }
+    }
+
+    /// Whether no life has room for another job.
+    pub(crate) fn is_full(&self) -> bool {
+        let known = self.known();
+        let mut serving = known.lives.values().filter(|it| it.serves);
+        serving.all(|it| it.engine.places.counts().0 >= self.places)
+    }
+
     pub(crate) fn trouble(&self, until: Timestamp) {
         let mut known = self.known();
+        known.long_out |= until.since(self.now()) > WINDOW / 2;
         known.trouble = known.trouble.max(until);
     }
 
@@ -135,6 +199,19 @@ impl World {
 
     pub(crate) fn spawn_outside(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.executor.spawn(Owner::Outside, task);
+    }
+}
+
+/// A clock that nobody sets.
+pub(crate) struct SteadyClock(Arc<World>);
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.executor.sleep(at.since(self.now())))
     }
 }
 

@@ -196,6 +196,23 @@ impl Store {
         self.job(&id).await.map(|_| CancelNoted::Ended)
     }
 
+    /// The unfinished jobs that this engine has claimed and not given up.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn own(&self) -> Result<Vec<Claimed>> {
+        let rows: Vec<(String, Option<String>)> = sql::query(
+            "SELECT id, cancel FROM jobs WHERE owner = $1 \
+             AND status IN ('accepted', 'running', 'cancelling') ORDER BY row",
+        )
+        .bind(self.replica())
+        .fetch_all(&self.readers)
+        .await
+        .doing("look for the jobs of this engine")?;
+        let claimed = |(id, cancel)| Claimed { id, cancel };
+        Ok(rows.into_iter().map(claimed).collect())
+    }
+
     /// The jobs that this engine drives and that shall be cancelled.
     ///
     /// # Errors

@@ -52,7 +52,6 @@ pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
 pub use ports::PortRequest;
-pub use replicas::{Member, Watch};
 pub use reseal::Resealed;
 pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};

@@ -290,11 +290,12 @@ pub(crate) async fn enqueue(
 async fn failed(tx: &mut Tx, id: i64, error: String, next_at: Timestamp) -> Result<()> {
     let updated = sql::query(
         "UPDATE deliveries SET attempts = attempts + 1, error = $1, next_at = $2 \
-         WHERE id = $3 AND status = 'pending'",
+         WHERE id = $3 AND status = 'pending' AND owner = $4",
     )
     .bind(error)
     .bind(next_at.micros())
     .bind(id)
+    .bind(tx.replica)
     .execute(&mut tx.conn)
     .await
     .doing("note the failed delivery")?;
@@ -314,13 +315,15 @@ async fn end(
     const DOING: &str = "note the end of the delivery";
     let stream: Option<(String, String)> = sql::query(
         "UPDATE deliveries SET status = $1, error = coalesce($2, error), ended_at = $3, \
-         attempts = attempts + $4, owner = NULL WHERE id = $5 AND status = 'pending' RETURNING stream, url",
+         attempts = attempts + $4, owner = NULL \
+         WHERE id = $5 AND status = 'pending' AND owner = $6 RETURNING stream, url",
     )
     .bind(status.as_str())
     .bind(&error)
     .bind(now.micros())
     .bind(i64::from(error.is_some()))
     .bind(id)
+    .bind(tx.replica)
     .fetch_optional(&mut tx.conn)
     .await
     .doing(DOING)?;

@@ -2,71 +2,16 @@
 //! and whoever finds that it has not for too long deletes the row. That frees what the engine worked on,
 //! and the engine itself can write nothing more until it has joined anew, as another.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use se_runtime::Timestamp;
+use se_runtime::lease::Member;
 
 use crate::error::{Doing, Error, Result};
 use crate::process;
 use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
-
-/// An engine on the database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Its number; none is used twice.
-    pub id: i64,
-    /// How often it has said that it is alive.
-    pub beats: i64,
-    /// Which process it is.
-    process: String,
-}
-
-impl Member {
-    /// Whether its process is known to have ended: it ran on this machine, and is not there any more.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        process::is_gone(&self.process)
-    }
-}
-
-/// Sees by its own clock whose lease has run out.
-#[derive(Debug)]
-pub struct Watch {
-    lease: Duration,
-    seen: BTreeMap<i64, (i64, Duration)>,
-}
-
-impl Watch {
-    /// A member that gives no sign for `lease` has lost it.
-    #[must_use]
-    pub fn new(lease: Duration) -> Self {
-        let seen = BTreeMap::new();
-        Self { lease, seen }
-    }
-
-    /// Those of `members` that have given no sign since they were first seen with as many beats, a
-    /// lease ago or longer. `now` is the time of a clock that never jumps.
-    pub fn lost(&mut self, now: Duration, members: &[Member]) -> Vec<Member> {
-        let mut seen = BTreeMap::new();
-        let mut lost = Vec::new();
-        for it in members {
-            let since = match self.seen.get(&it.id) {
-                Some((beats, since)) if *beats == it.beats => *since,
-                _ => now,
-            };
-            seen.insert(it.id, (it.beats, since));
-            if now.saturating_sub(since) >= self.lease {
-                lost.push(it.clone());
-            }
-        }
-        self.seen = seen;
-        lost
-    }
-}
 
 impl Store {
     /// Whether other engines may work on the same database.
@@ -132,7 +77,7 @@ impl Store {
     pub async fn alone(&self) -> Result<()> {
         let me = self.replica();
         let members = self.members().await?;
-        if members.iter().all(|it| it.id == me || it.is_gone()) {
+        if members.iter().all(|it| it.id == me || it.is_gone) {
             return Ok(());
         }
         let path = "the database".to_owned();
@@ -149,7 +94,11 @@ impl Store {
                 .fetch_all(&self.readers)
                 .await
                 .doing("look for the engines on the database")?;
-        let member = |(id, beats, process)| Member { id, beats, process };
+        let member = |(id, beats, process): (_, _, String)| Member {
+            id,
+            beats,
+            is_gone: process::is_gone(&process),
+        };
         Ok(rows.into_iter().map(member).collect())
     }
 
@@ -251,34 +200,4 @@ async fn adopt(tx: &mut Tx) -> Result<()> {
     .await
     .doing(DOING)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{Member, Watch};
-
-    fn member(id: i64, beats: i64) -> Member {
-        let process = String::new();
-        Member { id, beats, process }
-    }
-
-    #[test]
-    fn a_lease_is_lost_by_a_whole_lease_without_a_sign() {
-        let mut watch = Watch::new(Duration::from_secs(15));
-        let mut lost = |second, members: &[Member]| {
-            let lost = watch.lost(Duration::from_secs(second), members);
-            lost.into_iter().map(|it| it.id).collect::<Vec<_>>()
-        };
-        assert!(lost(100, &[member(1, 7), member(2, 0)]).is_empty());
-        assert!(lost(114, &[member(1, 7), member(2, 1)]).is_empty());
-        assert_eq!(lost(115, &[member(1, 7), member(2, 1)]), [1]);
-        assert_eq!(lost(116, &[member(1, 7), member(2, 1)]), [1]);
-        assert!(lost(117, &[member(1, 8), member(2, 1)]).is_empty());
-        // One that was gone is seen for the first time again.
-        assert!(lost(118, &[member(1, 8)]).is_empty());
-        assert!(lost(200, &[member(2, 1)]).is_empty());
-        assert_eq!(lost(215, &[member(2, 1)]), [2]);
-    }
 }

@@ -1,9 +1,8 @@
 //! What a sender needs of the world.
 
-use std::fmt;
-
 use futures_util::future::BoxFuture;
 
+use crate::port::Unanswered;
 use crate::time::Timestamp;
 
 /// A delivery whose time has come: the first of its stream.
@@ -48,12 +47,6 @@ pub enum Note {
     },
 }
 
-/// The outbox did not answer. Why is for the log of whoever implements it: a sender asks again, whatever
-/// it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the outbox does not answer")]
-pub struct Unanswered;
-
 /// The events that are on their way out.
 ///
 /// # Contract
@@ -90,29 +83,4 @@ pub trait Bell: Send {
     fn listen(&mut self);
     /// Ends when there was a change since [`Self::listen`]; can be dropped and called again.
     fn rings(&mut self) -> BoxFuture<'_, ()>;
-}
-
-/// Where an engine is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// It runs jobs.
-    Works,
-    /// It is to stop; its jobs come to their ends.
-    Stops,
-    /// It is to stop, and nothing of it puts anything in any more.
-    Idle,
-}
-
-/// An engine, as its sender sees it.
-pub trait Stages: Send + Sync {
-    /// Where it is.
-    fn now(&self) -> Stage;
-    /// Ends when it is not there any more; never after the last.
-    fn after(&self, stage: Stage) -> BoxFuture<'_, ()>;
-}
-
-impl fmt::Debug for dyn Stages + '_ {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Stages")
-    }
 }

@@ -126,6 +126,26 @@ impl Server {
             .await
     }
 
+    /// Ends when it runs so many jobs.
+    pub(crate) async fn runs(&self, jobs: usize) {
+        let (url, line) = (
+            format!("{}/metrics", self.url),
+            format!("se_jobs_running {jobs}"),
+        );
+        let watching = async {
+            loop {
+                let answer = self.http.get(&url).send().await.unwrap();
+                let text = answer.text().await.unwrap();
+                if text.lines().any(|it| it == line) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let watching = tokio::time::timeout(PATIENCE, watching);
+        watching.await.expect("it runs so many");
+    }
+
     /// Everything its event stream tells, from the start; it ends with the job.
     pub(crate) async fn stream(&self, job: &str) -> String {
         let url = format!("{}/api/v1/jobs/{job}/stream", self.url);

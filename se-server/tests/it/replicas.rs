@@ -307,3 +307,31 @@ async fn a_replica_that_was_stopped_for_too_long_joins_again_and_writes_nothing_
     assert_eq!(next["status"], "completed", "{next:#}");
     assert_eq!(stage.replicas[0].get(&events).await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_were_let_go_because_the_database_was_away_go_on_when_it_is_back() {
+    let mut stage = Stage::set(Place::shared()).await;
+    for server in stage.replicas.drain(1..) {
+        assert_eq!(server.end("-TERM").await, Some(0));
+    }
+    let server = &stage.replicas[0];
+    let mut body = stage.body(0);
+    body["input_data"]["command"] = json!("sleep 40");
+    let job = server.post("/api/v1/jobs", &body).await;
+    let job = job["job_id"].as_str().unwrap().to_owned();
+    let running = |it: &Value| crate::process::count(it, "running") == 1;
+    server.when(&job, running).await;
+    let Place::Shared(_, cluster) = &stage.place else {
+        panic!("the database is a server");
+    };
+    cluster.kill().unwrap();
+    server.runs(0).await;
+    cluster.start_again().unwrap();
+    // Nobody else is there to take it, and its command may not be repeated.
+    let ended = server.ended(&job).await;
+    let kind = ended["error"]["type"].as_str().unwrap_or_default();
+    assert!(kind.ends_with("/interrupted"), "{ended:#}");
+    let next = stage.submit(&reqwest::Client::new(), 0).await;
+    let next = server.ended(&next).await;
+    assert_eq!(next["status"], "completed", "{next:#}");
+}

@@ -1,8 +1,9 @@
 //! Several engines on one database.
 
 use futures_util::future::join_all;
+use se_runtime::lease::Member;
 use se_runtime::{Event, EventLog, LogError};
-use se_store::{CancelNoted, Error, Limits, Member, Submitted};
+use se_store::{CancelNoted, Error, Limits, Submitted};
 use se_testkit::postgres::{Cluster, Database};
 
 use crate::bench::{Bench, batch, completed, job, job_with, news};
