@@ -110,8 +110,6 @@ pub enum Bug {
     BeatNotRepeated,
     /// Jobs are kept though the lease has run out.
     NotLetGo,
-    /// What dead engines had to send is not sent.
-    LeftBehindForgotten,
 }
 
 impl Bug {
@@ -170,7 +168,6 @@ impl Bug {
         Self::LeaseTooShort,
         Self::BeatNotRepeated,
         Self::NotLetGo,
-        Self::LeftBehindForgotten,
     ];
 }
 

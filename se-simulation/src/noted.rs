@@ -39,6 +39,11 @@ impl Noted {
             let gone = |it: &&u64| !after.replicas.contains_key(*it);
             noted.buried = before.replicas.keys().filter(gone).copied().collect();
         }
+        if let Write::Bury { other, beats } = write
+            && before.replicas.get(other) == Some(beats)
+        {
+            noted.buried = vec![*other];
+        }
         for (id, job) in &after.jobs {
             let owner = before.jobs.get(id).map(|it| it.owner);
             let changes = match (owner, job.owner) {

@@ -69,7 +69,12 @@ pub(crate) async fn submit(world: Arc<World>, key: String, caller: usize, when: 
             secrets,
         });
         if let Ok(Answer::Job(job)) = world.write(no, write).await {
-            return promised(&world, &key, &job, at);
+            promised(&world, &key, &job, at);
+            if world.misfortune(12) {
+                // Somebody stops a replica just when there is something to do.
+                drain_any(&world);
+            }
+            return;
         }
         world.sleep(100, 2000).await;
     }
@@ -257,6 +262,12 @@ fn crash(world: &Arc<World>, no: u64) {
         crate::store::start(world);
     }
     replica::kill(world, no);
+}
+
+fn drain_any(world: &World) {
+    if let Some(no) = world.any_life() {
+        drain(world, no);
+    }
 }
 
 fn drain(world: &World, no: u64) {
