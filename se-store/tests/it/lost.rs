@@ -11,6 +11,7 @@ use se_testkit::postgres::{Cluster, Database};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::bench::{Bench, batch, completed, job, news};
 
@@ -38,6 +39,7 @@ struct Network {
 }
 
 impl Network {
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
     /// Between whoever uses its URL and `database` on the socket that `server` names.
     async fn before(server: &str, database: &str) -> Arc<Self> {
         let folder = server.split(['@', '/']).find(|it| it.starts_with("%2F"));
@@ -53,16 +55,17 @@ impl Network {
             cuts: watch::Sender::new(0),
             arrives: watch::Sender::new(false),
         });
-        let shared = Arc::clone(&network);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = UnixStream::connect(&socket).await.unwrap();
-                let network = Arc::clone(&shared);
-                tokio::spawn(async move { network.carry(client, server).await });
-            }
-        });
+        tokio::spawn(Arc::clone(&network).serve(listener, socket));
         network
+    }
+
+    async fn serve(self: Arc<Self>, listener: TcpListener, socket: PathBuf) {
+        let mut carried = JoinSet::new();
+        while let Ok((client, _)) = listener.accept().await {
+            let server = UnixStream::connect(&socket).await.unwrap();
+            let network = Arc::clone(&self);
+            carried.spawn(async move { network.carry(client, server).await });
+        }
     }
 
     async fn carry(&self, mut client: TcpStream, mut server: UnixStream) {
