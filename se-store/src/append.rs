@@ -15,22 +15,25 @@ use crate::facts::learn;
 use crate::log::Subject;
 use crate::objects::{LARGEST, Objects};
 use crate::outbox::{NewDelivery, enqueue, job_stream};
-use crate::sql::{self, Connection};
+use crate::sql::{self, Connection, On};
+use crate::together::Call;
 use crate::writer::Tx;
+
+const DOING: &str = "append to logs";
 
 /// Events for the end of one log, with all that they bring about.
 pub(crate) struct Append {
     pub(crate) job: Arc<Subject>,
     /// Number of the event that the log ends with so far.
-    after: i64,
-    lines: Vec<Line>,
-    summary: Summary,
+    pub(crate) after: i64,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) summary: Summary,
     /// Whether the job is in another status afterwards.
     moves: bool,
-    ended: bool,
+    pub(crate) ended: bool,
     learned: Map,
-    deliveries: Vec<NewDelivery>,
-    now: Timestamp,
+    pub(crate) deliveries: Vec<NewDelivery>,
+    pub(crate) now: Timestamp,
 }
 
 /// One event, as it is told and as it is stored.
@@ -38,8 +41,8 @@ pub(crate) struct Line {
     pub(crate) seq: i64,
     /// Or what refers to it.
     pub(crate) text: String,
-    record: Record,
-    is_large: bool,
+    pub(crate) record: Record,
+    pub(crate) is_large: bool,
 }
 
 /// What became of an append.
@@ -85,11 +88,11 @@ impl Append {
         !self.learned.is_empty() && self.job.accepted.session_id.is_some()
     }
 
-    fn last(&self) -> i64 {
+    pub(crate) fn last(&self) -> i64 {
         self.lines.last().map_or(self.after, |it| it.seq)
     }
 
-    fn owner(&self) -> Option<i64> {
+    pub(crate) fn owner(&self) -> Option<i64> {
         (!self.ended).then_some(self.job.replica)
     }
 }
@@ -97,44 +100,39 @@ impl Append {
 /// Writes everything of each of them, or nothing of it and says why. They are of different jobs. An error
 /// is one of the database: whatever was written has to be undone.
 pub(crate) async fn store(tx: &mut Tx, mut appends: Vec<Append>) -> Result<Vec<Appended>> {
-    let fits = match &mut tx.conn {
-        Connection::Postgres(conn) => update_together(conn, &appends).await?,
-        Connection::Sqlite(_) => {
-            let mut fits = Vec::with_capacity(appends.len());
-            for it in &appends {
-                fits.push(update(tx, it).await?);
-            }
-            fits
-        }
-    };
-    let mut written = Vec::new();
-    for it in appends
-        .iter_mut()
-        .zip(&fits)
-        .filter_map(|(it, fits)| fits.then_some(it))
-    {
-        let lines = std::mem::take(&mut it.lines);
-        written.push((it.job.row, it.job.accepted.job_id.clone(), lines));
-    }
-    insert(tx, written).await?;
     let mut outcomes = Vec::with_capacity(appends.len());
-    for (it, fits) in appends.into_iter().zip(fits) {
-        outcomes.push(match fits {
-            true => finish(tx, it).await?,
-            false => refused(tx, &it.job).await?,
+    if let Connection::Postgres(conn) = &mut tx.conn {
+        let call = Call::new(tx.replica, &mut appends);
+        let answer = call.make(conn).await.doing(DOING)?;
+        let all = call.conclude(conn, answer, &appends, &mut tx.written).await;
+        for (outcome, it) in all.into_iter().zip(appends) {
+            let outcome = outcome?;
+            if outcome == Appended::Stored {
+                learn_from(tx, it).await?;
+            }
+            outcomes.push(outcome);
+        }
+        return Ok(outcomes);
+    }
+    for mut it in appends {
+        outcomes.push(if update(tx, &it).await? {
+            let lines = std::mem::take(&mut it.lines);
+            insert(
+                tx,
+                vec![(it.job.row, it.job.accepted.job_id.clone(), lines)],
+            )
+            .await?;
+            finish(tx, it).await?
+        } else {
+            refused((&mut tx.conn).into(), &it.job).await?
         });
     }
     Ok(outcomes)
 }
 
 /// What else an append brings about.
-async fn finish(tx: &mut Tx, it: Append) -> Result<Appended> {
+async fn finish(tx: &mut Tx, mut it: Append) -> Result<Appended> {
     let job = &it.job;
-    if let Some(session) = job.accepted.session_id.as_deref()
-        && !it.learned.is_empty()
-    {
-        learn(tx, session, &job.worker, it.learned, it.now).await?;
-    }
     if it.ended {
         sql::query("DELETE FROM job_secrets WHERE job = $1")
             .bind(job.row)
@@ -142,9 +140,20 @@ async fn finish(tx: &mut Tx, it: Append) -> Result<Appended> {
             .await
             .doing("erase the secrets of the job")?;
     }
-    enqueue(tx, &job_stream(&job.accepted.job_id), it.deliveries, it.now).await?;
+    let deliveries = std::mem::take(&mut it.deliveries);
+    enqueue(tx, &job_stream(&job.accepted.job_id), deliveries, it.now).await?;
     tx.written.jobs |= it.ended;
+    learn_from(tx, it).await?;
     Ok(Appended::Stored)
+}
+
+async fn learn_from(tx: &mut Tx, it: Append) -> Result<()> {
+    match it.job.accepted.session_id.as_deref() {
+        Some(session) if !it.learned.is_empty() => {
+            learn(tx, session, &it.job.worker, it.learned, it.now).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the log ended where the append begins, and is this engine's.
@@ -179,47 +188,11 @@ async fn update(tx: &mut Tx, it: &Append) -> Result<bool> {
     Ok(moved == 1)
 }
 
-async fn update_together(conn: &mut PgConnection, appends: &[Append]) -> Result<Vec<bool>> {
-    let numbers = |of: &dyn Fn(&Append) -> Option<i64>| -> Vec<Option<i64>> {
-        appends.iter().map(of).collect()
-    };
-    let texts =
-        |of: &dyn Fn(&Append) -> String| -> Vec<String> { appends.iter().map(of).collect() };
-    let moved: Vec<(i64,)> = sqlx::query_as(
-        "UPDATE jobs SET last_seq = it.last_seq, percentage = it.percentage, message = it.message, \
-         status = it.status, started_at = it.started_at, completed_at = it.completed_at, \
-         owner = it.owner, cancel = CASE WHEN it.owner IS NULL THEN NULL ELSE jobs.cancel END \
-         FROM unnest(CAST($1 AS BIGINT[]), CAST($2 AS BIGINT[]), CAST($3 AS BIGINT[]), \
-         CAST($4 AS BIGINT[]), CAST($5 AS BIGINT[]), CAST($6 AS TEXT[]), CAST($7 AS TEXT[]), \
-         CAST($8 AS BIGINT[]), CAST($9 AS BIGINT[]), CAST($10 AS BIGINT[])) \
-         AS it (row, after, replica, last_seq, percentage, message, status, started_at, completed_at, owner) \
-         WHERE jobs.row = it.row AND jobs.last_seq = it.after AND jobs.owner = it.replica \
-         RETURNING jobs.row",
-    )
-    .bind(numbers(&|it| Some(it.job.row)))
-    .bind(numbers(&|it| Some(it.after)))
-    .bind(numbers(&|it| Some(it.job.replica)))
-    .bind(numbers(&|it| Some(it.last())))
-    .bind(numbers(&|it| Some(i64::from(it.summary.percentage))))
-    .bind(texts(&|it| sql::storable(it.summary.message.clone())))
-    .bind(texts(&|it| it.summary.status.as_str().to_owned()))
-    .bind(numbers(&|it| it.summary.started_at.map(Timestamp::micros)))
-    .bind(numbers(&|it| it.summary.completed_at.map(Timestamp::micros)))
-    .bind(numbers(&Append::owner))
-    .fetch_all(conn)
-    .await
-    .doing("update the jobs")?;
-    Ok(appends
-        .iter()
-        .map(|it| moved.contains(&(it.job.row,)))
-        .collect())
-}
-
-async fn refused(tx: &mut Tx, job: &Subject) -> Result<Appended> {
+pub(crate) async fn refused(on: On<'_>, job: &Subject) -> Result<Appended> {
     let found: Option<(i64, Option<i64>)> =
         sql::query("SELECT last_seq, owner FROM jobs WHERE row = $1")
             .bind(job.row)
-            .fetch_optional(&mut tx.conn)
+            .fetch_optional(on)
             .await
             .doing("read the job")?;
     Ok(match found {

@@ -31,6 +31,7 @@ mod session;
 mod sql;
 mod sqlite;
 mod store;
+mod together;
 mod transcripts;
 mod transfer;
 mod vacuum;

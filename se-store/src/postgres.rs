@@ -76,25 +76,6 @@ impl Server {
             .connect_lazy_with(self.options.clone())
     }
 
-    /// What became of a transaction whose connection was lost: a new connection, and whether it was
-    /// committed.
-    pub(crate) async fn outcome(&self, transaction: &str) -> sql::Result<(PgConnection, bool)> {
-        let mut conn = self.connect().await?;
-        for _ in 0..QUESTIONS {
-            let (status,): (Option<String>,) =
-                sqlx::query_as("SELECT pg_xact_status(CAST($1 AS xid8))")
-                    .bind(transaction)
-                    .fetch_one(&mut conn)
-                    .await?;
-            if status.as_deref() != Some("in progress") {
-                let committed = status.as_deref() == Some("committed");
-                return Ok((conn, committed));
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-        Err(sqlx::Error::PoolTimedOut.into())
-    }
-
     /// Brings the schema up to date.
     pub(crate) async fn migrate(&self) -> Result<PgConnection> {
         let mut conn = self.connect().await.doing("reach the database server")?;
@@ -122,6 +103,43 @@ pub(crate) fn newest_schema() -> i64 {
     MIGRATIONS.iter().map(|it| it.version).max().unwrap_or(0)
 }
 
+/// What serves a connection on the server: it can go on after the connection was lost.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    process: i32,
+    since: String,
+}
+
+impl Backend {
+    pub(crate) async fn of(conn: &mut PgConnection) -> sql::Result<Self> {
+        let (process, since) = sqlx::query_as(
+            "SELECT pid, CAST(backend_start AS TEXT) FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+        )
+        .fetch_one(conn)
+        .await?;
+        Ok(Self { process, since })
+    }
+
+    /// Ends it, and returns once it is no more: what it was asked for is committed now, or never will be.
+    pub(crate) async fn end(&self, conn: &mut PgConnection) -> sql::Result<()> {
+        for _ in 0..QUESTIONS {
+            let ending = sqlx::query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE pid = $1 AND CAST(backend_start AS TEXT) = $2",
+            )
+            .bind(self.process)
+            .bind(&self.since)
+            .fetch_optional(&mut *conn)
+            .await?;
+            if ending.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        Err(sqlx::Error::PoolTimedOut.into())
+    }
+}
+
 /// Begins a transaction once no other engine is in one; gives its name, and whether `replica` has a lease.
 /// Writers take turns, as on SQLite: what a request reads is still so when it writes, and events have their
 /// positions in the order in which they were committed.
@@ -136,11 +154,23 @@ pub(crate) async fn begin(conn: &mut PgConnection, replica: i64) -> sql::Result<
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Commits, and tells the other engines.
+/// Commits, and tells the other engines if there are any.
 pub(crate) async fn commit(conn: &mut PgConnection, replica: i64) -> sql::Result<()> {
-    let sql = format!("SELECT pg_notify('{CHANNEL}', '{replica}'); COMMIT");
+    let sql = format!(
+        "SELECT pg_notify('{CHANNEL}', '{replica}') \
+         WHERE EXISTS (SELECT FROM replicas WHERE id <> {replica}); COMMIT"
+    );
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
     Ok(())
+}
+
+/// Whether a transaction was committed that is not under way any more.
+pub(crate) async fn is_committed(conn: &mut PgConnection, transaction: &str) -> sql::Result<bool> {
+    let (status,): (Option<String>,) = sqlx::query_as("SELECT pg_xact_status(CAST($1 AS xid8))")
+        .bind(transaction)
+        .fetch_one(conn)
+        .await?;
+    Ok(status.as_deref() == Some("committed"))
 }
 
 /// Opens a database that is there, beside whoever uses it; gives its schema too.

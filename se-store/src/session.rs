@@ -3,9 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sqlx::PgConnection;
+
+use crate::append::{Append, Appended};
 use crate::error::{Error, Result};
-use crate::postgres::Server;
+use crate::postgres::{Backend, Server};
 use crate::sql::{self, Connection, query};
+use crate::together::{Answer, Call};
 use crate::writer::{Tx, Written};
 
 /// A connection that writes for one replica.
@@ -15,7 +19,11 @@ pub(crate) struct Session {
     conn: Option<Connection>,
     /// How to connect again; a file is not lost.
     server: Option<Server>,
+    /// What serves the connection, or served the one that was lost.
+    backend: Option<Backend>,
     replica: Replica,
+    /// Position of the last event that this engine is known to have written.
+    newest: i64,
 }
 
 /// When what a transaction wrote outlives a loss of power.
@@ -83,22 +91,58 @@ impl fmt::Display for Failure {
 }
 
 impl Session {
-    pub(crate) fn new(conn: Connection, server: Option<Server>, replica: Replica) -> Self {
+    pub(crate) fn new(conn: Connection, replica: Replica) -> Self {
         Self {
             conn: Some(conn),
-            server,
+            server: None,
+            backend: None,
             replica,
+            newest: 0,
         }
+    }
+
+    /// Over a connection to a server.
+    pub(crate) async fn on_server(
+        mut conn: PgConnection,
+        server: Server,
+        replica: Replica,
+    ) -> sql::Result<Self> {
+        let backend = Backend::of(&mut conn).await?;
+        Ok(Self {
+            server: Some(server),
+            backend: Some(backend),
+            ..Self::new(Connection::Postgres(conn), replica)
+        })
+    }
+
+    /// Whether appends can be stored in one call.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.server.is_some()
+    }
+
+    fn who(&self) -> i64 {
+        self.replica.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// The connection, or another where it was lost: then nothing is under way any more that was asked for over
+    /// the former one.
+    async fn connection(&mut self) -> sql::Result<Connection> {
+        if let Some(conn) = self.conn.take() {
+            return Ok(conn);
+        }
+        let server = self.server.as_ref().ok_or(sql::Error::Closed)?;
+        let mut conn = server.connect().await?;
+        if let Some(former) = &self.backend {
+            former.end(&mut conn).await?;
+        }
+        self.backend = Some(Backend::of(&mut conn).await?);
+        Ok(Connection::Postgres(conn))
     }
 
     /// Begins a transaction beside which no other engine writes.
     pub(crate) async fn begin(&mut self, durability: Durability) -> Result<Tx, Failure> {
-        let mut conn = match (self.conn.take(), &self.server) {
-            (Some(conn), _) => conn,
-            (None, Some(server)) => Connection::Postgres(server.connect().await?),
-            (None, None) => return Err(sql::Error::Closed.into()),
-        };
-        let replica = self.replica.load(std::sync::atomic::Ordering::SeqCst);
+        let mut conn = self.connection().await?;
+        let replica = self.who();
         match begin(&mut conn, replica, durability).await {
             Ok(transaction) => Ok(Tx {
                 conn,
@@ -124,17 +168,68 @@ impl Session {
             Err(failure) => Err(failure),
         };
         match done {
-            Ok(()) => {
-                self.conn = Some(tx.conn);
-                Ok(tx.written)
-            }
+            Ok(()) => self.conn = Some(tx.conn),
             Err(failure) => {
                 self.undo(tx.conn).await;
-                if self.is_there(tx.transaction.as_deref()).await {
-                    return Ok(tx.written);
+                if !self.is_there(tx.transaction.as_deref()).await {
+                    return Err(failure);
                 }
-                Err(failure)
             }
+        }
+        self.has_written(&tx.written);
+        Ok(tx.written)
+    }
+
+    /// Stores appends of different jobs on a server, in a transaction of their own; gives what became of each.
+    pub(crate) async fn append(
+        &mut self,
+        mut appends: Vec<Append>,
+    ) -> Result<(Vec<Result<Appended>>, Written), Failure> {
+        let call = Call::new(self.who(), &mut appends);
+        let Connection::Postgres(mut conn) = self.connection().await? else {
+            return Err(sql::Error::Closed.into());
+        };
+        let answer = match call.make(&mut conn).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.undo(Connection::Postgres(conn)).await;
+                let looked = self.look(&call).await.inspect_err(unknown);
+                let Ok(Some((answer, other))) = looked else {
+                    return Err(error.into());
+                };
+                conn = other;
+                answer
+            }
+        };
+        let mut written = Written::default();
+        let done = match answer.mine {
+            true => Ok(call
+                .conclude(&mut conn, answer, &appends, &mut written)
+                .await),
+            false => Err(Failure::Fenced),
+        };
+        self.conn = Some(Connection::Postgres(conn));
+        self.has_written(&written);
+        Ok((done?, written))
+    }
+
+    /// What became of a call whose answer is not there, and the connection that said so; nothing if it has
+    /// written nothing.
+    async fn look(&mut self, call: &Call) -> sql::Result<Option<(Answer, PgConnection)>> {
+        let Connection::Postgres(mut conn) = self.connection().await? else {
+            return Err(sql::Error::Closed);
+        };
+        let found = call.look(&mut conn, self.newest).await?;
+        if let Some(answer) = found {
+            return Ok(Some((answer, conn)));
+        }
+        self.conn = Some(Connection::Postgres(conn));
+        Ok(None)
+    }
+
+    fn has_written(&mut self, written: &Written) {
+        if let Some(last) = written.events.last() {
+            self.newest = last.position;
         }
     }
 
@@ -149,20 +244,20 @@ impl Session {
 
     /// Whether a transaction was committed although its connection was lost before the answer.
     async fn is_there(&mut self, transaction: Option<&str>) -> bool {
-        let (Some(transaction), None, Some(server)) = (transaction, &self.conn, &self.server)
-        else {
+        let (Some(transaction), None) = (transaction, &self.conn) else {
             return false;
         };
-        match server.outcome(transaction).await {
-            Ok((conn, committed)) => {
-                self.conn = Some(Connection::Postgres(conn));
-                committed
-            }
-            Err(error) => {
-                tracing::warn!(%error, "it is not known whether the last writes were committed");
-                false
-            }
-        }
+        let committed = self.ask(transaction).await.inspect_err(unknown);
+        committed.unwrap_or(false)
+    }
+
+    async fn ask(&mut self, transaction: &str) -> sql::Result<bool> {
+        let Connection::Postgres(mut conn) = self.connection().await? else {
+            return Err(sql::Error::Closed);
+        };
+        let committed = crate::postgres::is_committed(&mut conn, transaction).await?;
+        self.conn = Some(Connection::Postgres(conn));
+        Ok(committed)
     }
 
     pub(crate) async fn close(self) {
@@ -172,6 +267,10 @@ impl Session {
             tracing::warn!(%error, "the database did not close cleanly; nothing committed is lost");
         }
     }
+}
+
+fn unknown(error: &sql::Error) {
+    tracing::warn!(%error, "it is not known whether the last writes were committed");
 }
 
 /// Gives the transaction's name, where the database has names for them.

@@ -78,7 +78,7 @@ impl Store {
         let opened = sqlite::open(url)?;
         let (replica, announced) = (Replica::default(), Announced::new(None));
         let conn = Connection::Sqlite(opened.writer);
-        let session = Session::new(conn, None, Arc::clone(&replica));
+        let session = Session::new(conn, Arc::clone(&replica));
         Ok(Self {
             readers: Pool::Sqlite(opened.readers),
             options,
@@ -92,13 +92,14 @@ impl Store {
 
     async fn open_postgres(url: &str, options: Options) -> Result<Self> {
         let server = Server::parse(url)?;
-        let mut conn = Connection::Postgres(server.migrate().await?);
+        let mut conn = server.migrate().await?;
         let newest: (Option<i64>,) = sql::query("SELECT max(position) FROM events")
-            .fetch_one(&mut conn)
+            .fetch_one(sql::On::Postgres(&mut conn))
             .await
             .doing("read the newest event")?;
         let replica = Replica::default();
-        let session = Session::new(conn, Some(server.clone()), Arc::clone(&replica));
+        let session = Session::on_server(conn, server.clone(), Arc::clone(&replica)).await;
+        let session = session.doing("reach the database server")?;
         let (feed, announced) = Feed::start(&server, &replica, newest.0.unwrap_or(0))?;
         Ok(Self {
             readers: Pool::Postgres(server.readers()),

@@ -236,7 +236,7 @@ async fn serve(
 enum Waiting {
     Write(Box<dyn Request>),
     /// With what became of it, if it came to that.
-    Append(Option<Appended>, oneshot::Sender<Result<Appended>>),
+    Append(Option<Result<Appended>>, oneshot::Sender<Result<Appended>>),
 }
 
 async fn commit(session: &mut Session, group: Vec<Work>, announced: &Announced) {
@@ -257,14 +257,15 @@ async fn commit(session: &mut Session, group: Vec<Work>, announced: &Announced) 
             Waiting::Write(request) => request.answer(commit),
             // The caller may have gone; what was written stays written.
             Waiting::Append(outcome, reply) => {
-                let outcome = outcome.ok_or_else(|| Error::stopped("append to the log"));
+                let outcome = outcome.unwrap_or_else(|| Err(Error::stopped("append to the log")));
                 reply.send(commit.and(outcome)).ok();
             }
         }
     }
 }
 
-/// All of it in one transaction; each request that fails is undone alone.
+/// All of it in one transaction; each request that fails is undone alone. Appends come first, together: who waits
+/// for a request has no append under way that rests on it.
 async fn transact(
     session: &mut Session,
     group: Vec<Work>,
@@ -276,11 +277,16 @@ async fn transact(
     } else {
         Durability::Now
     };
+    let (mut appends, rest) = Appends::of(group);
+    if rest.is_empty() && session.has_calls() {
+        return appends.call(session, waiting).await;
+    }
     let mut tx = match session.begin(durability).await {
         Ok(tx) => tx,
         Err(failure) => {
             // Nobody's work was begun, and everybody is to be told.
-            let all = group.into_iter().map(|it| match it {
+            appends.give_up(waiting);
+            let all = rest.into_iter().map(|it| match it {
                 Work::Write(it) | Work::Ahead(it) => Waiting::Write(it),
                 Work::Append(_, reply) => Waiting::Append(None, reply),
             });
@@ -288,26 +294,25 @@ async fn transact(
             return Err(failure);
         }
     };
-    let done = apply(&mut tx, group, waiting).await;
+    let done = apply(&mut tx, appends, rest, waiting).await;
     session.end(tx, done).await
 }
 
-/// Appends that stand beside each other are stored together.
-async fn apply(tx: &mut Tx, group: Vec<Work>, waiting: &mut Vec<Waiting>) -> Result<(), Failure> {
-    let mut appends = Appends::default();
-    let mut done = Ok(());
-    for work in group {
+async fn apply(
+    tx: &mut Tx,
+    mut appends: Appends,
+    rest: Vec<Work>,
+    waiting: &mut Vec<Waiting>,
+) -> Result<(), Failure> {
+    let mut done = appends.store(tx, waiting).await;
+    for work in rest {
         match work {
-            Work::Append(append, reply) => {
-                if appends.has(&append) && done.is_ok() {
-                    done = appends.store(tx, waiting).await;
-                }
+            Work::Append(append, reply) if done.is_ok() => {
                 appends.push(*append, reply);
+                done = appends.store(tx, waiting).await;
             }
+            Work::Append(_, reply) => waiting.push(Waiting::Append(None, reply)),
             Work::Write(mut request) | Work::Ahead(mut request) => {
-                if done.is_ok() {
-                    done = appends.store(tx, waiting).await;
-                }
                 if done.is_ok() {
                     done = apart(tx, &mut *request).await;
                 }
@@ -315,10 +320,6 @@ async fn apply(tx: &mut Tx, group: Vec<Work>, waiting: &mut Vec<Waiting>) -> Res
             }
         }
     }
-    if done.is_ok() {
-        return appends.store(tx, waiting).await;
-    }
-    appends.give_up(waiting);
     done
 }
 
@@ -347,8 +348,18 @@ struct Appends {
 }
 
 impl Appends {
-    fn has(&self, append: &Append) -> bool {
-        self.jobs.contains(&append.job.row)
+    /// Those of a group, and what else is in it: a second one for a log goes on where the first has led.
+    fn of(group: Vec<Work>) -> (Self, Vec<Work>) {
+        let (mut appends, mut rest) = (Self::default(), Vec::new());
+        for work in group {
+            match work {
+                Work::Append(append, reply) if !appends.jobs.contains(&append.job.row) => {
+                    appends.push(*append, reply);
+                }
+                other => rest.push(other),
+            }
+        }
+        (appends, rest)
     }
 
     fn push(&mut self, append: Append, reply: oneshot::Sender<Result<Appended>>) {
@@ -361,16 +372,9 @@ impl Appends {
         if self.appends.is_empty() {
             return Ok(());
         }
-        self.jobs.clear();
         match append::store(tx, std::mem::take(&mut self.appends)).await {
             Ok(outcomes) => {
-                let replies = self.replies.drain(..);
-                waiting.extend(
-                    outcomes
-                        .into_iter()
-                        .zip(replies)
-                        .map(|(outcome, reply)| Waiting::Append(Some(outcome), reply)),
-                );
+                self.end(outcomes.into_iter().map(Ok), waiting);
                 Ok(())
             }
             Err(error) => {
@@ -378,6 +382,34 @@ impl Appends {
                 Err(Failure::Work(Arc::new(error)))
             }
         }
+    }
+
+    /// They are all there is: they have a transaction of their own.
+    async fn call(
+        &mut self,
+        session: &mut Session,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<Written, Failure> {
+        match session.append(std::mem::take(&mut self.appends)).await {
+            Ok((outcomes, written)) => {
+                self.end(outcomes, waiting);
+                Ok(written)
+            }
+            Err(failure) => {
+                self.give_up(waiting);
+                Err(failure)
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        outcomes: impl IntoIterator<Item = Result<Appended>>,
+        waiting: &mut Vec<Waiting>,
+    ) {
+        let replies = self.replies.drain(..);
+        let all = outcomes.into_iter().zip(replies);
+        waiting.extend(all.map(|(it, reply)| Waiting::Append(Some(it), reply)));
     }
 
     /// The group is undone: so will they be told.
@@ -431,7 +463,7 @@ mod tests {
         let mut conn = Connection::Sqlite(rusqlite::Connection::open_in_memory().unwrap());
         let made = query("CREATE TABLE t (n INTEGER)").execute(&mut conn).await;
         made.unwrap();
-        let mut session = Session::new(conn, None, Replica::default());
+        let mut session = Session::new(conn, Replica::default());
         let announced = Announced::new(None);
         let (group, outcomes): (Vec<_>, Vec<_>) = requests
             .into_iter()

@@ -1,5 +1,5 @@
 //! Behaviour of the store. [`every`] says what holds for every database, [`sqlite`] and [`audit`] look at files, [`disk`]
-//! at what they lie on, [`objects`] at events that are kept outside, [`replicas`] at several engines on one server, [`keys`] at the keys of secrets,
+//! at what they lie on, [`objects`] at events that are kept outside, [`replicas`] at several engines on one server, [`lost`] at answers that do not arrive, [`keys`] at the keys of secrets,
 //! [`transfer`] at the way from one database to another.
 
 #[cfg(test)]
@@ -18,6 +18,8 @@ mod disk;
 mod every;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lost;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]

@@ -1,0 +1,240 @@
+//! Answers that are lost: a network between engine and server, cut at each point of an append.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join;
+use se_runtime::{Event, EventLog as _, LogError};
+use se_store::Retention;
+use se_testkit::postgres::{Cluster, Database};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::bench::{Bench, batch, completed, job, news};
+
+/// What the network does with connections that appends have gone over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Nothing.
+    Pass,
+    /// What the server says gets lost.
+    NoAnswers,
+    /// What the server is asked waits on the way, and arrives when the client has long gone.
+    Late,
+}
+
+/// A network between an engine and the server.
+struct Network {
+    url: String,
+    mode: watch::Sender<Mode>,
+    /// How often it has held something back.
+    held: watch::Sender<u32>,
+    /// How often connections that it holds back were cut at the end of the client.
+    cuts: watch::Sender<u32>,
+    /// Whether what is held back arrives.
+    arrives: watch::Sender<bool>,
+}
+
+impl Network {
+    #[expect(clippy::disallowed_methods, reason = "ends with the test")]
+    /// Between whoever uses its URL and `database` on the socket that `server` names.
+    async fn before(server: &str, database: &str) -> Arc<Self> {
+        let folder = server.split(['@', '/']).find(|it| it.starts_with("%2F"));
+        let folder = folder.unwrap().replace("%2F", "/");
+        let socket = PathBuf::from(folder).join(".s.PGSQL.5432");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let name = database.rsplit_once('/').unwrap().1;
+        let network = Arc::new(Self {
+            url: format!("postgres://postgres@127.0.0.1:{port}/{name}?sslmode=disable"),
+            mode: watch::Sender::new(Mode::Pass),
+            held: watch::Sender::new(0),
+            cuts: watch::Sender::new(0),
+            arrives: watch::Sender::new(false),
+        });
+        tokio::spawn(Arc::clone(&network).serve(listener, socket));
+        network
+    }
+
+    async fn serve(self: Arc<Self>, listener: TcpListener, socket: PathBuf) {
+        let mut carried = JoinSet::new();
+        while let Ok((client, _)) = listener.accept().await {
+            let server = UnixStream::connect(&socket).await.unwrap();
+            let network = Arc::clone(&self);
+            carried.spawn(async move { network.carry(client, server).await });
+        }
+    }
+
+    async fn carry(&self, mut client: TcpStream, mut server: UnixStream) {
+        let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+        let mut late = Vec::new();
+        let mut appends = false;
+        let mut cuts = self.cuts.subscribe();
+        loop {
+            tokio::select! {
+                n = client.read(&mut asked) => {
+                    let Ok(n @ 1..) = n else { return };
+                    let asked = &asked[..n];
+                    appends |= asked.windows(13).any(|it| it == b"append_events");
+                    if appends && *self.mode.borrow() == Mode::Late {
+                        late.extend_from_slice(asked);
+                        self.held.send_modify(|it| *it += 1);
+                    } else if server.write_all(asked).await.is_err() {
+                        return;
+                    }
+                }
+                n = server.read(&mut said) => {
+                    let Ok(n @ 1..) = n else { return };
+                    if appends && *self.mode.borrow() == Mode::NoAnswers {
+                        self.held.send_modify(|it| *it += 1);
+                    } else if client.write_all(&said[..n]).await.is_err() {
+                        return;
+                    }
+                }
+                _ = cuts.changed(), if appends => break,
+            }
+        }
+        // The server does not hear that the client has gone.
+        drop(client);
+        let mut arrives = self.arrives.subscribe();
+        arrives.wait_for(|it| *it).await.unwrap();
+        // Whether anybody is still there to take it.
+        server.write_all(&late).await.ok();
+        while server.read(&mut said).await.is_ok_and(|n| n > 0) {}
+        self.held.send_modify(|it| *it += 1);
+    }
+
+    /// What `work` gives where its connection is cut once something was held back; `meanwhile` happens before.
+    async fn cut<T>(
+        &self,
+        mode: Mode,
+        work: impl Future<Output = T>,
+        meanwhile: impl Future<Output = ()>,
+    ) -> T {
+        let mut held = self.held.subscribe();
+        self.mode.send_replace(mode);
+        let cut = async {
+            held.changed().await.unwrap();
+            meanwhile.await;
+            self.mode.send_replace(Mode::Pass);
+            self.cuts.send_modify(|it| *it += 1);
+        };
+        let (outcome, ()) = join(work, cut).await;
+        outcome
+    }
+
+    /// What was held back arrives; returns when the server has done with it.
+    async fn arrive(&self) {
+        let mut held = self.held.subscribe();
+        self.arrives.send_replace(true);
+        let done = tokio::time::timeout(Duration::from_secs(30), held.changed()).await;
+        done.unwrap().unwrap();
+    }
+}
+
+/// An engine behind a network, another beside it, and what they are on.
+async fn behind() -> (Arc<Network>, Bench, Bench, (Cluster, Database)) {
+    let cluster = Cluster::start().unwrap();
+    let database = Database::create_on(&cluster.url()).unwrap();
+    let network = Network::before(&cluster.url(), &database.url()).await;
+    let bench = Bench::open(&network.url).await;
+    let other = Bench::open(&database.url()).await;
+    (network, bench, other, (cluster, database))
+}
+
+#[tokio::test]
+async fn an_append_whose_answer_is_lost_is_known_to_be_stored() {
+    let (network, bench, _other, _server) = behind().await;
+    let mut heard = bench.store.committed();
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let append = log.append(batch(2, [Event::JobStarted]));
+    let stored = network.cut(Mode::NoAnswers, append, async {}).await;
+    stored.unwrap();
+    assert_eq!(bench.store.job("a").await.unwrap().last_seq, 3);
+    log.append(batch(3, [Event::JobStarted])).await.unwrap();
+
+    let append = log.append(batch(4, [completed()]));
+    let stored = network.cut(Mode::NoAnswers, append, async {}).await;
+    stored.unwrap();
+    assert_eq!(bench.store.secrets("a").await.unwrap(), []);
+    let told = bench.store.outbox().list(None, 9, None).await.unwrap();
+    let told: Vec<&str> = told.items.iter().map(|it| it.event_id.as_str()).collect();
+    assert_eq!(told, ["a/5", "a/4", "a/3", "a/2", "a/1"]);
+    for expected in bench.store.events_since(0, 9).await.unwrap() {
+        assert_eq!(*heard.recv().await.unwrap(), news(&expected));
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_arrives_late_is_never_stored() {
+    let (network, bench, _other, _server) = behind().await;
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let append = log.append(batch(2, [completed()]));
+    let lost = network.cut(Mode::Late, append, async {}).await;
+    assert!(matches!(lost, Err(LogError::Unavailable(_))), "{lost:?}");
+    network.arrive().await;
+    assert_eq!(bench.store.job("a").await.unwrap().last_seq, 2);
+    log.append(batch(2, [completed()])).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_appends_whose_answer_is_lost_each_is_told_what_became_of_it() {
+    let (network, bench, _other, _server) = behind().await;
+    let log = bench.submit(job("a")).await;
+    let second = bench.store.log("a").await.unwrap();
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    // What it says is there already, word for word; but it was not this append that said it.
+    let late = second.append(batch(1, [Event::JobStarted]));
+    let refused = network.cut(Mode::NoAnswers, late, async {}).await;
+    assert!(refused.is_err(), "{refused:?}");
+    log.append(batch(2, [Event::JobStarted])).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_with_the_answer_is_told_so() {
+    let (network, bench, other, _server) = behind().await;
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let append = log.append(batch(2, [Event::JobStarted]));
+    let fenced = network.cut(Mode::NoAnswers, append, async {
+        let members = other.store.members().await.unwrap();
+        let me = bench.store.replica();
+        let dead = members.into_iter().find(|it| it.id == me).unwrap();
+        assert!(other.store.bury(&dead).await.unwrap());
+    });
+    let fenced = fenced.await;
+    assert!(matches!(fenced, Err(LogError::Fenced { .. })), "{fenced:?}");
+    // Who goes on goes by what is stored.
+    other
+        .log("a")
+        .await
+        .append(batch(3, [completed()]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_append_to_a_job_that_was_deleted_meanwhile_is_an_error() {
+    let (network, bench, other, _server) = behind().await;
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let append = log.append(batch(2, [completed()]));
+    let lost = network.cut(Mode::NoAnswers, append, async {
+        other.clock.advance(Duration::from_secs(60));
+        let retention = Retention {
+            completed: Some(Duration::ZERO),
+            ..Retention::default()
+        };
+        let swept = other.store.sweep(retention).await.unwrap();
+        assert_eq!(swept.jobs(), 1);
+    });
+    let lost = lost.await;
+    assert!(lost.is_err(), "{lost:?}");
+    let again = log.append(batch(2, [completed()])).await;
+    assert!(matches!(again, Err(LogError::Corrupt { .. })), "{again:?}");
+}
