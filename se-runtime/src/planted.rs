@@ -92,6 +92,20 @@ pub enum Bug {
     NotReleased,
     /// Steps begin before a driver hears that it is to stop.
     ToldTooLate,
+    /// A job is put down while something of it runs.
+    PutDownWhileCalling,
+    /// Nobody comes back in time to a job that was put down.
+    TakenUpLate,
+    /// A job that was put down is taken up before its time.
+    TakenUpEarly,
+    /// Whoever stops does not look for jobs that were put down.
+    PutDownNotDrained,
+    /// What a driver was told when it put its job down waits as long as the job.
+    PutDownUnheard,
+    /// A cancel of a job that was put down is forgotten.
+    PutDownNotCancelled,
+    /// The time that a job may take begins anew when it was put down.
+    LimitAnew,
 }
 
 impl Bug {
@@ -141,6 +155,13 @@ impl Bug {
         Self::ToldBetweenForgotten,
         Self::NotReleased,
         Self::ToldTooLate,
+        Self::PutDownWhileCalling,
+        Self::TakenUpLate,
+        Self::TakenUpEarly,
+        Self::PutDownNotDrained,
+        Self::PutDownUnheard,
+        Self::PutDownNotCancelled,
+        Self::LimitAnew,
     ];
 }
 

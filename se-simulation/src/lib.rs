@@ -7,6 +7,7 @@ mod db;
 mod device;
 mod executor;
 mod job;
+mod log;
 mod outbox;
 mod outside;
 mod package;

@@ -35,6 +35,10 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     /// How patient senders are.
     pub(crate) policy: deliver::Policy,
+    /// How long a job may wait before it is put down.
+    pub(crate) patience: Option<Duration>,
+    /// How long a job may take where it is kept.
+    pub(crate) limit: Option<Duration>,
     pub(crate) steps: Vec<Step>,
     /// Whether the one replica and its store share a machine.
     pub(crate) alone: bool,
