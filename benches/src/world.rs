@@ -48,6 +48,7 @@ pub async fn complete(plan: &Plan, first: &Record, log: &dyn EventLog, actions: 
         log,
         actions,
         clock: &Wall,
+        patience: None,
     };
     let vault = Vault::default();
     let ended = drive(plan, state, &vault, ports, control).await;

@@ -3,15 +3,16 @@
 //! One job is one future. It spawns nothing, waits on nothing but its ports, and dropping it stops the
 //! job where it is; the log says how to go on.
 
+mod news;
+
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::mpsc;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture, Either, select};
 use futures_util::stream::FuturesUnordered;
-use futures_util::task::AtomicWaker;
 use futures_util::{FutureExt, StreamExt, pin_mut};
 use se_dsl::expr::Root;
 use serde_json::Value;
@@ -21,10 +22,12 @@ use crate::fault::{Fault, FaultKind};
 use crate::machine::{self, Context, Effects, Mode};
 use crate::plan::{Plan, StepIndex};
 use crate::planted::{self, Bug};
-use crate::port::{Actions, Call, Clock, Done, Endpoints, EventLog, LogError, Outcome, Progress};
+use crate::port::{Actions, Call, Clock, Done, Endpoints, EventLog, LogError, Outcome};
 use crate::secret::Vault;
 use crate::state::{FoldError, State};
 use crate::time::Timestamp;
+
+use news::{News, Voice};
 
 /// An attempt that does not end by itself is dropped this long after its timeout.
 const GRACE: Duration = Duration::from_secs(1);
@@ -40,6 +43,8 @@ pub struct Ports<'a> {
     pub actions: &'a dyn Actions,
     /// Time.
     pub clock: &'a dyn Clock,
+    /// A job that does nothing but wait for this long is put down; `None`: it never is.
+    pub patience: Option<Duration>,
 }
 
 /// Where facts are kept that were learned about the pods of parts, by the names of the parts.
@@ -64,6 +69,8 @@ pub enum Drive {
     Ended(JobStatus),
     /// It was drained: its log says how to go on.
     Drained,
+    /// It does nothing but wait, until then, and was put down: its log says how to go on.
+    Waits(Timestamp),
 }
 
 /// Why a job cannot be driven on. Its log is as it was.
@@ -187,6 +194,9 @@ impl<'a> Driver<'a> {
             if self.mode == Mode::Drain && idle {
                 return Ok(Drive::Drained);
             }
+            if let Some(until) = self.waits_long() {
+                return Ok(Drive::Waits(until));
+            }
             let arrival = self.wait(&mut control).await;
             self.take_in(arrival, &mut events);
             // What has ended in the meantime shares the commit.
@@ -195,6 +205,17 @@ impl<'a> Driver<'a> {
                 self.take_in(arrived, &mut events);
             }
         }
+    }
+
+    /// Until when nothing happens by itself, if that is long. Progress that is still to be told is not left behind.
+    fn waits_long(&self) -> Option<Timestamp> {
+        let calls = !self.state.calling().is_empty() && !planted::is(Bug::PutDownWhileCalling);
+        if self.mode == Mode::Drain || calls || self.news.is_there() {
+            return None;
+        }
+        let patience = self.ports.patience?;
+        let long = self.ports.clock.now().after(patience);
+        self.wake.filter(|until| *until >= long)
     }
 
     /// What [`Bug::EffectBeforeEvent`] does.
@@ -438,56 +459,5 @@ impl<'a> Driver<'a> {
                 machine::fault(&self.state, index, &why, at)
             }
         }
-    }
-}
-
-/// The latest progress that attempts report; older ones are replaced.
-#[derive(Default)]
-struct News {
-    latest: Mutex<Option<String>>,
-    waker: AtomicWaker,
-}
-
-impl News {
-    fn put(&self, message: String) {
-        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
-        self.waker.wake();
-    }
-
-    fn take(&self) -> Option<String> {
-        self.latest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    /// Ends when there is something to take, and not before `due`.
-    async fn wait(&self, due: Option<BoxFuture<'static, ()>>) {
-        if let Some(due) = due {
-            due.await;
-        }
-        std::future::poll_fn(|context| {
-            self.waker.register(context.waker());
-            let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            if latest.is_none() {
-                std::task::Poll::Pending
-            } else {
-                std::task::Poll::Ready(())
-            }
-        })
-        .await;
-    }
-}
-
-/// One attempt's way to tell how far it is.
-struct Voice<'a> {
-    news: &'a News,
-    step: String,
-}
-
-impl Progress for Voice<'_> {
-    fn report(&self, percent: u8, message: &str) {
-        self.news
-            .put(format!("{}: {message} ({}%)", self.step, percent.min(100)));
     }
 }

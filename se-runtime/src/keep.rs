@@ -11,11 +11,12 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 use crate::drive::{Control, Drive};
 use crate::planted::{self, Bug};
 use crate::port::Clock;
+use crate::time::Timestamp;
 
 /// How an attempt to drive a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The job is over, or stops here until the next start.
+    /// The job is over, stops here until the next start, or waits.
     Well(Drive),
     /// It may go on later.
     Later(String),
@@ -52,7 +53,7 @@ pub struct Policy {
     pub first_wait: Duration,
     /// The longest such wait.
     pub longest_wait: Duration,
-    /// A drive that takes longer is cancelled, for that reason.
+    /// A job that is kept here for longer is cancelled, for that reason.
     pub limit: Option<(Duration, String)>,
 }
 
@@ -68,7 +69,8 @@ impl Default for Policy {
 
 /// Drives a job to its end, or until it is drained; `cancel` is why it shall not even begin.
 ///
-/// What is told while no driver hears it reaches the next one.
+/// What is told while no driver hears it reaches the next one. A job that was put down because it only waits is
+/// taken up at its time, or when something is told.
 pub async fn keep(
     keeper: &dyn Keeper,
     clock: &dyn Clock,
@@ -77,13 +79,17 @@ pub async fn keep(
     cancel: Option<String>,
 ) {
     let mut kept = Kept {
+        clock,
+        policy,
         told,
         cancel,
         drains: false,
+        over: None,
     };
+    kept.count();
     let mut wait = policy.first_wait;
     loop {
-        let ended = kept.once(keeper, clock, policy).await;
+        let ended = kept.once(keeper).await;
         keeper.note(&ended);
         match ended {
             Ended::Well(Drive::Drained) if planted::is(Bug::NotReleased) => return,
@@ -91,26 +97,41 @@ pub async fn keep(
             Ended::Well(Drive::Ended(_)) | Ended::Lost => return,
             Ended::Never(why) => return keeper.give_up(&why).await,
             Ended::Later(_) if planted::is(Bug::NotDrivenAgain) => return,
-            Ended::Later(_) => {}
-        }
-        kept.pause(clock, wait).await;
-        if !planted::is(Bug::DrivenAgainAtOnce) {
-            wait = (wait * 2).min(policy.longest_wait);
+            Ended::Well(Drive::Waits(until)) => {
+                wait = policy.first_wait;
+                kept.rest(until).await;
+            }
+            Ended::Later(_) => {
+                kept.pause(clock.now().after(wait), |_| false).await;
+                if !planted::is(Bug::DrivenAgainAtOnce) {
+                    wait = (wait * 2).min(policy.longest_wait);
+                }
+            }
         }
     }
 }
 
-struct Kept {
+struct Kept<'a> {
+    clock: &'a dyn Clock,
+    policy: &'a Policy,
     told: mpsc::UnboundedReceiver<Control>,
     /// Why it is to stop.
     cancel: Option<String>,
     /// Whether it is not to go on here.
     drains: bool,
+    /// When it will have taken longer than jobs may.
+    over: Option<Timestamp>,
 }
 
-impl Kept {
+impl Kept<'_> {
+    /// What it may take is counted from here on.
+    fn count(&mut self) {
+        let limit = self.policy.limit.as_ref();
+        self.over = limit.map(|(length, _)| self.clock.now().after(*length));
+    }
+
     /// Drives it once. The driver's own channel ends with the driver.
-    async fn once(&mut self, keeper: &dyn Keeper, clock: &dyn Clock, policy: &Policy) -> Ended {
+    async fn once(&mut self, keeper: &dyn Keeper) -> Ended {
         while let Some(Some(it)) = self.told.next().now_or_never() {
             self.remember(&it);
         }
@@ -123,12 +144,7 @@ impl Kept {
             control.unbounded_send(Control::Cancel { reason }).ok();
         }
         let drive = keeper.drive(relay, said.as_deref());
-        let beside = async {
-            let limit = limit(policy, clock, &control);
-            let pass_on = self.pass_on(&control);
-            pin_mut!(limit, pass_on);
-            select(limit, pass_on).await;
-        };
+        let beside = self.pass_on(&control);
         pin_mut!(beside);
         // Only the driver ends; what runs beside it is dropped with it.
         match select(drive, beside).await {
@@ -141,45 +157,78 @@ impl Kept {
 
     /// Never ends; hands on what is told.
     async fn pass_on(&mut self, control: &mpsc::UnboundedSender<Control>) {
-        while let Some(it) = self.told.next().await {
+        loop {
+            let it = self.hear().await;
             if !planted::is(Bug::ToldForgotten) {
                 self.remember(&it);
             }
             control.unbounded_send(it).ok();
         }
-        pending().await
+    }
+
+    /// What is told next; that it takes longer than jobs may is told like all else, once.
+    async fn hear(&mut self) -> Control {
+        let over = match self.over {
+            Some(at) => self.clock.sleep_until(at),
+            None => pending().boxed(),
+        };
+        match select(over, self.told.next()).await {
+            Either::Right((Some(it), _)) => return it,
+            Either::Right((None, over)) => over.await,
+            Either::Left(_) => {}
+        }
+        self.over = None;
+        let limit = self.policy.limit.as_ref();
+        let reason = limit.map(|it| it.1.clone()).unwrap_or_default();
+        Control::Cancel { reason }
     }
 
     fn remember(&mut self, told: &Control) {
         match told {
-            Control::Cancel { reason } => self.cancel = Some(reason.clone()),
+            Control::Cancel { reason } => {
+                self.cancel.get_or_insert_with(|| reason.clone());
+            }
             Control::Drain => self.drains = true,
         }
     }
 
-    /// Waits before the next drive, unless something is told that is not to wait.
-    async fn pause(&mut self, clock: &dyn Clock, wait: Duration) {
+    /// Waits as its job does.
+    async fn rest(&mut self, until: Timestamp) {
+        // Its driver may have put it down before it heard that.
+        if self.cancel.is_some() && !planted::is(Bug::PutDownUnheard) {
+            return;
+        }
+        let left = until.since(self.clock.now());
+        let until = match until {
+            _ if planted::is(Bug::TakenUpEarly) => self.clock.now().after(left / 2),
+            _ if planted::is(Bug::TakenUpLate) => until.after(Duration::from_secs(5)),
+            it => it,
+        };
+        if planted::is(Bug::LimitAnew) {
+            self.count();
+        }
+        let misses = |told: &Control| match told {
+            Control::Cancel { .. } => planted::is(Bug::PutDownNotCancelled),
+            Control::Drain => planted::is(Bug::PutDownNotDrained),
+        };
+        self.pause(until, misses).await;
+    }
+
+    /// Waits before the next drive, unless something is told that is not to wait; `misses` is for planted bugs.
+    async fn pause(&mut self, until: Timestamp, misses: fn(&Control) -> bool) {
         if self.drains {
             return;
         }
-        let timer = clock.sleep_until(clock.now().after(wait));
+        let timer = self.clock.sleep_until(until);
         let told = async {
-            match self.told.next().await {
-                Some(it) if !planted::is(Bug::ToldBetweenForgotten) => self.remember(&it),
-                _ => pending().await,
+            loop {
+                let it = self.hear().await;
+                if !misses(&it) && !planted::is(Bug::ToldBetweenForgotten) {
+                    return self.remember(&it);
+                }
             }
         };
         pin_mut!(told);
-        select(timer, told).await;
+        select(told, timer).await;
     }
-}
-
-/// Never ends; cancels a job that takes longer than jobs may.
-async fn limit(policy: &Policy, clock: &dyn Clock, control: &mpsc::UnboundedSender<Control>) {
-    if let Some((length, reason)) = &policy.limit {
-        clock.sleep_until(clock.now().after(*length)).await;
-        let reason = reason.clone();
-        control.unbounded_send(Control::Cancel { reason }).ok();
-    }
-    pending().await
 }

@@ -110,6 +110,20 @@ pub enum Bug {
     BeatNotRepeated,
     /// Jobs are kept though the lease has run out.
     NotLetGo,
+    /// A job is put down while something of it runs.
+    PutDownWhileCalling,
+    /// Nobody comes back in time to a job that was put down.
+    TakenUpLate,
+    /// A job that was put down is taken up before its time.
+    TakenUpEarly,
+    /// Whoever stops does not look for jobs that were put down.
+    PutDownNotDrained,
+    /// What a driver was told when it put its job down waits as long as the job.
+    PutDownUnheard,
+    /// A cancel of a job that was put down is forgotten.
+    PutDownNotCancelled,
+    /// The time that a job may take begins anew when it was put down.
+    LimitAnew,
 }
 
 impl Bug {
@@ -168,6 +182,13 @@ impl Bug {
         Self::LeaseTooShort,
         Self::BeatNotRepeated,
         Self::NotLetGo,
+        Self::PutDownWhileCalling,
+        Self::TakenUpLate,
+        Self::TakenUpEarly,
+        Self::PutDownNotDrained,
+        Self::PutDownUnheard,
+        Self::PutDownNotCancelled,
+        Self::LimitAnew,
     ];
 }
 

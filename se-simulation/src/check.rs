@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::db::Job;
 use crate::executor::Stopped;
+use crate::log::TOO_LONG;
 use crate::package::{Does, OnError, PASSWORD, outer};
 use crate::reference::{self, Left, Seen};
 use crate::world::{LEASE, World};
@@ -152,8 +153,22 @@ fn cancel(world: &World, id: &str, records: &[Record], state: &State) -> Verdict
     let ended = known.ended.get(id).copied().unwrap_or_default();
     let trouble = known.trouble;
     drop(known);
+    let reason = format!("enough of {id}");
+    let said = records.iter().filter_map(|it| match &it.event {
+        Event::CancelRequested { reason } | Event::JobCancelled { reason, .. } => Some(reason),
+        _ => None,
+    });
+    let too_long = world.limit.map(|_| TOO_LONG);
+    let mut limited = false;
+    for it in said {
+        limited |= too_long == Some(it.as_str());
+        ensure(*it == reason || too_long == Some(it.as_str()), || {
+            format!("cancelled for `{it}`")
+        })?;
+    }
     let Some(wanted) = wanted else {
-        return ensure(asked || state.status() != JobStatus::Cancelled, || {
+        let cancelled = state.status() == JobStatus::Cancelled;
+        return ensure(asked || limited || !cancelled, || {
             "nobody wanted it to stop".to_owned()
         });
     };
@@ -161,14 +176,6 @@ fn cancel(world: &World, id: &str, records: &[Record], state: &State) -> Verdict
     ensure(!late, || {
         format!("wanted to stop at {wanted}, ended at {ended}")
     })?;
-    let reason = format!("enough of {id}");
-    let said = records.iter().filter_map(|it| match &it.event {
-        Event::CancelRequested { reason } | Event::JobCancelled { reason, .. } => Some(reason),
-        _ => None,
-    });
-    for it in said {
-        ensure(*it == reason, || format!("cancelled for `{it}`"))?;
-    }
     let requested = state.cancel_reason().is_some();
     ensure(!requested || state.status() == JobStatus::Cancelled, || {
         format!("cancelled, and then {}", state.status().as_str())

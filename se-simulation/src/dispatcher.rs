@@ -58,7 +58,12 @@ impl Jobs for Stored<'_> {
     }
 
     fn cancels(&self) -> Found<'_> {
-        Box::pin(self.found(|db, job| db.wishes.contains_key(job)))
+        Box::pin(async {
+            let found = self.found(|db, job| db.wishes.contains_key(job)).await?;
+            let ids = found.iter().map(|it| it.id.clone());
+            self.0.change(|life| life.told.extend(ids));
+            Ok(found)
+        })
     }
 
     fn claim_cancelled(&self, most: usize) -> Found<'_> {
@@ -138,6 +143,9 @@ impl Crew for Hands {
                 world.breaks(&format!("{many} jobs run in {most} places"));
             }
         }
+        engine.change(|life| {
+            life.told.remove(&id);
+        });
         let told = (job.told, job.cancel);
         let run = job::run(
             Arc::clone(&world),

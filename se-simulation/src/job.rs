@@ -1,6 +1,5 @@
 //! One job of a life: kept and driven by se-runtime, with what must be so at each of its ports.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,14 +8,13 @@ use futures_util::future::BoxFuture;
 use se_runtime::event::Record;
 use se_runtime::keep::{Ended, Keeper, Policy, keep};
 use se_runtime::{
-    Batch, Clock as _, Control, Drive, DriveError, Event, EventLog, LogError, Ports, Secret, State,
-    Timestamp, Vault, drive,
+    Clock as _, Control, Drive, DriveError, LogError, Ports, Secret, State, Timestamp, Vault, drive,
 };
 
-use crate::db::{Refusal, Write};
+use crate::db::Write;
 use crate::device::Devices;
 use crate::executor::lock;
-use crate::package::outer;
+use crate::log::{HEARD, StoredLog, TOO_LONG};
 use crate::world::World;
 
 /// The longest wait before a job is driven again.
@@ -33,6 +31,7 @@ pub(crate) async fn run(
 ) {
     let policy = Policy {
         longest_wait: LONGEST_WAIT,
+        limit: world.limit.map(|it| (it, TOO_LONG.to_owned())),
         ..Policy::default()
     };
     let kept = Kept {
@@ -40,6 +39,7 @@ pub(crate) async fn run(
         no,
         host,
         job,
+        since: world.now(),
         failed: Mutex::default(),
         last: Mutex::default(),
     };
@@ -53,10 +53,21 @@ struct Kept {
     no: u64,
     host: usize,
     job: String,
+    since: Timestamp,
     /// How many drives have failed, and when the last did.
     failed: Mutex<(u32, Timestamp)>,
-    /// How the last drive ended, and whether the job was released since.
-    last: Mutex<Option<(Ended, bool)>>,
+    /// How the last drive ended; nothing while there is another.
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Clone)]
+struct Last {
+    ended: Ended,
+    at: Timestamp,
+    /// Whether the job had been told to stop by then.
+    told: bool,
+    /// Whether it was released since.
+    released: bool,
 }
 
 impl Keeper for Kept {
@@ -67,6 +78,7 @@ impl Keeper for Kept {
     ) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
             self.check_wait(cancel.is_some());
+            self.begin();
             match self.once(told, cancel.is_some()).await {
                 Ok(ended) => Ended::Well(ended),
                 Err(DriveError::Log(LogError::Fenced { .. })) => Ended::Lost,
@@ -78,14 +90,22 @@ impl Keeper for Kept {
 
     fn note(&self, ended: &Ended) {
         let (world, job, no) = (&self.world, &self.job, self.no);
-        *lock(&self.last) = Some((ended.clone(), false));
+        let last = Last {
+            ended: ended.clone(),
+            at: world.now(),
+            told: self.is_told(),
+            released: false,
+        };
+        let before = lock(&self.last).replace(last);
         match ended {
             Ended::Later(_) => {
                 let mut failed = lock(&self.failed);
                 *failed = (failed.0 + 1, world.now());
             }
             Ended::Never(why) => world.breaks(&format!("{job} cannot be driven: {why}")),
-            Ended::Well(_) | Ended::Lost => {}
+            Ended::Well(Drive::Waits(_)) => *lock(&self.failed) = (0, Timestamp::default()),
+            Ended::Well(Drive::Drained) => self.check_let_go(before),
+            Ended::Well(Drive::Ended(_)) | Ended::Lost => {}
         }
         world.tell(&format!("{job} r{no}: {ended:?}"));
     }
@@ -93,7 +113,7 @@ impl Keeper for Kept {
     fn release(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             if let Some(last) = lock(&self.last).as_mut() {
-                last.1 = true;
+                last.released = true;
             }
             let job = self.job.clone();
             let released = self.world.write(self.no, Write::Release(job));
@@ -112,33 +132,102 @@ impl Kept {
     fn check_left(&self) {
         let last = lock(&self.last).clone();
         let may_be_left = match &last {
-            Some((Ended::Well(Drive::Drained), released)) => *released,
-            Some((Ended::Later(_), _)) | None => false,
-            Some(_) => true,
+            Some(it) if it.ended == Ended::Well(Drive::Drained) => it.released,
+            Some(it) => !matches!(it.ended, Ended::Later(_)),
+            None => false,
         };
         if !may_be_left {
             let (job, no) = (&self.job, self.no);
-            let how = last.map(|it| it.0);
+            let how = last.map(|it| it.ended);
             self.world
                 .breaks(&format!("r{no} drives {job} no more after {how:?}"));
         }
     }
 
-    /// The first wait is a second, and each is twice the one before; a cancel does not wait.
-    fn check_wait(&self, is_told: bool) {
+    /// When it is to be driven again: at its time if it was put down; else the first wait is a second, and each is
+    /// twice the one before.
+    fn due(&self) -> Option<Timestamp> {
+        if let Some(until) = self.put_down() {
+            let world = &self.world;
+            let ahead = world.clock(self.host).now().micros() - world.now().micros();
+            return Some(Timestamp::from_micros(until.micros() - ahead));
+        }
         let (count, at) = *lock(&self.failed);
+        let wait = Duration::from_secs(1 << count.checked_sub(1)?.min(20));
+        Some(at.after(wait.min(LONGEST_WAIT)))
+    }
+
+    /// Until when it was put down, if it was.
+    fn put_down(&self) -> Option<Timestamp> {
+        match lock(&self.last).as_ref()?.ended {
+            Ended::Well(Drive::Waits(until)) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Another drive begins: what is late is so because of it, unless the job was put down.
+    fn begin(&self) {
+        let now = self.world.clock(self.host).now();
+        if self.put_down().is_none() {
+            let drives = &mut self.world.known().drives;
+            drives.entry(self.job.clone()).or_default().push(now);
+        }
+        *lock(&self.last) = None;
+    }
+
+    /// Whether it was put down for a while, and had been told to stop before that.
+    fn rested_told(&self) -> bool {
+        let last = lock(&self.last).clone();
+        let late = |it: &Last| self.world.now().since(it.at) > HEARD;
+        self.put_down().is_some() && last.is_some_and(|it| it.told && late(&it))
+    }
+
+    /// A cancel does not wait.
+    fn check_wait(&self, is_told: bool) {
         let world = &self.world;
         let now = world.now();
         let odd = world.known().odd_time;
-        if count == 0 || odd {
+        let Some(due) = self.due().filter(|_| !odd) else {
             return;
+        };
+        if self.rested_told() {
+            let job = &self.job;
+            world.breaks(&format!(
+                "{job} was to stop when it was put down, and was left to wait"
+            ));
         }
-        let due = at.after(Duration::from_secs(1 << (count - 1).min(20)).min(LONGEST_WAIT));
         let early = now < due && !is_told;
         if early || now > due.after(SLACK) {
             let job = &self.job;
             world.breaks(&format!("{job} is driven at {now} again, not at {due}"));
         }
+    }
+
+    /// What was put down is let go at once by whoever drains.
+    fn check_let_go(&self, before: Option<Last>) {
+        let (world, job) = (&self.world, &self.job);
+        let Some(Last {
+            ended: Ended::Well(Drive::Waits(_)),
+            at,
+            ..
+        }) = before
+        else {
+            return;
+        };
+        let known = world.known();
+        let draining = known.lives.get(&self.no).and_then(|it| it.draining);
+        let late = draining.is_some_and(|it| world.now().since(it.max(at)) > HEARD);
+        let late = late && !known.odd_time;
+        drop(known);
+        if late {
+            world.breaks(&format!("{job} was put down and is held while all drains"));
+        }
+    }
+
+    fn is_told(&self) -> bool {
+        let known = self.world.known();
+        let life = known.lives.get(&self.no);
+        life.is_some_and(|it| it.told.contains(&self.job))
     }
 
     async fn once(
@@ -156,8 +245,6 @@ impl Kept {
             return Ok(Drive::Ended(state.status()));
         }
         let clock = world.clock(self.host);
-        let now = clock.now();
-        noted(&mut world.known().drives, job, now);
         world.tell(&format!("{job} r{no} drives from event {}", state.seq()));
         let devices = Devices {
             world: Arc::clone(world),
@@ -169,22 +256,24 @@ impl Kept {
             job: job.clone(),
             by: no,
             is_cancelled,
+            over: world.limit.map(|it| self.since.after(it)),
         };
         let ports = Ports {
             log: &log,
             actions: &devices,
             clock: &clock,
+            patience: world.patience,
         };
         let driven = drive(&world.plan, state, &vault, ports, told).await;
-        if matches!(driven, Ok(Drive::Drained)) {
-            check_drained(world, no, job);
+        if matches!(driven, Ok(Drive::Waits(_))) {
+            // Its sessions log out, and it may be told something meanwhile.
+            world.sleep(0, 1000).await;
+        }
+        if matches!(driven, Ok(Drive::Drained | Drive::Waits(_))) {
+            check_left(world, no, job);
         }
         driven
     }
-}
-
-fn noted(drives: &mut BTreeMap<String, Vec<Timestamp>>, job: &str, now: Timestamp) {
-    drives.entry(job.to_owned()).or_default().push(now);
 }
 
 fn opened(world: &World, job: &str) -> Option<(Vault, Vec<Record>)> {
@@ -196,8 +285,8 @@ fn opened(world: &World, job: &str) -> Option<(Vault, Vec<Record>)> {
     Some((vault, records))
 }
 
-/// Whoever drained, and has the job still, leaves nothing under way.
-fn check_drained(world: &World, no: u64, job: &str) {
+/// Whoever drained or put down, and has the job still, leaves nothing under way.
+fn check_left(world: &World, no: u64, job: &str) {
     let db = world.store.read();
     let is_own = db.jobs.get(job).is_some_and(|it| it.owner == Some(no));
     let folded = opened(world, job).map(|it| State::fold(&world.plan, &it.1));
@@ -205,116 +294,6 @@ fn check_drained(world: &World, no: u64, job: &str) {
         && is_own
         && !state.calling().is_empty()
     {
-        world.breaks(&format!("{job} was drained while a step ran"));
+        world.breaks(&format!("{job} was left while a step ran"));
     }
-}
-
-/// The log of a job, as its driver sees it.
-struct StoredLog {
-    world: Arc<World>,
-    job: String,
-    by: u64,
-    /// Whether it is driven only to be cancelled.
-    is_cancelled: bool,
-}
-
-impl EventLog for StoredLog {
-    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>> {
-        Box::pin(async move {
-            self.look(&batch);
-            let cancelled: Vec<String> = batch.records.iter().filter_map(cancelled).collect();
-            let job = self.job.clone();
-            let write = Write::Append { job, batch };
-            match self.world.write(self.by, write).await {
-                Ok(_) => {
-                    cancelled.iter().for_each(|it| self.check_stopped(it));
-                    Ok(())
-                }
-                Err(Refusal::Conflict { expected, found }) => Err(LogError::Conflict {
-                    job: self.job.clone(),
-                    expected,
-                    found,
-                }),
-                Err(Refusal::Fenced) => Err(LogError::Fenced {
-                    job: self.job.clone(),
-                }),
-                Err(why) => Err(LogError::Unavailable(format!("{why:?}"))),
-            }
-        })
-    }
-}
-
-fn cancelled(record: &Record) -> Option<String> {
-    match &record.event {
-        Event::StepCancelled { step } => Some(step.clone()),
-        _ => None,
-    }
-}
-
-impl StoredLog {
-    fn look(&self, batch: &Batch) {
-        let world = &self.world;
-        for record in &batch.records {
-            let step = record.event.step().unwrap_or_default();
-            let (seq, kind) = (record.seq, record.event.kind());
-            world.tell(&format!("{} r{} {seq} {kind} {step}", self.job, self.by));
-        }
-        let starts = |it: &Record| matches!(it.event, Event::StepStarted { .. });
-        let known = world.known();
-        let draining = known.lives.get(&self.by).and_then(|it| it.draining);
-        let late = draining.is_some_and(|it| world.now().since(it).as_millis() > 100);
-        let late = late && !known.odd_time && batch.records.iter().any(starts);
-        drop(known);
-        if late {
-            world.breaks(&format!("{} begins steps while it drains", self.job));
-        }
-        if self.is_cancelled && batch.records.iter().any(starts) {
-            world.breaks(&format!("{} begins steps and is to stop", self.job));
-        }
-        self.check_changes(batch);
-    }
-
-    /// A change that is being made is stopped by a cancel only.
-    fn check_changes(&self, batch: &Batch) {
-        let db = self.world.store.read();
-        let Some(row) = db.jobs.get(&self.job) else {
-            return;
-        };
-        let all = || row.log.iter().map(|it| &**it).chain(&batch.records);
-        let wanted = all().any(|it| matches!(it.event, Event::CancelRequested { .. }));
-        for step in batch.records.iter().filter_map(cancelled) {
-            let model = self.world.steps.iter().find(|it| it.id == outer(&step));
-            let is_change = model.is_some_and(|it| it.changes_in(&step));
-            let attempt = last_attempt(all(), &step);
-            let journal = &self.world.journal;
-            let runs = journal.is_under_way(&self.job, &step, attempt, self.by);
-            if is_change && runs && !wanted {
-                self.world.breaks(&format!("the change {step} was cut off"));
-            }
-        }
-    }
-
-    /// What was stopped has stopped two seconds later.
-    fn check_stopped(&self, step: &str) {
-        let world = Arc::clone(&self.world);
-        let (job, step, by) = (self.job.clone(), step.to_owned(), self.by);
-        let db = world.store.read();
-        let log = db.jobs.get(&job).map(|it| it.log.clone());
-        let attempt = last_attempt(log.iter().flatten().map(|it| &**it), &step);
-        self.world.spawn_outside(async move {
-            world.sleep(2000, 2001).await;
-            let odd = world.known().odd_time;
-            if !odd && world.journal.is_under_way(&job, &step, attempt, by) {
-                world.breaks(&format!("{step} of {job} goes on after it was stopped"));
-            }
-        });
-    }
-}
-
-fn last_attempt<'r>(log: impl Iterator<Item = &'r Record>, key: &str) -> u32 {
-    let attempts = log.filter_map(|it| match &it.event {
-        Event::StepStarted { step, attempt, .. } if step == key => Some(*attempt),
-        _ => None,
-    });
-    attempts.max().unwrap_or_default()
 }

@@ -36,7 +36,7 @@ impl Members for Engine {
             let asked = self.world.now();
             match self.write(Write::Beat).await {
                 Ok(_) => {
-                    self.told(|life| life.alive = asked);
+                    self.change(|life| life.alive = asked);
                     Beat::Alive
                 }
                 Err(Refusal::Fenced) => Beat::Lost,

@@ -9,6 +9,7 @@ mod dispatcher;
 mod executor;
 mod job;
 mod lease;
+mod log;
 mod noted;
 mod outbox;
 mod outside;

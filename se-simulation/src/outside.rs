@@ -143,7 +143,8 @@ pub(crate) async fn cancel(world: Arc<World>, key: String) {
 
 /// The one who was asked tells the job at once, if it runs there.
 fn tell(world: &World, no: u64, job: &str, reason: String) {
-    if let Some(life) = world.known().lives.get(&no) {
+    if let Some(life) = world.known().lives.get_mut(&no) {
+        life.told.insert(job.to_owned());
         life.engine.places.cancel(job, reason);
     }
 }

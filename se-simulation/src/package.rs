@@ -21,7 +21,9 @@ pub(crate) enum Does {
     Change,
     /// Judges a text, inside the engine.
     Judge,
-    Pause,
+    Pause {
+        long: bool,
+    },
     /// Reads from every device.
     LookAtAll {
         together: bool,
@@ -63,7 +65,7 @@ impl Step {
         match self.does {
             Does::Change => true,
             Does::Both => run.ends_with("/set"),
-            Does::Look | Does::LookAtAll { .. } | Does::Judge | Does::Pause => false,
+            Does::Look | Does::LookAtAll { .. } | Does::Judge | Does::Pause { .. } => false,
         }
     }
 
@@ -74,7 +76,7 @@ impl Step {
             Does::Change => "stdout",
             Does::Judge => "passed",
             Does::Both => "done",
-            Does::Pause => "",
+            Does::Pause { .. } => "",
         }
     }
 
@@ -85,7 +87,7 @@ impl Step {
             Does::Change => "set",
             Does::Judge => "of",
             Does::Both => "both",
-            Does::Pause => "",
+            Does::Pause { .. } => "",
         }
     }
 }
@@ -98,7 +100,9 @@ pub(crate) fn steps(chance: &Chance) -> Vec<Step> {
             0..=4 => Does::Look,
             5..=7 => Does::Change,
             8 | 9 => Does::Judge,
-            10 => Does::Pause,
+            10 => Does::Pause {
+                long: chance.one_in(3),
+            },
             11 => Does::LookAtAll {
                 together: chance.one_in(2),
             },
@@ -117,15 +121,17 @@ pub(crate) fn steps(chance: &Chance) -> Vec<Step> {
             it => OnError::Retry(u32::try_from(it).unwrap_or_default() - 2),
         };
         let needs = steps.get(chance.place(steps.len())).map(|it| it.id.clone());
+        let pauses = matches!(does, Does::Pause { .. });
         steps.push(Step {
             // Of what touches devices, it would take the order away that the reference goes by.
-            needs: needs.filter(|_| chance.one_in(2) && matches!(does, Does::Judge | Does::Pause)),
+            needs: needs
+                .filter(|_| chance.one_in(2) && matches!(does, Does::Judge | Does::Pause { .. })),
             id: format!("s{at}"),
             does,
             device: DEVICES.get(chance.place(3)).copied().unwrap_or("a"),
-            reads: reads.filter(|_| does != Does::Pause),
+            reads: reads.filter(|_| !pauses),
             when,
-            captures: (does != Does::Pause).then_some(captures),
+            captures: (!pauses).then_some(captures),
             on_error,
         });
     }
@@ -202,7 +208,10 @@ fn text(step: &Step) -> String {
         Does::Both => {
             format!("uses: composite:both@v1, target: {device}, with: {{ text: \"{said}\" }}")
         }
-        Does::Pause => "uses: pause@v1, with: { seconds: 3 }".to_owned(),
+        Does::Pause { long } => {
+            let seconds = if long { 30 } else { 3 };
+            format!("uses: pause@v1, with: {{ seconds: {seconds} }}")
+        }
         Does::LookAtAll { together } => {
             let mode = if together { ", mode: concurrent" } else { "" };
             format!(

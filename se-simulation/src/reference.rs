@@ -69,7 +69,7 @@ fn value(step: &Step, before: &[Step], seen: &Seen<'_>, left: &Left) -> Option<V
         read.unwrap_or_else(|| step.id.clone())
     );
     match step.does {
-        Does::Pause => Some(Value::Null),
+        Does::Pause { .. } => Some(Value::Null),
         Does::Judge => Some(json!(said.ends_with(['0', '2', '4', '6', '8']))),
         Does::Look | Does::Change => attempts(step, &step.id, seen).map(|attempt| {
             let changed = changes_before(step, attempt, before, seen);

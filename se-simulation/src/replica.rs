@@ -1,5 +1,6 @@
 //! One life of a replica: a process that joins, has its parts run, and leaves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,7 +52,7 @@ pub(crate) fn kill(world: &Arc<World>, no: u64) {
 }
 
 fn end(world: &Arc<World>, engine: &Engine) {
-    engine.told(|life| {
+    engine.change(|life| {
         life.is_over = true;
         life.serves = false;
     });
@@ -75,7 +76,7 @@ async fn live(engine: Engine) {
     if !world.alone {
         engine.spawn(lease::run(engine.clone()));
     }
-    engine.told(|life| life.serves = true);
+    engine.change(|life| life.serves = true);
     while !engine.has_sent() {
         world.sleep(50, 400).await;
     }
@@ -122,6 +123,7 @@ impl Engine {
             engine: self.clone(),
             alive: asked,
             cut_until: Timestamp::default(),
+            told: BTreeSet::new(),
             draining: None,
             serves: false,
             sent: false,
@@ -152,7 +154,7 @@ impl Engine {
         Ok(world.store.read())
     }
 
-    pub(crate) fn told(&self, change: impl FnOnce(&mut Life)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Life)) {
         if let Some(life) = self.world.known().lives.get_mut(&self.me()) {
             change(life);
         }

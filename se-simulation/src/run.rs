@@ -97,6 +97,8 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
     } else {
         8
     };
+    let patience = (!chance.one_in(4)).then(|| chance.millis(500, 8000));
+    let limit = chance.one_in(6).then(|| chance.millis(5000, 60_000));
     let mut known = Known::default();
     for _ in 0..hosts {
         let ahead = i64::try_from(chance.below(200_000)).unwrap_or_default();
@@ -113,6 +115,8 @@ fn world(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Arc<World> {
         bug,
         plan,
         policy,
+        patience,
+        limit,
         steps,
         places,
         alone: hosts == 1,

@@ -42,7 +42,7 @@ pub(crate) async fn run(engine: Engine) {
     deliver(ports, &mut bell).await;
     mail.check_sent();
     world.tell(&format!("r{} sends no more", engine.me()));
-    engine.told(|life| life.sent = true);
+    engine.change(|life| life.sent = true);
 }
 
 /// The ports of one sender, and what must be so at each.

@@ -36,6 +36,10 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     /// How patient senders are.
     pub(crate) policy: deliver::Policy,
+    /// How long a job may wait before it is put down.
+    pub(crate) patience: Option<Duration>,
+    /// How long a job may take where it is kept.
+    pub(crate) limit: Option<Duration>,
     pub(crate) steps: Vec<Step>,
     /// How many jobs a life runs at a time.
     pub(crate) places: usize,
@@ -95,6 +99,8 @@ pub(crate) struct Life {
     pub(crate) alive: Timestamp,
     /// Nothing goes between it and the store until then.
     pub(crate) cut_until: Timestamp,
+    /// Running jobs that were told to stop.
+    pub(crate) told: BTreeSet<String>,
     pub(crate) draining: Option<Timestamp>,
     pub(crate) serves: bool,
     /// Its sender has ended.

@@ -8,7 +8,7 @@ use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use se_runtime::keep::{Ended, Keeper, Policy, keep};
-use se_runtime::{Clock as _, Control, Drive, JobStatus};
+use se_runtime::{Clock as _, Control, Drive, JobStatus, Timestamp};
 
 use crate::world::Virtual;
 
@@ -152,6 +152,66 @@ fn a_job_that_takes_too_long_is_cancelled() {
     let expected = [
         "0 drives, cancel None",
         r#"1 hears Cancel { reason: "too long" }"#,
+    ];
+    assert_eq!(did, expected);
+}
+
+fn waits(seconds: i64) -> Ended {
+    Ended::Well(Drive::Waits(Timestamp::from_micros(seconds * 1_000_000)))
+}
+
+#[test]
+fn a_job_that_was_put_down_is_taken_up_at_its_time_and_has_not_failed() {
+    let script = Script::new([later(), later(), waits(100), later(), waits(50)]);
+    let did = script.keep(&Policy::default(), vec![], None);
+    let expected = [0, 2, 5, 100, 102, 103].map(|it| format!("{it} drives, cancel None"));
+    assert_eq!(did, expected);
+}
+
+#[test]
+fn what_is_told_while_a_job_is_put_down_does_not_wait() {
+    let cancel = Control::Cancel {
+        reason: "enough".to_owned(),
+    };
+    let told = [
+        (
+            cancel,
+            &[
+                r#"1 drives, cancel Some("enough")"#,
+                r#"2 hears Cancel { reason: "enough" }"#,
+            ][..],
+        ),
+        (Control::Drain, &["1 releases"]),
+    ];
+    for (it, then) in told {
+        let script = Script::new([waits(100)]);
+        let (control, receiver) = mpsc::unbounded();
+        *script.tells.lock().unwrap() = Some((control.clone(), it.clone()));
+        let policy = Policy::default();
+        let keeping = keep(&script, &script.clock, &policy, receiver, None);
+        assert_eq!(script.clock.0.run(keeping), Some(()));
+        let mut expected = vec![
+            "0 drives, cancel None".to_owned(),
+            format!("1 hears {it:?}"),
+        ];
+        expected.extend(then.iter().map(|it| (*it).to_owned()));
+        assert_eq!(*script.did.lock().unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_a_job_may_take_is_counted_also_while_it_is_put_down() {
+    let policy = Policy {
+        limit: Some((Duration::from_secs(12), "too long".to_owned())),
+        ..Policy::default()
+    };
+    let did = Script::new([waits(5), later(), waits(100)]).keep(&policy, vec![], None);
+    let expected = [
+        "0 drives, cancel None",
+        "5 drives, cancel None",
+        "7 drives, cancel None",
+        r#"12 drives, cancel Some("too long")"#,
+        r#"13 hears Cancel { reason: "too long" }"#,
     ];
     assert_eq!(did, expected);
 }

@@ -144,6 +144,7 @@ fn driven(steps: &[Step]) -> (Run, Vault) {
         log: &run.log,
         actions: &run.actions,
         clock: &run.clock,
+        patience: None,
     };
     let (_told, control) = futures_channel::mpsc::unbounded();
     let driving = drive(&run.plan, state, &vault, ports, control);

@@ -292,6 +292,8 @@ pub(crate) struct Run {
     pub(crate) clock: Virtual,
     pub(crate) log: Log,
     pub(crate) actions: Scripted,
+    /// How long a wait may be that is waited for.
+    pub(crate) patience: Option<Duration>,
 }
 
 impl Run {
@@ -304,6 +306,7 @@ impl Run {
             actions: Scripted::new(&clock, script),
             clock,
             log,
+            patience: None,
         }
     }
 
@@ -343,6 +346,7 @@ impl Run {
             log: &self.log,
             actions: &self.actions,
             clock: &self.clock,
+            patience: self.patience,
         };
         let vault = Vault::default();
         let driving = drive(&self.plan, state, &vault, ports, receiver);

@@ -10,7 +10,7 @@ use se_adapters::{FilesIn, LabSource, Lds, PodActions, PodOptions, PodPorts};
 use se_runtime::port::Progress;
 use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome, Vault};
 
-use super::transcripts::Keeper;
+use super::transcripts::{Keeper, Said};
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -42,6 +42,7 @@ impl Pods {
         opened: &Accepted,
         package: &Package,
         vault: &Vault,
+        said: Said,
     ) -> Result<Self> {
         let lds = lds(engine, opened, package)?;
         let actions = |part| -> Result<PodActions> {
@@ -63,7 +64,7 @@ impl Pods {
         Ok(Self {
             own: actions(None)?,
             parts: parts.map(part).collect::<Result<_>>()?,
-            keeper: Keeper::new(engine.store.clone(), &opened.job_id, vault),
+            keeper: Keeper::new(engine.store.clone(), &opened.job_id, vault, said),
         })
     }
 

@@ -14,6 +14,7 @@ use se_runtime::{
 
 use super::Receiver;
 use super::pods::Pods;
+use super::transcripts::Said;
 use crate::content;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
@@ -21,6 +22,9 @@ use crate::jobs::{all_records, plan};
 
 /// How long the sessions of a job may take to log out.
 const LEAVE: Duration = Duration::from_secs(5);
+
+/// A job that only waits for longer than this is put down: all that is left of it in memory is who waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
 pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel: Option<String>) {
@@ -36,6 +40,7 @@ pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel:
     let keeper = Kept {
         engine: &engine,
         id: &id,
+        said: Said::default(),
     };
     keep(&keeper, &*engine.world.clock, &policy, told, cancel).await;
 }
@@ -44,12 +49,13 @@ pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel:
 struct Kept<'a> {
     engine: &'a Engine,
     id: &'a str,
+    said: Said,
 }
 
 impl Keeper for Kept<'_> {
     fn drive<'a>(&'a self, told: Receiver, cancel: Option<&'a str>) -> BoxFuture<'a, Ended> {
         async move {
-            match attempt(self.engine, self.id, told, cancel).await {
+            match self.attempt(told, cancel).await {
                 Ok(ended) => ended,
                 Err(error) if error.retry() => Ended::Later(chain(&error)),
                 Err(error) => Ended::Never(chain(&error)),
@@ -85,6 +91,10 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
             engine.metrics.ended(*status);
             (status.as_str(), "it is over")
         }
+        Ended::Well(Drive::Waits(until)) => {
+            tracing::debug!(job, %until, "job put down: it only waits");
+            return;
+        }
         Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start, or elsewhere"),
         Ended::Lost => ("lost", "another engine drives it"),
         Ended::Never(why) => ("broken", why.as_str()),
@@ -98,52 +108,53 @@ fn note(engine: &Engine, job: &str, ended: &Ended) {
     }
 }
 
-async fn attempt(
-    engine: &Engine,
-    id: &str,
-    relay: Receiver,
-    cancel: Option<&str>,
-) -> Result<Ended> {
-    let log = engine.store.log(id).await?;
-    let vault = match engine.store.secrets(id).await {
-        Ok(secrets) => Vault::new(secrets),
-        // What is to be cancelled needs no secrets any more.
-        Err(_) if cancel.is_some() => Vault::default(),
-        Err(error) => return Err(error.into()),
-    };
-    let accepted = log.accepted();
-    content::of_job(engine, accepted).await?;
-    let (plan, package) = plan(&engine.packages, accepted).await?;
-    let records = all_records(&engine.store, id).await?;
-    let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
-    let state = State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))?;
-    if state.status().is_final() {
-        return Ok(Ended::Well(Drive::Ended(state.status())));
+impl Kept<'_> {
+    /// Drives it once, from its log.
+    async fn attempt(&self, relay: Receiver, cancel: Option<&str>) -> Result<Ended> {
+        let (engine, id) = (self.engine, self.id);
+        let log = engine.store.log(id).await?;
+        let vault = match engine.store.secrets(id).await {
+            Ok(secrets) => Vault::new(secrets),
+            // What is to be cancelled needs no secrets any more.
+            Err(_) if cancel.is_some() => Vault::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let accepted = log.accepted();
+        content::of_job(engine, accepted).await?;
+        let (plan, package) = plan(&engine.packages, accepted).await?;
+        let records = all_records(&engine.store, id).await?;
+        let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
+        let state =
+            State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))?;
+        if state.status().is_final() {
+            return Ok(Ended::Well(Drive::Ended(state.status())));
+        }
+        let opened = Record {
+            seq: 1,
+            at: state.accepted_at(),
+            event: Event::JobAccepted(Box::new(log.accepted().clone())),
+        };
+        let Event::JobAccepted(opened) = opened.open(&vault).event else {
+            return Err(Error::Internal(
+                "an opened event changed its kind".to_owned(),
+            ));
+        };
+        let actions = Pods::new(engine, &opened, &package, &vault, Arc::clone(&self.said))?;
+        let ports = Ports {
+            log: &log,
+            actions: &actions,
+            clock: &*engine.world.clock,
+            patience: Some(PATIENCE),
+        };
+        let driven = drive(&plan, state, &vault, ports, relay).await;
+        actions.finish(LEAVE).await;
+        Ok(match driven {
+            Ok(ended) => Ended::Well(ended),
+            Err(DriveError::Log(LogError::Fenced { .. })) => Ended::Lost,
+            Err(DriveError::Log(error)) => Ended::Later(error.to_string()),
+            Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
+        })
     }
-    let opened = Record {
-        seq: 1,
-        at: state.accepted_at(),
-        event: Event::JobAccepted(Box::new(log.accepted().clone())),
-    };
-    let Event::JobAccepted(opened) = opened.open(&vault).event else {
-        return Err(Error::Internal(
-            "an opened event changed its kind".to_owned(),
-        ));
-    };
-    let actions = Pods::new(engine, &opened, &package, &vault)?;
-    let ports = Ports {
-        log: &log,
-        actions: &actions,
-        clock: &*engine.world.clock,
-    };
-    let driven = drive(&plan, state, &vault, ports, relay).await;
-    actions.finish(LEAVE).await;
-    Ok(match driven {
-        Ok(ended) => Ended::Well(ended),
-        Err(DriveError::Log(LogError::Fenced { .. })) => Ended::Lost,
-        Err(DriveError::Log(error)) => Ended::Later(error.to_string()),
-        Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
-    })
 }
 
 fn log_error(error: LogError) -> Error {

@@ -1,6 +1,7 @@
 //! What goes over the connectors of a job, handed to the store while the job runs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use se_adapters::PodActions;
 use se_runtime::Vault;
@@ -18,11 +19,14 @@ pub(super) struct Keeper {
     job: String,
     /// Hides the secrets of the whole job; a transcript by itself knows those of its connector.
     vault: Vault,
-    state: Mutex<State>,
+    state: Said,
 }
 
+/// What was handed in, from one drive of a job to the next.
+pub(super) type Said = Arc<Mutex<State>>;
+
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// What the store has not taken yet.
     pending: Vec<Piece>,
     /// How much there is of each connector.
@@ -30,12 +34,12 @@ struct State {
 }
 
 impl Keeper {
-    pub(super) fn new(store: Store, job: &str, vault: &Vault) -> Self {
+    pub(super) fn new(store: Store, job: &str, vault: &Vault, state: Said) -> Self {
         Self {
             store,
             job: job.to_owned(),
             vault: vault.clone(),
-            state: Mutex::default(),
+            state,
         }
     }
 

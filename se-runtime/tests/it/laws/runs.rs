@@ -1,12 +1,15 @@
 //! However a job is run, it leaves what the run in document order leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::{TestCaseError, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 use se_dsl::Checked;
 use se_runtime::machine::{Context, Mode, step};
-use se_runtime::{Control, Drive, DriveError, Endpoints, JobStatus, Record, State, Vault};
+use se_runtime::{
+    Clock as _, Control, Drive, DriveError, Endpoints, JobStatus, Record, State, Vault,
+};
 
 use super::config;
 use super::jobs::{Case, Like, a_case, compare};
@@ -187,6 +190,21 @@ proptest! {
         fits(&run)?;
         prop_assert!(most_calls(&run) <= 1);
         compare(&run, &case.left(&checked, &run.plan), Like::Loosely)?;
+    }
+
+    #[test]
+    fn a_job_that_is_put_down_whenever_it_waits_leaves_the_same_log(case in a_case(Wanted::EVERYTHING)) {
+        let checked = case.sample.checked();
+        let awake = undisturbed(&case, &checked)?;
+        let mut run = case.job(&checked, false);
+        run.patience = Some(Duration::ZERO);
+        while let Some(Ok(Drive::Waits(until))) = run.drive(vec![]) {
+            prop_assert!(run.state().calling().is_empty());
+            prop_assert_eq!(run.actions.most.lock().unwrap().0, 0);
+            run.clock.0.run(run.clock.sleep_until(until));
+        }
+        prop_assert!(run.state().status().is_final());
+        prop_assert_eq!(&*run.log.records.lock().unwrap(), &*awake.log.records.lock().unwrap());
     }
 
     #[test]
