@@ -221,12 +221,11 @@ impl Kept<'_> {
         }
         let timer = self.clock.sleep_until(until);
         let told = async {
-            loop {
-                let it = self.hear().await;
-                if !misses(&it) && !planted::is(Bug::ToldBetweenForgotten) {
-                    return self.remember(&it);
-                }
+            let mut told = self.hear().await;
+            while misses(&told) || planted::is(Bug::ToldBetweenForgotten) {
+                told = self.hear().await;
             }
+            self.remember(&told);
         };
         pin_mut!(told);
         select(told, timer).await;

@@ -15,6 +15,8 @@ pub(crate) struct Noted {
     by: u64,
     ended: Option<String>,
     buried: Vec<u64>,
+    /// A delivery of which something was noted that somebody else sends.
+    foreign: Option<i64>,
     /// Jobs that had an owner and have another.
     taken: Vec<String>,
     /// Jobs that nobody drives from here on.
@@ -43,6 +45,10 @@ impl Noted {
             && before.replicas.get(other) == Some(beats)
         {
             noted.buried = vec![*other];
+        }
+        if let Write::Note { id, .. } = write {
+            let owner = before.outbox.owner(*id);
+            noted.foreign = (owner != Some(by)).then_some(*id);
         }
         for (id, job) in &after.jobs {
             let owner = before.jobs.get(id).map(|it| it.owner);
@@ -75,6 +81,9 @@ impl Noted {
             if has_lease(&known, other, now) {
                 broken.push(format!("r{other} is declared dead and lives"));
             }
+        }
+        if let Some(id) = self.foreign {
+            broken.push(format!("r{by} ends delivery {id}, which another sends"));
         }
         for job in self.taken {
             broken.push(format!("{job} is taken from its owner"));

@@ -56,6 +56,11 @@ impl Outbox {
         self.all.iter().map(|(id, it)| (*id, it))
     }
 
+    /// Who sends it.
+    pub(crate) fn owner(&self, id: i64) -> Option<u64> {
+        self.all.get(&id)?.owner
+    }
+
     /// Those of a job.
     pub(crate) fn of<'o>(&'o self, job: &'o str) -> impl Iterator<Item = &'o Delivery> {
         let all = self.all.values().map(|it| &**it);

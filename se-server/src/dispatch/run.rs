@@ -22,6 +22,8 @@ use crate::jobs::{all_records, plan};
 
 /// How long the sessions of a job may take to log out.
 const LEAVE: Duration = Duration::from_secs(5);
+/// The same, where the job goes on.
+const LEAVE_SOON: Duration = Duration::from_secs(1);
 
 /// A job that only waits for longer than this is put down: all that is left of it in memory is who waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,25 +88,29 @@ async fn release(engine: &Engine, id: &str) {
 
 /// Counts and logs how a run ended.
 fn note(engine: &Engine, job: &str, ended: &Ended) {
-    let (how, why) = match ended {
-        Ended::Well(Drive::Ended(status)) => {
-            engine.metrics.ended(*status);
-            (status.as_str(), "it is over")
-        }
-        Ended::Well(Drive::Waits(until)) => {
-            tracing::debug!(job, %until, "job put down: it only waits");
-            return;
-        }
-        Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start, or elsewhere"),
-        Ended::Lost => ("lost", "another engine drives it"),
-        Ended::Never(why) => ("broken", why.as_str()),
-        Ended::Later(why) => ("interrupted", why.as_str()),
-    };
+    if let Ended::Well(Drive::Waits(until)) = ended {
+        return tracing::debug!(job, %until, "job put down: it only waits");
+    }
+    let (how, why) = said(engine, ended);
     if matches!(ended, Ended::Well(_) | Ended::Lost) {
         tracing::info!(job, status = how, why, "job left its driver");
     } else {
         engine.metrics.broken.add();
         tracing::warn!(job, status = how, why, "job left its driver");
+    }
+}
+
+fn said<'e>(engine: &Engine, ended: &'e Ended) -> (&'e str, &'e str) {
+    match ended {
+        Ended::Well(Drive::Ended(status)) => {
+            engine.metrics.ended(*status);
+            (status.as_str(), "it is over")
+        }
+        Ended::Well(Drive::Waits(_)) => ("waits", "it only waits"),
+        Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start, or elsewhere"),
+        Ended::Lost => ("lost", "another engine drives it"),
+        Ended::Never(why) => ("broken", why.as_str()),
+        Ended::Later(why) => ("interrupted", why.as_str()),
     }
 }
 
@@ -147,7 +153,12 @@ impl Kept<'_> {
             patience: Some(PATIENCE),
         };
         let driven = drive(&plan, state, &vault, ports, relay).await;
-        actions.finish(LEAVE).await;
+        // A cancel of what was put down does not wait for long.
+        let patience = match driven {
+            Ok(Drive::Waits(_)) => LEAVE_SOON,
+            _ => LEAVE,
+        };
+        actions.finish(patience).await;
         Ok(match driven {
             Ok(ended) => Ended::Well(ended),
             Err(DriveError::Log(LogError::Fenced { .. })) => Ended::Lost,

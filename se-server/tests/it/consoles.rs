@@ -10,13 +10,13 @@ use crate::crash::example;
 use crate::process::{PATIENCE, Server};
 use crate::released::copy;
 
-/// Keeps its session on the console for longer than the test takes.
+/// Keeps its session on the console for longer than the test takes, in waits that are too short to be put down in.
 const HOLD: &str = "apiVersion: pav1
 kind: JobDefinition
 spec:
   steps:
     - { id: before, uses: exec@v1, target: workstation_serial, with: { command: echo first- } }
-    - { id: idle, uses: pause@v1, with: { seconds: 600 } }
+    - { id: idle, uses: pause@v1, for_each: { var: it, in: '${ [range(30)] }' }, with: { seconds: 20 } }
 ";
 const PHASE: &str = "    - name: hold\n      jobs: [{ definition: hold@v1 }]\n";
 

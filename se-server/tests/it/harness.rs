@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// Long enough for any test on a busy machine; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const DOCUMENTS: [(&str, &str); 5] = [
     (

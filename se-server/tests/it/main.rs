@@ -19,6 +19,7 @@ mod large;
 mod lds;
 mod lifecycle;
 mod process;
+mod put_down;
 mod released;
 mod replicas;
 mod retention;

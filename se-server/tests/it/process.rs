@@ -132,13 +132,12 @@ impl Server {
             format!("{}/metrics", self.url),
             format!("se_jobs_running {jobs}"),
         );
+        let said = async || {
+            let answer = self.http.get(&url).send().await.unwrap();
+            answer.text().await.unwrap()
+        };
         let watching = async {
-            loop {
-                let answer = self.http.get(&url).send().await.unwrap();
-                let text = answer.text().await.unwrap();
-                if text.lines().any(|it| it == line) {
-                    return;
-                }
+            while !said().await.lines().any(|it| it == line) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
