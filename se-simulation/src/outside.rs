@@ -282,12 +282,14 @@ fn drain(world: &World, no: u64) {
     }
 }
 
-/// Nothing goes between a replica and the store for a while.
+/// Nothing goes between a replica and the store for a while, or nothing but what it reads.
 fn cut(world: &World, no: u64) {
     let until = world.now().after(world.chance.millis(500, 40_000));
     world.tell(&format!("r{no} is cut off until {until}"));
+    let reads = world.chance.one_in(2);
     if let Some(life) = world.known().lives.get_mut(&no) {
         life.cut_until = until;
+        life.reads = reads;
     }
     world.trouble(until);
 }

@@ -123,6 +123,7 @@ impl Engine {
             engine: self.clone(),
             alive: asked,
             cut_until: Timestamp::default(),
+            reads: true,
             told: BTreeSet::new(),
             draining: None,
             serves: false,
@@ -146,9 +147,11 @@ impl Engine {
     /// What is in the store, if it answers.
     pub(crate) fn read(&self) -> Result<Arc<Db>, Unanswered> {
         let world = &self.world;
-        let fails =
-            world.store.is_out(world) || world.cut(self.me()).is_some() || world.misfortune(30);
-        if fails {
+        let known = world.known();
+        let reads = known.lives.get(&self.me()).is_none_or(|it| it.reads);
+        drop(known);
+        let is_cut = !reads && world.cut(self.me()).is_some();
+        if is_cut || world.store.is_out(world) || world.misfortune(30) {
             return Err(Unanswered);
         }
         Ok(world.store.read())

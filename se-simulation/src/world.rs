@@ -97,8 +97,9 @@ pub(crate) struct Life {
     pub(crate) engine: Engine,
     /// When the last sign of life was begun that arrived.
     pub(crate) alive: Timestamp,
-    /// Nothing goes between it and the store until then.
+    /// Nothing goes between it and the store until then, but for what it reads if it does.
     pub(crate) cut_until: Timestamp,
+    pub(crate) reads: bool,
     /// Running jobs that were told to stop.
     pub(crate) told: BTreeSet<String>,
     pub(crate) draining: Option<Timestamp>,

@@ -9,7 +9,7 @@ use se_runtime::event::{Batch, End};
 use se_runtime::keep::{Ended, Keeper, Policy, keep};
 use se_runtime::{
     Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports, Record,
-    State, StepError, Summary, Vault, drive,
+    State, StepError, Summary, Timestamp, Vault, drive,
 };
 
 use super::Receiver;
@@ -88,16 +88,21 @@ async fn release(engine: &Engine, id: &str) {
 
 /// Counts and logs how a run ended.
 fn note(engine: &Engine, job: &str, ended: &Ended) {
-    if let Ended::Well(Drive::Waits(until)) = ended {
-        return tracing::debug!(job, %until, "job put down: it only waits");
-    }
     let (how, why) = said(engine, ended);
-    if matches!(ended, Ended::Well(_) | Ended::Lost) {
-        tracing::info!(job, status = how, why, "job left its driver");
-    } else {
-        engine.metrics.broken.add();
-        tracing::warn!(job, status = how, why, "job left its driver");
+    match ended {
+        Ended::Well(Drive::Waits(until)) => put_down(job, *until),
+        Ended::Well(_) | Ended::Lost => tracing::info!(job, status = how, why, "{LEFT}"),
+        Ended::Later(_) | Ended::Never(_) => {
+            engine.metrics.broken.add();
+            tracing::warn!(job, status = how, why, "{LEFT}");
+        }
     }
+}
+
+const LEFT: &str = "job left its driver";
+
+fn put_down(job: &str, until: Timestamp) {
+    tracing::debug!(job, %until, "job put down: it only waits");
 }
 
 fn said<'e>(engine: &Engine, ended: &'e Ended) -> (&'e str, &'e str) {
