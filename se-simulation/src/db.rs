@@ -160,10 +160,7 @@ impl Db {
                 }
             }
             Write::Release(job) => self.release(by, &job),
-            Write::Note { id, note, at } => {
-                let by = (bug != Some(Planted::NotedByAnyone)).then_some(by);
-                placed(self.outbox.note(id, note, (at, by)))?;
-            }
+            Write::Note { id, note, at } => placed(self.outbox.note(id, note, (at, by)))?,
             Write::Resend { id, at } => placed(self.outbox.resend(id, by, at))?,
             Write::Adopt => self.outbox.adopt(by),
         }

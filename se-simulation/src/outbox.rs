@@ -111,16 +111,11 @@ impl Outbox {
     }
 
     /// What came of an attempt; false if it is not on its way any more, or another's.
-    pub(crate) fn note(
-        &mut self,
-        id: i64,
-        note: Note,
-        (now, by): (Timestamp, Option<u64>),
-    ) -> bool {
+    pub(crate) fn note(&mut self, id: i64, note: Note, (now, by): (Timestamp, u64)) -> bool {
         let Some(it) = self.all.get_mut(&id).map(Arc::make_mut) else {
             return false;
         };
-        if it.place != Place::Pending || by.is_some() && it.owner != by {
+        if it.place != Place::Pending || it.owner != Some(by) {
             return false;
         }
         let job = it.job.clone();

@@ -37,8 +37,6 @@ pub enum Planted {
     SecretsKept,
     /// Only the replica that was asked looks for a wish to cancel, and only once.
     WishForgotten,
-    /// What came of a delivery is noted by who sent it once, whoever sends it now.
-    NotedByAnyone,
     /// The one that starts again does not look for jobs.
     NotClaimedAtStart,
 }
@@ -63,7 +61,6 @@ impl Planted {
         Self::StreamBeforeCommit,
         Self::SecretsKept,
         Self::WishForgotten,
-        Self::NotedByAnyone,
         Self::NotClaimedAtStart,
     ];
 }

@@ -154,6 +154,33 @@ async fn what_an_engine_leaves_behind_is_taken_over() {
 }
 
 #[tokio::test]
+async fn what_came_of_a_delivery_is_told_by_who_sends_it() {
+    let database = Database::create();
+    let [one, two] = engines(&database.url()).await;
+    one.submit(job("a")).await;
+    let due = one.store.outbox().due(one.now(), 9).await.unwrap();
+    let id = due[0].id;
+    // It is declared dead while it sends, and joins again as another.
+    one.store.leave().await.unwrap();
+    two.store.adopt().await.unwrap();
+    one.store.join().await.unwrap();
+    let former = one.store.outbox();
+    let later = one.now().after(std::time::Duration::from_secs(60));
+    let told = [
+        former.delivered(id).await,
+        former.dead(id, "no answer").await,
+        former.gone(id, "410").await,
+        former.failed(id, "no answer", later).await,
+    ];
+    for it in told {
+        assert!(matches!(it, Err(Error::Conflict { .. })), "{it:?}");
+    }
+    let due = two.store.outbox().due(two.now(), 9).await.unwrap();
+    assert_eq!(due.iter().map(|it| it.id).collect::<Vec<_>>(), [id]);
+    two.store.outbox().delivered(id).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_cancel_reaches_who_drives_the_job() {
     let database = Database::create();
     let [one, two] = engines(&database.url()).await;
