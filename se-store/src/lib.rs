@@ -14,6 +14,7 @@ mod definitions;
 mod error;
 mod facts;
 mod feed;
+mod group;
 mod jobs;
 mod key_file;
 mod keyring;

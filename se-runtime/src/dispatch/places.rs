@@ -22,6 +22,8 @@ pub struct Places {
 #[derive(Debug, Default)]
 struct Inner {
     running: BTreeMap<String, Running>,
+    /// How many of them take a place.
+    taken: usize,
     /// Whatever begins from here on stops at its next step boundary.
     draining: bool,
     /// Nothing runs, and nothing begins: others may go on with what was driven here.
@@ -91,7 +93,8 @@ impl Places {
     /// A job is over here, or somebody else's.
     pub fn ended(&self, id: &str) {
         let mut inner = self.lock();
-        inner.running.remove(id);
+        let ended = inner.running.remove(id);
+        inner.taken -= usize::from(ended.is_some_and(|it| it.takes_place));
         inner.turn();
     }
 
@@ -158,8 +161,7 @@ impl Places {
         if planted::is(Bug::PlacesIgnored) {
             return self.most;
         }
-        let taken = inner.running.values().filter(|it| it.takes_place).count();
-        self.most.saturating_sub(taken)
+        self.most.saturating_sub(inner.taken)
     }
 
     /// Whether a job runs here.
@@ -186,6 +188,7 @@ impl Places {
             abandon,
             takes_place,
         };
+        inner.taken += usize::from(takes_place);
         inner.running.insert(id.clone(), running);
         Some(Begun {
             id,
