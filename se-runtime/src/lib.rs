@@ -11,6 +11,7 @@ mod drive;
 mod endpoint;
 pub mod event;
 pub mod fault;
+pub mod follow;
 pub mod grade;
 pub mod keep;
 pub mod lease;

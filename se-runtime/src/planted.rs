@@ -124,6 +124,8 @@ pub enum Bug {
     PutDownNotCancelled,
     /// The time that a job may take begins anew when it was put down.
     LimitAnew,
+    /// A stream does not read what it was not told.
+    LookForgotten,
 }
 
 impl Bug {
@@ -189,6 +191,7 @@ impl Bug {
         Self::PutDownUnheard,
         Self::PutDownNotCancelled,
         Self::LimitAnew,
+        Self::LookForgotten,
     ];
 }
 

@@ -7,6 +7,7 @@ mod db;
 mod device;
 mod dispatcher;
 mod executor;
+mod follower;
 mod job;
 mod lease;
 mod log;

@@ -1,6 +1,5 @@
 //! Those around the engine: callers, operators, and whoever pulls plugs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use crate::db::{Answer, Submission, WINDOW, Write};
 use crate::executor::Owner;
+use crate::follower;
 use crate::package::PASSWORD;
 use crate::planted::Planted;
 use crate::replica;
@@ -91,11 +91,16 @@ fn promised(world: &Arc<World>, key: &str, job: &str, at: Timestamp) {
     let mut known = world.known();
     known.waiting -= 1;
     let jobs = known.accepted.entry(key.to_owned()).or_default();
-    if !jobs.iter().any(|it| it == job) {
+    let is_new = !jobs.iter().any(|it| it == job);
+    if is_new {
         jobs.push(job.to_owned());
     }
     let jobs = jobs.clone();
+    known.following += usize::from(is_new);
     drop(known);
+    if is_new {
+        world.spawn_outside(follower::run(Arc::clone(world), job.to_owned()));
+    }
     let Some(first) = began(job) else {
         return world.breaks(&format!("{job} is accepted and not durable"));
     };
@@ -146,32 +151,6 @@ fn tell(world: &World, no: u64, job: &str, reason: String) {
     if let Some(life) = world.known().lives.get_mut(&no) {
         life.told.insert(job.to_owned());
         life.engine.places.cancel(job, reason);
-    }
-}
-
-/// Follows the streams of all jobs, from where each stopped.
-pub(crate) async fn watch(world: Arc<World>) {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    loop {
-        world.sleep(3, 700).await;
-        let db = if world.bug == Some(Planted::StreamBeforeCommit) {
-            world.store.newest()
-        } else {
-            world.store.read()
-        };
-        let durable = world.store.durable();
-        for (job, row) in &db.jobs {
-            let kept = durable.jobs.get(job).map_or(0, |it| it.log.len());
-            let seen = seen.entry(job.clone()).or_default();
-            if row.log.len() > kept {
-                let what = format!("a stream of {job} shows {} of {kept}", row.log.len());
-                world.breaks(&what);
-            }
-            if row.log.len() < *seen {
-                world.breaks(&format!("{job} lost events that were shown"));
-            }
-            *seen = row.log.len();
-        }
     }
 }
 

@@ -57,7 +57,6 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
             world.spawn_outside(outside::cancel(Arc::clone(&world), key));
         }
     }
-    world.spawn_outside(outside::watch(Arc::clone(&world)));
     world.spawn_outside(outside::resend(Arc::clone(&world)));
     world.spawn_outside(outside::fate(Arc::clone(&world)));
     let end = Timestamp::default().after(crate::START).after(LONGEST);
@@ -65,7 +64,10 @@ pub fn run(seed: u64, bug: Option<Planted>, keep_trace: bool) -> Report {
         world.trace.broken().is_some() || {
             let db = world.store.durable();
             let mut jobs = db.jobs.values();
-            world.known().waiting == 0
+            let known = world.known();
+            let is_heard = known.waiting == 0 && known.following == 0;
+            drop(known);
+            is_heard
                 && jobs.all(|it| it.status.is_final())
                 && db.outbox.all().all(|(_, it)| !it.is_open())
         }

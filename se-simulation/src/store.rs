@@ -1,7 +1,7 @@
 //! A durable store: one writer that commits what waits in one group, on a disk that may lose what it
 //! was not told to keep.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Poll, Waker};
 
 use futures_channel::oneshot;
@@ -10,6 +10,7 @@ use se_runtime::dispatch::Told;
 
 use crate::db::{Answer, Db, Refusal, Write};
 use crate::executor::{Owner, lock};
+use crate::follower::Ear;
 use crate::noted::Noted;
 use crate::outside;
 use crate::planted::Planted;
@@ -40,6 +41,8 @@ struct Inner {
     /// What has been told of so often.
     told: Told,
     listeners: Vec<Waker>,
+    /// Who follows streams.
+    ears: Vec<Weak<Ear>>,
 }
 
 struct Request {
@@ -129,6 +132,17 @@ impl Store {
         lock(&self.inner).told
     }
 
+    /// From here on, what is committed is said there.
+    pub(crate) fn listen(&self, ear: &Arc<Ear>) {
+        lock(&self.inner).ears.push(Arc::downgrade(ear));
+    }
+
+    fn ears(&self) -> Vec<Arc<Ear>> {
+        let mut inner = lock(&self.inner);
+        inner.ears.retain(|it| it.strong_count() > 0);
+        inner.ears.iter().filter_map(Weak::upgrade).collect()
+    }
+
     fn ring(&self, told: Told) {
         let mut inner = lock(&self.inner);
         inner.rings += 1;
@@ -180,6 +194,7 @@ fn tells(world: &World, write: &Write) -> Option<Told> {
 pub(crate) fn start(world: &Arc<World>) {
     // Whoever connects again looks for what it has missed.
     world.store.ring(ALL);
+    world.store.ears().iter().for_each(|it| it.look());
     world
         .executor
         .spawn(Owner::Database, serve(Arc::clone(world)));
@@ -286,9 +301,25 @@ async fn finish(
 }
 
 fn publish(world: &World, next: Arc<Db>, rings: Option<Told>) {
-    keep(world, next);
+    let before = world.store.read();
+    keep(world, Arc::clone(&next));
+    say(world, &before, &next);
     if let Some(told) = rings {
         world.store.ring(told);
+    }
+}
+
+/// To all who follow, what is new.
+fn say(world: &World, before: &Db, next: &Db) {
+    let ears = world.store.ears();
+    if ears.is_empty() {
+        return;
+    }
+    for (id, job) in &next.jobs {
+        let known = before.jobs.get(id).map_or(0, |it| it.log.len());
+        for record in job.log.iter().skip(known) {
+            ears.iter().for_each(|it| it.say(world, id, record));
+        }
     }
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Known {
     pub(crate) ended: BTreeMap<String, Timestamp>,
     /// Callers that have not got what they want.
     pub(crate) waiting: usize,
+    /// Readers of streams that have not seen the last event.
+    pub(crate) following: usize,
     /// Since when nobody drives a job.
     pub(crate) free: BTreeMap<String, Timestamp>,
     /// The last moment at which all places were taken, or some came to be.

@@ -1,11 +1,11 @@
 //! The stream of all jobs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use se_runtime::Accepted;
+use se_runtime::follow::{Follow, Heard, Placed, Source};
+use se_runtime::{Accepted, Unanswered};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -40,83 +40,73 @@ pub(crate) fn of_all(
 ) -> impl Stream<Item = Message> {
     // Listening begins before reading, so that nothing falls between the two.
     let heard = engine.hub.follow_all(&engine.store);
-    let follow = Follow {
-        engine,
-        filter,
-        after,
-        heard,
-        read: VecDeque::new(),
-        has_all: false,
-    };
-    unfold(follow, async |mut follow| {
-        let item = follow.next().await?;
-        Some((item, follow))
+    let follow = Follow::new(Jobs { engine, heard }, u64::try_from(after).unwrap_or(0));
+    unfold((follow, filter), async |(mut follow, filter)| {
+        let message = wanted(&mut follow, &filter).await?;
+        Some((message, (follow, filter)))
     })
 }
 
-struct Follow {
-    engine: Arc<Engine>,
-    filter: Filter,
-    /// Place of the last event that was looked at.
-    after: i64,
-    heard: broadcast::Receiver<Said>,
-    read: VecDeque<(i64, Arc<Item>)>,
-    /// Whether what comes next will be heard.
-    has_all: bool,
+/// The next that is wanted and tells anything.
+async fn wanted(follow: &mut Follow<Jobs>, filter: &Filter) -> Option<Message> {
+    loop {
+        let Stood(position, item) = follow.next().await?;
+        if let Some(told) = item.told.clone().filter(|_| filter.lets(&item.job)) {
+            let id = position.to_string();
+            return Some(Message { id, told });
+        }
+    }
 }
 
-impl Follow {
-    async fn next(&mut self) -> Option<Message> {
-        loop {
-            if let Some(message) = self.shown() {
-                return Some(message);
-            }
-            if self.has_all {
-                self.listen().await?;
-            } else {
-                // Apart: who waits holds no room for it.
-                Box::pin(self.look()).await?;
-            }
-        }
+/// An event with its place among those of all jobs.
+struct Stood(i64, Arc<Item>);
+
+impl Placed for Stood {
+    fn place(&self) -> u64 {
+        self.0.unsigned_abs()
     }
 
-    /// The next of those read that is wanted.
-    fn shown(&mut self) -> Option<Message> {
-        while let Some((position, item)) = self.read.pop_front() {
-            self.after = position;
-            if let Some(told) = item.told.clone().filter(|_| self.filter.lets(&item.job)) {
-                let id = position.to_string();
-                return Some(Message { id, told });
-            }
-        }
-        None
+    fn is_last(&self) -> bool {
+        false
     }
+}
 
-    /// Reads the store.
-    async fn look(&mut self) -> Option<()> {
+/// The events of all jobs, as they are stored and said.
+struct Jobs {
+    engine: Arc<Engine>,
+    heard: broadcast::Receiver<Said>,
+}
+
+impl Jobs {
+    async fn page(&self, after: i64) -> se_store::Result<Vec<Stood>> {
         let store = &self.engine.store;
-        let page = store.events_since(self.after, PAGE).await;
-        let page = page.inspect_err(broken_off).ok()?;
-        self.has_all = page.is_empty();
-        for stored in page {
-            let accepted = self.engine.hub.accepted(store, &stored.job_id).await;
-            let accepted = accepted.inspect_err(broken_off).ok()?;
-            let public = &self.engine.config.server.public_url;
+        let public = &self.engine.config.server.public_url;
+        let mut page = Vec::new();
+        for stored in store.events_since(after, PAGE).await? {
+            let accepted = self.engine.hub.accepted(store, &stored.job_id).await?;
             let item = Item::new(public, &accepted, &stored.record);
-            self.read.push_back((stored.position, Arc::new(item)));
+            page.push(Stood(stored.position, Arc::new(item)));
         }
-        Some(())
+        Ok(page)
+    }
+}
+
+impl Source for Jobs {
+    type Event = Stood;
+    const DENSE: bool = false;
+
+    async fn read(&mut self, after: u64) -> Result<(Vec<Stood>, bool), Unanswered> {
+        let page = self.page(i64::try_from(after).unwrap_or(i64::MAX)).await;
+        let page = page.inspect_err(broken_off).map_err(|_| Unanswered)?;
+        let more = !page.is_empty();
+        Ok((page, more))
     }
 
-    /// Waits for the next event; nothing when there will not be any.
-    async fn listen(&mut self) -> Option<()> {
-        // Can be dropped: what was said is kept.
+    async fn hear(&mut self) -> Heard<Stood> {
         match self.heard.recv().await {
-            Ok(Said::Event(position, _)) if position <= self.after => {}
-            Ok(Said::Event(position, item)) => self.read.push_back((position, item)),
-            Ok(Said::Look) | Err(RecvError::Lagged(_)) => self.has_all = false,
-            Err(RecvError::Closed) => return None,
+            Ok(Said::Event(position, item)) => Heard::Event(Stood(position, item)),
+            Ok(Said::Look) | Err(RecvError::Lagged(_)) => Heard::Look,
+            Err(RecvError::Closed) => Heard::Over,
         }
-        Some(())
     }
 }

@@ -1,11 +1,11 @@
 //! The stream of one job.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use futures_util::Stream;
 use futures_util::stream::unfold;
-use se_runtime::Accepted;
+use se_runtime::follow::{Follow, Heard, Placed, Source};
+use se_runtime::{Accepted, Unanswered};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::hub::{Said, Seat};
@@ -28,85 +28,70 @@ pub(crate) async fn of_job(
     let job = engine.store.job(&id).await?;
     // A reader that claims to have seen more than there is has seen everything.
     let after = after.min(job.last_seq);
-    let follow = Follow {
-        has_ended: job.summary.status.is_final() && after == job.last_seq,
-        has_all: after == job.last_seq,
+    let source = Job {
         engine,
         accepted,
-        after,
         seat,
-        read: VecDeque::new(),
     };
+    let mut follow = Follow::new(source, after);
+    if after == job.last_seq {
+        follow = follow.with_all(job.summary.status.is_final());
+    }
     Ok(unfold(follow, async |mut follow| {
-        let item = follow.next().await?;
-        Some((item, follow))
+        let message = told(&mut follow).await?;
+        Some((message, follow))
     }))
 }
 
-struct Follow {
-    engine: Arc<Engine>,
-    accepted: Arc<Accepted>,
-    /// The last event that was looked at.
-    after: u64,
-    seat: Seat,
-    read: VecDeque<Arc<Item>>,
-    /// Whether what comes next will be heard.
-    has_all: bool,
-    has_ended: bool,
+/// The next that tells the outside anything.
+async fn told(follow: &mut Follow<Job>) -> Option<Message> {
+    loop {
+        let item = follow.next().await?;
+        if let Some(told) = item.told.clone() {
+            let id = item.seq.to_string();
+            return Some(Message { id, told });
+        }
+    }
 }
 
-impl Follow {
-    async fn next(&mut self) -> Option<Message> {
-        loop {
-            if let Some(message) = self.shown() {
-                return Some(message);
-            }
-            if self.has_ended {
-                return None;
-            }
-            if self.has_all {
-                self.listen().await?;
-            } else {
-                // Apart: who waits holds no room for it.
-                Box::pin(self.look()).await?;
-            }
-        }
+/// The events of a job, as they are stored and said.
+struct Job {
+    engine: Arc<Engine>,
+    accepted: Arc<Accepted>,
+    seat: Seat,
+}
+
+impl Placed for Item {
+    fn place(&self) -> u64 {
+        self.seq
     }
 
-    /// The next of those read that tells the outside anything.
-    fn shown(&mut self) -> Option<Message> {
-        while let Some(item) = self.read.pop_front() {
-            self.after = item.seq;
-            self.has_ended |= item.is_last;
-            if let Some(told) = item.told.clone() {
-                let id = item.seq.to_string();
-                return Some(Message { id, told });
-            }
-        }
-        None
+    fn is_last(&self) -> bool {
+        self.is_last
     }
+}
 
-    /// Reads the store.
-    async fn look(&mut self) -> Option<()> {
+impl Source for Job {
+    type Event = Arc<Item>;
+    const DENSE: bool = true;
+
+    async fn read(
+        &mut self,
+        after: u64,
+    ) -> std::result::Result<(Vec<Arc<Item>>, bool), Unanswered> {
         let id = &self.accepted.job_id;
-        let page = self.engine.store.events(id, self.after, PAGE).await;
-        let page = page.inspect_err(broken_off).ok()?;
-        self.has_all = !page.more;
+        let page = self.engine.store.events(id, after, PAGE).await;
+        let page = page.inspect_err(broken_off).map_err(|_| Unanswered)?;
         let public = &self.engine.config.server.public_url;
         let item = |record| Arc::new(Item::new(public, &self.accepted, &record));
-        self.read = page.records.into_iter().map(item).collect();
-        Some(())
+        Ok((page.records.into_iter().map(item).collect(), page.more))
     }
 
-    /// Waits for the next event; nothing when there will not be any.
-    async fn listen(&mut self) -> Option<()> {
-        // Can be dropped: a seat keeps what was said.
+    async fn hear(&mut self) -> Heard<Arc<Item>> {
         match self.seat.heard.recv().await {
-            Ok(Said::Event(_, item)) if item.seq <= self.after => {}
-            Ok(Said::Event(_, item)) if item.seq == self.after + 1 => self.read.push_back(item),
-            Ok(Said::Event(..) | Said::Look) | Err(RecvError::Lagged(_)) => self.has_all = false,
-            Err(RecvError::Closed) => return None,
+            Ok(Said::Event(_, item)) => Heard::Event(item),
+            Ok(Said::Look) | Err(RecvError::Lagged(_)) => Heard::Look,
+            Err(RecvError::Closed) => Heard::Over,
         }
-        Some(())
     }
 }
