@@ -73,7 +73,7 @@ pub async fn dispatch(ports: Dispatching<'_>) {
         cancels: None,
         counted: None,
     };
-    while ports.stages.now() == Stage::Works {
+    while hand.works() {
         let (told, turns) = (ports.bell.told(), ports.places.turns());
         let done = hand.round(told).await;
         hand.wait(told, turns, done).await;
@@ -124,18 +124,24 @@ impl Hand<'_> {
             return Ok(());
         }
         let most = self.ports.policy.at_once;
-        while self.begin(jobs.claim_cancelled(most).await)? {}
+        while self.works() && self.begin(jobs.claim_cancelled(most).await)? {}
         Ok(())
     }
 
     async fn claim(&self) -> Result<(), Unanswered> {
         let at_once = self.ports.policy.at_once;
-        loop {
+        while self.works() {
             let most = self.ports.places.free().min(at_once);
             if most == 0 || !self.begin(self.ports.jobs.claim(most).await)? {
-                return Ok(());
+                break;
             }
         }
+        Ok(())
+    }
+
+    /// Who stops gives back at once what it claims, and would find it again.
+    fn works(&self) -> bool {
+        self.ports.stages.now() == Stage::Works
     }
 
     /// Starts what was claimed; whether that was anything.

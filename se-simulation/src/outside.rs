@@ -253,6 +253,7 @@ fn drain_any(world: &World) {
 fn drain(world: &World, no: u64) {
     world.tell(&format!("r{no} is to drain"));
     let now = world.now();
+    world.trouble(now);
     let mut known = world.known();
     if let Some(life) = known.lives.get_mut(&no) {
         life.draining = Some(now);
