@@ -201,16 +201,11 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn own(&self) -> Result<Vec<Claimed>> {
-        let rows: Vec<(String, Option<String>)> = sql::query(
+        self.owned(
             "SELECT id, cancel FROM jobs WHERE owner = $1 \
              AND status IN ('accepted', 'running', 'cancelling') ORDER BY row",
         )
-        .bind(self.replica())
-        .fetch_all(&self.readers)
         .await
-        .doing("look for the jobs of this engine")?;
-        let claimed = |(id, cancel)| Claimed { id, cancel };
-        Ok(rows.into_iter().map(claimed).collect())
     }
 
     /// The jobs that this engine drives and that shall be cancelled.
@@ -218,12 +213,17 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn cancels(&self) -> Result<Vec<Claimed>> {
-        let rows: Vec<(String, Option<String>)> =
-            sql::query("SELECT id, cancel FROM jobs WHERE owner = $1 AND cancel IS NOT NULL")
-                .bind(self.replica())
-                .fetch_all(&self.readers)
-                .await
-                .doing("look for jobs to cancel")?;
+        self.owned("SELECT id, cancel FROM jobs WHERE owner = $1 AND cancel IS NOT NULL")
+            .await
+    }
+
+    /// Those of this engine's jobs that `sql` selects.
+    async fn owned(&self, sql: &'static str) -> Result<Vec<Claimed>> {
+        let rows: Vec<(String, Option<String>)> = sql::query(sql)
+            .bind(self.replica())
+            .fetch_all(&self.readers)
+            .await
+            .doing("look for the jobs of this engine")?;
         let claimed = |(id, cancel)| Claimed { id, cancel };
         Ok(rows.into_iter().map(claimed).collect())
     }
