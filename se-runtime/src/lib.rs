@@ -32,7 +32,7 @@ mod time;
 pub use drive::{Control, Drive, DriveError, PARTS, Ports, drive};
 pub use event::{Accepted, Batch, Event, JobStatus, Record, Summary};
 pub use fault::{Fault, FaultKind, StepError};
-pub use plan::{Block, Edge, Node, Plan, PlanError, StepIndex, Why};
+pub use plan::{Block, Edge, Node, Plan, PlanError, Plans, StepIndex, Why};
 pub use port::{
     Actions, Call, Clock, Done, Endpoint, Endpoints, EventLog, LogError, Outcome, SshPolicy,
     Unanswered,

@@ -5,6 +5,7 @@ mod connectors;
 mod known;
 mod order;
 mod paths;
+mod shared;
 mod show;
 mod svg;
 
@@ -16,6 +17,8 @@ use se_dsl::Checked;
 use se_dsl::checked::{Composite, Execution, Job, Step};
 use se_dsl::expr::Scopes;
 use serde_json::Value;
+
+pub use shared::Plans;
 
 use crate::event::Accepted;
 
@@ -44,6 +47,8 @@ pub struct Plan {
     package: Arc<Checked>,
     block: Arc<Block>,
     sequential: bool,
+    /// Whether it holds for this job alone: what it was taken in with decides what its loops run over.
+    is_own: bool,
 }
 
 /// Steps that are ordered among each other: those of a phase, or those of a composite.
@@ -221,11 +226,12 @@ impl Plan {
         sequential: bool,
         known: &[Scopes],
     ) -> Result<Self, PlanError> {
-        let block = Arc::new(Block::of_jobs(&package, jobs, sequential, known)?);
+        let (block, is_own) = Block::of_jobs(&package, jobs, sequential, known)?;
         Ok(Self {
             package,
-            block,
+            block: Arc::new(block),
             sequential,
+            is_own,
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use se_content::{Fetched, Limits};
 use se_dsl::{Checked, Options, Severity, Sources};
-use se_runtime::Accepted;
+use se_runtime::{Accepted, Plans};
 use se_store::{Definition, DefinitionKey, DefinitionStatus, Store};
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ const KEPT: usize = 32;
 pub struct Package {
     /// What it says.
     pub checked: Arc<Checked>,
+    /// The plans of its jobs.
+    pub plans: Arc<Plans>,
     /// Where it is unpacked.
     pub folder: PathBuf,
 }
@@ -128,8 +130,10 @@ impl Packages {
 
     /// Keeps a package in memory; the one that was not used for longest makes room.
     fn keep(&self, folder: &Path, checked: Checked) -> Package {
+        let checked = Arc::new(checked);
         let package = Package {
-            checked: Arc::new(checked),
+            plans: Arc::new(Plans::new(Arc::clone(&checked))),
+            checked,
             folder: folder.to_path_buf(),
         };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

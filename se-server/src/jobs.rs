@@ -8,8 +8,6 @@ mod request;
 mod view;
 pub(crate) mod worker;
 
-use std::sync::Arc;
-
 use se_runtime::event::FORMAT;
 use se_runtime::{Accepted, Event, Plan, PlanError, Record, Timestamp, Vault};
 use se_store::{CancelNoted, NewJob, Store, Submitted};
@@ -217,7 +215,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         origin: None,
     };
-    let plan = Plan::build(Arc::clone(&package.checked), &accepted).map_err(|it| planless(&it))?;
+    let plan = package.plans.of(&accepted).map_err(|it| planless(&it))?;
     Ok(Prepared {
         accepted,
         vault,
@@ -267,8 +265,8 @@ pub(crate) async fn all_records(store: &Store, id: &str) -> Result<Vec<Record>> 
 /// The plan of a stored job with the package it runs from.
 pub(crate) async fn plan(packages: &Packages, accepted: &Accepted) -> Result<(Plan, Package)> {
     let package = packages.of_job(accepted).await?;
-    let plan = Plan::build(Arc::clone(&package.checked), accepted)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let plan = package.plans.of(accepted);
+    let plan = plan.map_err(|error| Error::Internal(error.to_string()))?;
     Ok((plan, package))
 }
 

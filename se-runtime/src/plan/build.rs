@@ -82,28 +82,31 @@ struct Blocks<'p> {
     sequential: bool,
     known: &'p [Scopes],
     made: BTreeMap<(usize, usize), Arc<Block>>,
+    /// Whether one of the loops runs over what `known` says.
+    asked: bool,
 }
 
 impl Block {
-    /// The steps of the jobs of a phase.
+    /// The steps of the jobs of a phase, and whether `known` has had a say in them.
     pub(super) fn of_jobs(
         package: &Checked,
         jobs: Vec<Arc<Job>>,
         sequential: bool,
         known: &[Scopes],
-    ) -> Result<Self, PlanError> {
+    ) -> Result<(Self, bool), PlanError> {
         let mut blocks = Blocks {
             package,
             sequential,
             known,
             made: BTreeMap::new(),
+            asked: false,
         };
         let mut nodes = blocks.of_jobs(jobs)?;
         let edges = order::edges(&nodes, sequential);
         for edge in edges {
             connect(&mut nodes, edge);
         }
-        Self::of(nodes)
+        Ok((Self::of(nodes)?, blocks.asked))
     }
 
     fn of(nodes: Vec<Node>) -> Result<Self, PlanError> {
@@ -176,7 +179,8 @@ impl Blocks<'_> {
             predecessors: Vec::new(),
             successors: Vec::new(),
         };
-        let each = node.step().for_each.as_ref();
+        let each = node.step().for_each.as_deref();
+        self.asked |= each.is_some_and(known::decides);
         node.elements = each.and_then(|it| known::elements(node.job(), it, self.known));
         if let Uses::Composite(composite) = &node.step().uses {
             let composite = Arc::clone(composite);

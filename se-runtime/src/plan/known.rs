@@ -14,12 +14,22 @@ pub(super) fn of(package: &Checked, scopes: &FrozenScopes) -> Vec<Scopes> {
     frozen(package, scopes)
 }
 
+/// Whether it is what is known that decides what a loop runs over.
+pub(super) fn decides(each: &ForEach) -> bool {
+    each.list.literal().is_none() && !is_open(each)
+}
+
+/// Whether something that is captured or given decides it.
+fn is_open(each: &ForEach) -> bool {
+    let is_open = |root| matches!(root, Root::Vars | Root::Parameters);
+    each.list.reads().iter().any(|(root, _)| is_open(root))
+}
+
 /// The elements of a job's loop, if nothing that is captured or given decides them.
 pub(super) fn elements(job: &Job, each: &ForEach, known: &[Scopes]) -> Option<Vec<Value>> {
-    let is_open = |root| matches!(root, Root::Vars | Root::Parameters);
     let list = match each.list.literal() {
         Some(list) => list,
-        None if each.list.reads().iter().any(|(root, _)| is_open(root)) => return None,
+        None if is_open(each) => return None,
         None => {
             let scopes = known.get(job.part.map_or(0, |part| part + 1))?;
             each.list.eval(scopes, &Limits::default()).ok()?

@@ -1,6 +1,11 @@
 //! What waits for what, and why.
 
-use crate::world::plan;
+use std::sync::Arc;
+
+use se_runtime::{Accepted, Event, Plan, Plans};
+use serde_json::json;
+
+use crate::world::{accepted, package, plan};
 
 /// `step <- predecessor: reasons`, one line an edge.
 fn edges(steps: &str) -> Vec<String> {
@@ -149,4 +154,42 @@ fn the_picture_of_a_plan_shows_every_step_and_why_it_waits() {
         assert!(svg.contains(part), "{part}: {svg}");
     }
     assert_eq!(svg.matches("<rect class=\"box read\"").count(), 3);
+}
+
+/// What a job that runs phase `main` was taken in as.
+fn taken_in(devices: &serde_json::Value) -> Accepted {
+    let Event::JobAccepted(mut it) = accepted().event else {
+        panic!("the first event of a job");
+    };
+    it.scopes.runtime_env = json!({"devices": devices});
+    *it
+}
+
+#[test]
+fn jobs_of_a_phase_share_its_plan_one_after_the_other_or_not() {
+    let package = package(&[("job", &format!("  steps:\n{READS}"))]);
+    let plans = Plans::new(Arc::clone(&package));
+    let mut job = taken_in(&json!({}));
+    let (one, two) = (plans.of(&job).unwrap(), plans.of(&job).unwrap());
+    assert!(Arc::ptr_eq(one.block(), two.block()));
+    job.sequential = true;
+    let in_turns = plans.of(&job).unwrap();
+    let alone = Plan::build(package, &job).unwrap();
+    assert_eq!(in_turns.to_text(), alone.to_text());
+    assert_ne!(in_turns.to_text(), one.to_text());
+    job.phase = Some("none".to_owned());
+    plans.of(&job).unwrap_err();
+}
+
+#[test]
+fn a_job_whose_pod_decides_what_a_loop_runs_over_has_a_plan_of_its_own() {
+    let steps = "
+    - { id: on, uses: collect@v1, target: '@dev', for_each: { var: dev, in: '${ runtime_env.devices }' }, with: { command: x } }
+    - { id: c, uses: collect@v1, target: c, with: { command: x } }
+";
+    let plans = Plans::new(package(&[("job", &format!("  steps:\n{steps}"))]));
+    let waves = |devices| plans.of(&taken_in(&devices)).unwrap().waves().len();
+    assert_eq!(waves(json!(["a", "b"])), 1);
+    assert_eq!(waves(json!(["a", "c"])), 2);
+    assert_eq!(waves(json!(["a", "b"])), 1);
 }

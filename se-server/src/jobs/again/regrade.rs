@@ -1,7 +1,6 @@
 //! A new job that judges again what an ended one recorded, and touches no pod.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use se_runtime::event::{Again, FORMAT, FrozenScopes, PartScopes};
 use se_runtime::secret::open_text_with;
@@ -34,7 +33,9 @@ pub async fn regrade(
     let version = fields.finish(version)?;
     let old = Recording::of(engine, id).await?;
     let before = old.package(engine).await?;
-    let old_plan = Plan::build(Arc::clone(&before.checked), &old.accepted)
+    let old_plan = before
+        .plans
+        .of(&old.accepted)
         .map_err(|error| Error::Internal(error.to_string()))?;
     if !has_rubric(&old_plan) {
         return Err(Error::Conflict(format!(
@@ -44,7 +45,10 @@ pub async fn regrade(
     }
     let chosen = Chosen::of(engine, &old, version.as_deref(), before).await?;
     let accepted = accepted(engine, &old, &chosen);
-    let plan = Plan::build(Arc::clone(&chosen.package.checked), &accepted)
+    let plan = chosen
+        .package
+        .plans
+        .of(&accepted)
         .map_err(|error| Error::field("/version", error.to_string()))?;
     if !has_rubric(&plan) {
         let why = format!(

@@ -1,7 +1,6 @@
 //! A new job that resumes after the last completed step of one that failed or was cancelled.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use se_runtime::event::{Again, FORMAT, FrozenScopes};
 use se_runtime::secret::open_text_with;
@@ -115,7 +114,9 @@ pub async fn retry(
         .registry
         .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
         .map_err(|error| Error::Conflict(error.to_string()))?;
-    let plan = Plan::build(Arc::clone(&package.checked), &accepted)
+    let plan = package
+        .plans
+        .of(&accepted)
         .map_err(|error| Error::Internal(error.to_string()))?;
     let done = carried(&old, &plan)?
         .into_iter()
