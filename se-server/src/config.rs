@@ -12,6 +12,7 @@ mod sealing;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -287,10 +288,9 @@ impl Jobs {
     /// How many may run that have something in common.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let limit = |it: u32| if it == 0 { u32::MAX } else { it };
         Limits {
-            per_worker: limit(self.max_per_worker),
-            per_definition: limit(self.max_per_definition),
+            per_worker: NonZeroU32::new(self.max_per_worker),
+            per_definition: NonZeroU32::new(self.max_per_definition),
         }
     }
 }

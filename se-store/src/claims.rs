@@ -1,27 +1,33 @@
 //! Who drives which job: an engine claims jobs that nobody drives, oldest first.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use crate::error::{Doing, Error, Result};
 use crate::sql::{self, Connection};
 use crate::store::Store;
 use crate::writer::Tx;
 
-/// How many jobs may run at a time that have something in common, over all engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How many jobs may run at a time that have something in common, over all engines; `None`: as many as there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// On one worker.
-    pub per_worker: u32,
+    pub per_worker: Option<NonZeroU32>,
     /// Of one pod definition.
-    pub per_definition: u32,
+    pub per_definition: Option<NonZeroU32>,
 }
 
 impl Limits {
     /// As many as there are.
     pub const NONE: Self = Self {
-        per_worker: u32::MAX,
-        per_definition: u32::MAX,
+        per_worker: None,
+        per_definition: None,
     };
+}
+
+/// A limit as the database takes it.
+fn most(limit: Option<NonZeroU32>) -> Option<i64> {
+    limit.map(|it| i64::from(it.get()))
 }
 
 /// A job that this engine drives from now on.
@@ -42,16 +48,17 @@ pub enum CancelNoted {
     Ended,
 }
 
-/// Jobs that nobody drives, the first that may run. Rows that somebody else holds are passed over.
+/// Jobs that nobody drives, the first that may run. Rows that somebody else holds are passed over. What runs is only
+/// counted where there is a limit: otherwise each look would cost as much as there are jobs.
 macro_rules! waiting {
     ($locking:literal) => {
         concat!(
             "SELECT row, id, cancel, worker, definition_id FROM jobs WHERE owner IS NULL \
              AND status IN ('accepted', 'running', 'cancelling') AND cancel IS NULL \
-             AND worker NOT IN (SELECT worker FROM jobs WHERE owner IS NOT NULL AND worker <> '' \
-               GROUP BY worker HAVING count(*) >= $1) \
-             AND definition_id NOT IN (SELECT definition_id FROM jobs WHERE owner IS NOT NULL \
-               GROUP BY definition_id HAVING count(*) >= $2) \
+             AND ($1 IS NULL OR worker NOT IN (SELECT worker FROM jobs \
+               WHERE owner IS NOT NULL AND worker <> '' GROUP BY worker HAVING count(*) >= $1)) \
+             AND ($2 IS NULL OR definition_id NOT IN (SELECT definition_id FROM jobs \
+               WHERE owner IS NOT NULL GROUP BY definition_id HAVING count(*) >= $2)) \
              ORDER BY row LIMIT $3",
             $locking
         )
@@ -89,8 +96,8 @@ impl Store {
     /// [`Error::Unavailable`].
     pub async fn has_claimable(&self, limits: Limits) -> Result<bool> {
         let row: Option<Row> = sql::query(waiting!(""))
-            .bind(i64::from(limits.per_worker))
-            .bind(i64::from(limits.per_definition))
+            .bind(most(limits.per_worker))
+            .bind(most(limits.per_definition))
             .bind(1)
             .fetch_optional(&self.readers)
             .await
@@ -241,8 +248,8 @@ async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> 
     loop {
         let left = i64::from(count) - i64::try_from(all.len()).unwrap_or(i64::MAX);
         let rows: Vec<Row> = sql::query(sql)
-            .bind(i64::from(limits.per_worker))
-            .bind(i64::from(limits.per_definition))
+            .bind(most(limits.per_worker))
+            .bind(most(limits.per_definition))
             .bind(left)
             .fetch_all(&mut tx.conn)
             .await
@@ -273,11 +280,11 @@ impl Taken {
             workers: BTreeMap::new(),
             definitions: BTreeMap::new(),
         };
-        if limits.per_worker < u32::MAX {
+        if limits.per_worker.is_some() {
             let sql = "SELECT worker, count(*) FROM jobs WHERE owner IS NOT NULL GROUP BY worker";
             taken.workers = counts(tx, sql).await?;
         }
-        if limits.per_definition < u32::MAX {
+        if limits.per_definition.is_some() {
             let sql = "SELECT definition_id, count(*) FROM jobs WHERE owner IS NOT NULL \
                        GROUP BY definition_id";
             taken.definitions = counts(tx, sql).await?;
@@ -290,14 +297,15 @@ impl Taken {
         let limits = self.limits;
         let on_worker = self.workers.get(worker).copied().unwrap_or(0);
         let of_definition = self.definitions.get(definition).copied().unwrap_or(0);
-        let is_free = worker.is_empty() || on_worker < limits.per_worker;
-        if !is_free || of_definition >= limits.per_definition {
+        let is_below = |count, limit: Option<NonZeroU32>| limit.is_none_or(|it| count < it.get());
+        let is_free = worker.is_empty() || is_below(on_worker, limits.per_worker);
+        if !is_free || !is_below(of_definition, limits.per_definition) {
             return false;
         }
-        if limits.per_worker < u32::MAX {
+        if limits.per_worker.is_some() {
             self.workers.insert(worker.clone(), on_worker + 1);
         }
-        if limits.per_definition < u32::MAX {
+        if limits.per_definition.is_some() {
             self.definitions
                 .insert(definition.clone(), of_definition + 1);
         }

@@ -1,5 +1,7 @@
 //! Several engines on one database.
 
+use std::num::NonZeroU32;
+
 use futures_util::future::join_all;
 use se_runtime::lease::Member;
 use se_runtime::{Event, EventLog, LogError};
@@ -284,8 +286,8 @@ async fn limits_hold_over_all_engines() {
         one.store.submit(of(id, definition, worker)).await.unwrap();
     }
     let limits = Limits {
-        per_worker: 1,
-        per_definition: 2,
+        per_worker: NonZeroU32::new(1),
+        per_definition: NonZeroU32::new(2),
     };
     assert_eq!(ids(one.store.claim(1, limits).await.unwrap()), ["a"]);
     // b and d wait for the worker of a.
