@@ -46,6 +46,8 @@ pub struct Changes {
     pub jobs: u64,
     /// How often somebody wanted a job to be cancelled since the store was opened.
     pub cancels: u64,
+    /// How often versions of pod definitions have changed since the store was opened.
+    pub definitions: u64,
 }
 
 #[derive(Clone)]
@@ -87,7 +89,8 @@ impl Announced {
             changes.deliveries += written.deliveries;
             changes.jobs += u64::from(written.jobs);
             changes.cancels += u64::from(written.cancels);
-            written.deliveries > 0 || written.jobs || written.cancels
+            changes.definitions += u64::from(written.definitions);
+            written.deliveries > 0 || written.jobs || written.cancels || written.definitions
         });
     }
 
@@ -109,7 +112,13 @@ impl Announced {
             changes.deliveries += 1;
             changes.jobs += 1;
             changes.cancels += 1;
+            changes.definitions += 1;
         });
+    }
+
+    /// How often versions of pod definitions have changed.
+    pub(crate) fn changed_definitions(&self) -> u64 {
+        self.changes.borrow().definitions
     }
 
     /// Whether anybody wants events at the moment.

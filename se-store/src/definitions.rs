@@ -7,9 +7,12 @@ use crate::error::{Doing, Error, Result};
 use crate::jobs::{Cursor, Page};
 use crate::sql;
 use crate::store::Store;
+use kept::Wanted;
 
+mod kept;
 mod sync;
 
+pub(crate) use kept::Kept;
 pub use sync::{Content, Sync, SyncRequest};
 
 /// A version of a pod definition.
@@ -127,6 +130,11 @@ impl Definitions<'_> {
     /// # Errors
     /// [`Error::NotFound`] if none is ready, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn latest_ready(&self, definition_id: &str) -> Result<Definition> {
+        let wanted = Wanted::Latest(definition_id.to_owned());
+        self.kept(wanted, self.read_latest(definition_id)).await
+    }
+
+    async fn read_latest(&self, definition_id: &str) -> Result<Definition> {
         let row: Option<Row> = sql::query(
             "SELECT * FROM definitions WHERE definition_id = $1 AND status = 'ready' \
              ORDER BY synced_at DESC, row DESC LIMIT 1",
@@ -144,6 +152,29 @@ impl Definitions<'_> {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn by_version(&self, key: &DefinitionKey) -> Result<Definition> {
+        let wanted = Wanted::Exact(key.clone());
+        self.kept(wanted, self.read_exact(key)).await
+    }
+
+    /// What was read before, if no version has changed since.
+    async fn kept(
+        &self,
+        wanted: Wanted,
+        read: impl Future<Output = Result<Definition>>,
+    ) -> Result<Definition> {
+        if self.store.is_shared() {
+            return read.await;
+        }
+        let changes = self.store.changed_definitions();
+        if let Some(found) = self.store.kept.get(changes, &wanted) {
+            return Ok(found);
+        }
+        let found = read.await?;
+        self.store.kept.keep(changes, wanted, &found);
+        Ok(found)
+    }
+
+    async fn read_exact(&self, key: &DefinitionKey) -> Result<Definition> {
         let row: Option<Row> =
             sql::query("SELECT * FROM definitions WHERE definition_id = $1 AND version = $2")
                 .bind(&key.definition_id)

@@ -190,6 +190,7 @@ async fn adopt(tx: &mut Tx) -> Result<()> {
     .await
     .doing(DOING)?;
     tx.written.deliveries += adopted;
+    tx.written.definitions = true;
     sql::query(
         "UPDATE definitions SET sync = NULL, \
          error = 'the engine stopped during the sync; sync again', \

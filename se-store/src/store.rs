@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::append::{Append, Appended};
 use crate::changes::{Announced, Changes, News};
+use crate::definitions::Kept;
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
 use crate::keyring::Keyring;
@@ -50,6 +51,8 @@ pub struct Store {
     pub(crate) server: Option<Server>,
     writer: Writer,
     announced: Announced,
+    /// Versions that were read.
+    pub(crate) kept: Arc<Kept>,
     /// Tells of what other engines commit; ends with the last clone.
     feed: Option<Feed>,
 }
@@ -86,6 +89,7 @@ impl Store {
             server: None,
             writer: Writer::start(session, opened.lock, announced.clone())?,
             announced,
+            kept: Arc::default(),
             feed: None,
         })
     }
@@ -108,6 +112,7 @@ impl Store {
             server: Some(server),
             writer: Writer::start(session, None, announced.clone())?,
             announced,
+            kept: Arc::default(),
             feed: Some(feed),
         })
     }
@@ -159,6 +164,10 @@ impl Store {
         }
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    pub(crate) fn changed_definitions(&self) -> u64 {
+        self.announced.changed_definitions()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -37,6 +37,8 @@ pub(crate) struct Written {
     pub(crate) jobs: bool,
     /// Whether there may be something to stop.
     pub(crate) cancels: bool,
+    /// Whether versions of pod definitions have changed.
+    pub(crate) definitions: bool,
 }
 
 impl Written {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use se_runtime::Timestamp;
 use serde_json::Value;
 
@@ -64,14 +65,13 @@ impl Definitions<'_> {
     /// [`Error::Unavailable`].
     pub async fn define(&self, request: SyncRequest) -> Result<()> {
         let now = self.store.now();
-        self.store
-            .write("note the pod definition", move |tx| {
-                Box::pin(async move {
-                    insert(tx, &request, now).await?;
-                    Ok(())
-                })
+        self.change("note the pod definition", move |tx| {
+            Box::pin(async move {
+                insert(tx, &request, now).await?;
+                Ok(())
             })
-            .await
+        })
+        .await
     }
 
     /// Begins a sync. A ready version goes on serving; any other becomes `synchronizing`.
@@ -80,11 +80,10 @@ impl Definitions<'_> {
     /// [`Error::Busy`] if another sync of the version is going on, [`Error::Unavailable`].
     pub async fn begin_sync(&self, request: SyncRequest) -> Result<Sync> {
         let now = self.store.now();
-        self.store
-            .write("begin the sync", move |tx| {
-                Box::pin(begin(tx, request, now))
-            })
-            .await
+        self.change("begin the sync", move |tx| {
+            Box::pin(begin(tx, request, now))
+        })
+        .await
     }
 
     /// Ends a sync well: in one step the version serves the new content and every other ready version
@@ -95,11 +94,10 @@ impl Definitions<'_> {
     /// [`Error::Unavailable`].
     pub async fn ready(&self, sync: Sync, content: Content) -> Result<Vec<DefinitionKey>> {
         let end = self.end(sync);
-        self.store
-            .write("make the version ready", move |tx| {
-                Box::pin(ready(tx, end, content))
-            })
-            .await
+        self.change("make the version ready", move |tx| {
+            Box::pin(ready(tx, end, content))
+        })
+        .await
     }
 
     /// Ends a sync that found what is serving already.
@@ -108,22 +106,7 @@ impl Definitions<'_> {
     /// [`Error::Conflict`] if the sync was given up meanwhile, or if the version is not ready;
     /// [`Error::Unavailable`].
     pub async fn unchanged(&self, sync: Sync) -> Result<()> {
-        self.store
-            .write("end the sync", move |tx| {
-                Box::pin(async move {
-                    let updated = sql::query(
-                        "UPDATE definitions SET sync = NULL, error = NULL \
-                         WHERE definition_id = $1 AND version = $2 AND sync = $3 AND status = 'ready'",
-                    )
-                    .bind(&sync.key.definition_id)
-                    .bind(&sync.key.version)
-                    .bind(sync.number)
-                    .execute(&mut tx.conn)
-                    .await
-                    .doing("end the sync")?;
-                    one(updated, &sync.key)
-                })
-            })
+        self.change("end the sync", move |tx| Box::pin(unchanged(tx, sync)))
             .await
     }
 
@@ -136,11 +119,10 @@ impl Definitions<'_> {
     pub async fn failed(&self, sync: Sync, error: &str) -> Result<()> {
         let end = self.end(sync);
         let error = error.to_owned();
-        self.store
-            .write("note the failed sync", move |tx| {
-                Box::pin(failed(tx, end, error))
-            })
-            .await
+        self.change("note the failed sync", move |tx| {
+            Box::pin(failed(tx, end, error))
+        })
+        .await
     }
 
     /// Takes ready versions of a definition out of service: one, or all. Jobs that run finish.
@@ -149,9 +131,22 @@ impl Definitions<'_> {
     /// [`Error::NotFound`] if none is ready, [`Error::Unavailable`].
     pub async fn expire(&self, definition_id: &str, version: Option<&str>) -> Result<()> {
         let (definition_id, version) = (definition_id.to_owned(), version.map(str::to_owned));
+        self.change("expire the pod definition", move |tx| {
+            Box::pin(expire(tx, definition_id, version))
+        })
+        .await
+    }
+
+    /// Changes versions: what was read of them before holds no more.
+    async fn change<T, W>(&self, doing: &'static str, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T>> + Send + 'static,
+    {
         self.store
-            .write("expire the pod definition", move |tx| {
-                Box::pin(expire(tx, definition_id, version))
+            .write(doing, move |tx| {
+                tx.written.definitions = true;
+                work(tx)
             })
             .await
     }
@@ -264,6 +259,20 @@ async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<Definition
     let mut superseded: Vec<DefinitionKey> = superseded.into_iter().map(key).collect();
     superseded.sort();
     Ok(superseded)
+}
+
+async fn unchanged(tx: &mut Tx, sync: Sync) -> Result<()> {
+    let updated = sql::query(
+        "UPDATE definitions SET sync = NULL, error = NULL \
+         WHERE definition_id = $1 AND version = $2 AND sync = $3 AND status = 'ready'",
+    )
+    .bind(&sync.key.definition_id)
+    .bind(&sync.key.version)
+    .bind(sync.number)
+    .execute(&mut tx.conn)
+    .await
+    .doing("end the sync")?;
+    one(updated, &sync.key)
 }
 
 async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
