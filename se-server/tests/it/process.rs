@@ -13,6 +13,9 @@ use crate::harness::Home;
 /// More than any of this takes on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The service of this version.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_se-server");
+
 /// What engines on one database share.
 pub(crate) const KEY: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -36,7 +39,18 @@ impl Server {
         data: &str,
         environment: &[(&str, &str)],
     ) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_se-server"));
+        Self::of(PROGRAM, folder, store, data, environment).await
+    }
+
+    /// The same, of a program that may be another version.
+    pub(crate) async fn of(
+        program: &str,
+        folder: &Path,
+        store: Option<&str>,
+        data: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(program);
         command.current_dir(folder).env_clear();
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data]);
         command.arg("--content-root").arg(folder);

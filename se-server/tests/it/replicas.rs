@@ -9,7 +9,7 @@ use se_testkit::sim::{Pod, PodOptions, Sink, SinkOptions};
 use serde_json::{Value, json};
 
 use crate::crash::{example, without_holes};
-use crate::process::{PATIENCE, Server};
+use crate::process::{PATIENCE, PROGRAM, Server};
 
 const PODS: usize = 8;
 const JOBS: usize = 200;
@@ -64,6 +64,8 @@ impl Place {
 }
 
 struct Stage {
+    /// What is started as a replica.
+    program: String,
     folder: tempfile::TempDir,
     // In the order in which they have to go.
     replicas: Vec<Server>,
@@ -74,6 +76,10 @@ struct Stage {
 
 impl Stage {
     async fn set(place: Place) -> Self {
+        Self::of(PROGRAM.to_owned(), place).await
+    }
+
+    async fn of(program: String, place: Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let zip = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
         std::fs::write(folder.path().join("lab.zip"), zip).unwrap();
@@ -88,6 +94,7 @@ impl Stage {
             .await
             .unwrap();
         let mut stage = Self {
+            program,
             folder,
             replicas: Vec::new(),
             place,
@@ -106,7 +113,17 @@ impl Stage {
     /// Each has data of its own: what another has synced it fetches.
     async fn replica(&self, number: usize) -> Server {
         let (data, url) = (format!("data-{number}"), self.place.url());
-        Server::replica(self.folder.path(), url.as_deref(), &data, &LIMITS).await
+        let folder = self.folder.path();
+        Server::of(&self.program, folder, url.as_deref(), &data, &LIMITS).await
+    }
+
+    /// Ends a replica with a signal, and starts one in its place; its exit code.
+    async fn replace(&mut self, number: usize, signal: &str) -> Option<i32> {
+        // Nobody else works on a file before the former one has gone.
+        let code = self.replicas.remove(number).end(signal).await;
+        let again = self.replica(number).await;
+        self.replicas.insert(number, again);
+        code
     }
 
     /// A job that says its number on a console.
@@ -180,6 +197,42 @@ impl Stage {
         }
         all
     }
+
+    /// Waits for the end of everything, and accounts for each job, step, event and device action; gives how many jobs
+    /// were cut short.
+    async fn account_for(&self, jobs: &[String]) -> usize {
+        assert_eq!(jobs.iter().collect::<BTreeSet<_>>().len(), jobs.len());
+        let quiet = async {
+            while !self.is_quiet().await {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        tokio::time::timeout(3 * PATIENCE, quiet)
+            .await
+            .expect("every job ends, and every event arrives");
+        let mut interrupted = 0;
+        for (number, job) in jobs.iter().enumerate() {
+            let server = &self.replicas[number % self.replicas.len()];
+            let shown = server.get(&format!("/api/v1/jobs/{job}")).await;
+            without_holes(server, job).await;
+            // A command may not be repeated: one that was under way faults its job.
+            if shown["status"] == "completed" {
+                assert_eq!(self.said(number), 1, "{shown:#}");
+            } else {
+                let kind = shown["error"]["type"].as_str().unwrap_or_default();
+                assert!(kind.ends_with("/interrupted"), "{shown:#}");
+                assert!(self.said(number) <= 1, "{shown:#}");
+                interrupted += 1;
+            }
+        }
+        let received = self.received();
+        for (number, job) in jobs.iter().enumerate() {
+            let server = &self.replicas[(number + 1) % self.replicas.len()];
+            let told = crate::crash::told(&server.stream(job).await);
+            assert_eq!(received[job], told, "job {number}");
+        }
+        interrupted
+    }
 }
 
 /// The id of a job that was taken in; nothing if nobody could take it in.
@@ -205,11 +258,7 @@ async fn chaos(stage: &mut Stage, dice: &mut Dice) {
             continue;
         }
         let number = dice.below(stage.replicas.len());
-        // Nobody else works on a file before the killed one has gone.
-        let killed = stage.replicas.remove(number);
-        assert_eq!(killed.end("-KILL").await, None);
-        let again = stage.replica(number).await;
-        stage.replicas.insert(number, again);
+        assert_eq!(stage.replace(number, "-KILL").await, None);
     }
 }
 
@@ -241,42 +290,38 @@ async fn killed_and_accounted_for(place: Place) -> Stage {
     for number in 0..JOBS {
         jobs.push(stage.submit(&client, number).await);
     }
-    assert_eq!(jobs.iter().collect::<BTreeSet<_>>().len(), JOBS);
     chaos(&mut stage, &mut dice).await;
-    let quiet = async {
-        while !stage.is_quiet().await {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(3 * PATIENCE, quiet)
-        .await
-        .expect("every job ends, and every event arrives");
-    let mut interrupted = 0;
-    for (number, job) in jobs.iter().enumerate() {
-        let server = &stage.replicas[number % stage.replicas.len()];
-        let shown = server.get(&format!("/api/v1/jobs/{job}")).await;
-        without_holes(server, job).await;
-        // A command may not be repeated: one that was under way faults its job.
-        if shown["status"] == "completed" {
-            assert_eq!(stage.said(number), 1, "{shown:#}");
-        } else {
-            let kind = shown["error"]["type"].as_str().unwrap_or_default();
-            assert!(kind.ends_with("/interrupted"), "{shown:#}");
-            assert!(stage.said(number) <= 1, "{shown:#}");
-            interrupted += 1;
-        }
-    }
+    let interrupted = stage.account_for(&jobs).await;
     assert!(
         interrupted < JOBS / 2,
         "{interrupted} of {JOBS} were cut short"
     );
-    let received = stage.received();
-    for (number, job) in jobs.iter().enumerate() {
-        let server = &stage.replicas[(number + 1) % stage.replicas.len()];
-        let told = crate::crash::told(&server.stream(job).await);
-        assert_eq!(received[job], told, "job {number}");
-    }
     stage
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is no other way to name a program to a test"
+)]
+/// The service of a former version, where there is one; otherwise engines of this one take each other's place.
+fn former() -> String {
+    std::env::var("SE_TEST_FORMER").unwrap_or_else(|_| PROGRAM.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_are_replaced_one_after_the_other_while_jobs_run_and_none_is_cut_short() {
+    let mut stage = Stage::of(former(), Place::shared()).await;
+    stage.program = PROGRAM.to_owned();
+    let client = reqwest::Client::new();
+    let mut jobs: Vec<String> = Vec::new();
+    for replaced in 0..stage.replicas.len() {
+        for _ in 0..JOBS / 6 {
+            jobs.push(stage.submit(&client, jobs.len()).await);
+        }
+        assert_eq!(stage.replace(replaced, "-TERM").await, Some(0));
+    }
+    jobs.push(stage.submit(&client, jobs.len()).await);
+    assert_eq!(stage.account_for(&jobs).await, 0, "all have ended well");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join_all, join3};
 use se_runtime::{Event, EventLog as _, LogError};
 use se_store::Retention;
 use se_testkit::postgres::{Cluster, Database};
+use sqlx::{Connection as _, PgConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -15,7 +16,10 @@ use tokio::task::JoinSet;
 
 use crate::bench::{Bench, batch, completed, job, news};
 
-/// What the network does with connections that appends have gone over.
+/// What every append says.
+const APPENDED: &[u8] = b"\"job_";
+
+/// What the network does with connections that an append has gone over last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// Nothing.
@@ -78,7 +82,7 @@ impl Network {
                 n = client.read(&mut asked) => {
                     let Ok(n @ 1..) = n else { return };
                     let asked = &asked[..n];
-                    appends |= asked.windows(13).any(|it| it == b"append_events");
+                    appends = asked.windows(APPENDED.len()).any(|it| it == APPENDED);
                     if appends && *self.mode.borrow() == Mode::Late {
                         late.extend_from_slice(asked);
                         self.held.send_modify(|it| *it += 1);
@@ -193,6 +197,69 @@ async fn of_appends_whose_answer_is_lost_each_is_told_what_became_of_it() {
     let refused = network.cut(Mode::NoAnswers, late, async {}).await;
     assert!(refused.is_err(), "{refused:?}");
     log.append(batch(2, [Event::JobStarted])).await.unwrap();
+}
+
+/// Takes what writers take their turns by, and gives it back.
+const LOCK: &str = "SELECT pg_advisory_lock(1935961716)";
+const UNLOCK: &str = "SELECT pg_advisory_unlock(1935961716)";
+
+/// Ends when somebody waits for a turn.
+async fn somebody_waits(holder: &mut PgConnection) {
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let mut count = 0_i64;
+    while count == 0 {
+        count = sqlx::query_scalar(waits)
+            .fetch_one(&mut *holder)
+            .await
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_group_whose_answer_is_lost_each_is_told_what_became_of_it() {
+    let (network, bench, _other, (_cluster, database)) = behind().await;
+    let logs = [
+        bench.submit(job("a")).await,
+        bench.submit(job("b")).await,
+        bench.submit(job("c")).await,
+    ];
+    // The call is known to the server.
+    let known = bench.submit(job("known")).await;
+    known.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let mut holder = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql(LOCK).execute(&mut holder).await.unwrap();
+    // While the writer waits for its turn with something else, appends gather behind it.
+    let gather = async {
+        somebody_waits(&mut holder).await;
+        let [a, b, c] = &logs;
+        let begun = || [Event::JobStarted, Event::JobStarted];
+        let appends = join3(
+            a.append(batch(1, begun())),
+            b.append(batch(7, begun())),
+            c.append(batch(1, begun())),
+        );
+        let unlocked = sqlx::raw_sql(UNLOCK).execute(&mut holder);
+        join(appends, unlocked).await.0
+    };
+    let work = join(bench.store.ping(), gather);
+    let (pinged, (a, b, c)) = network.cut(Mode::NoAnswers, work, async {}).await;
+    pinged.unwrap();
+    a.unwrap();
+    c.unwrap();
+    let refused = matches!(b, Err(LogError::Conflict { found: 1, .. }));
+    assert!(refused, "{b:?}");
+    let last = join_all(["a", "b", "c"].map(|it| bench.store.job(it))).await;
+    let last: Vec<u64> = last.into_iter().map(|it| it.unwrap().last_seq).collect();
+    assert_eq!(last, [3, 1, 3]);
+    let written = "SELECT count(DISTINCT CAST(xmin AS TEXT)) FROM events WHERE seq = 3";
+    let transactions: i64 = sqlx::query_scalar(written)
+        .fetch_one(&mut holder)
+        .await
+        .unwrap();
+    assert_eq!(transactions, 1, "both went in one call");
+    let [_, b, _] = &logs;
+    b.append(batch(1, [Event::JobStarted])).await.unwrap();
 }
 
 #[tokio::test]
