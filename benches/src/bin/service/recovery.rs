@@ -9,7 +9,7 @@ use se_testkit::postgres::{Cluster, Database};
 use serde_json::Value;
 
 use crate::process::now;
-use crate::server::Server;
+use crate::server::{LONG, Server, TICK, TURN};
 use crate::submit::fill;
 use crate::{Options, spread};
 
@@ -49,10 +49,10 @@ pub(crate) async fn run(options: &Options) {
 }
 
 async fn of_one(options: &Options) -> f64 {
-    let (folder, server) = Server::fresh(&options.server, &[]).await;
-    let job = server.submit("tick").await;
+    let (folder, server) = Server::fresh(&options.server, &TICK, &[]).await;
+    let job = server.submit(&TICK).await;
     server.runs(1).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let killed = now();
     server.process.end("-KILL").await;
     // What it still stored before it was gone is no new step.
@@ -90,8 +90,8 @@ async fn of_many(options: &Options) -> (f64, f64) {
         ("SE_JOBS__MAX_CONCURRENT", options.count.to_string()),
         ("SE_JOBS__MAX_QUEUED", "1000000".to_owned()),
     ];
-    let (folder, server) = Server::fresh(&options.server, &settings).await;
-    fill(&server, "turn", options.count, folder.path()).await;
+    let (folder, server) = Server::fresh(&options.server, &TURN, &settings).await;
+    fill(&server, &TURN, options.count, folder.path()).await;
     server.runs(options.count).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let database = folder.path().join("data/se.db");
@@ -143,8 +143,8 @@ async fn of_another(options: &Options, cluster: &Cluster) -> f64 {
         ("SE_STORE__LEASE", LEASE.to_string()),
         ("SE_SEALING__KEY", "5a".repeat(32)),
     ];
-    let (folder, owner) = Server::fresh(&options.server, &settings).await;
-    let job = owner.submit("tick").await;
+    let (folder, owner) = Server::fresh(&options.server, &LONG, &settings).await;
+    let job = owner.submit(&LONG).await;
     owner.runs(1).await;
     let other = Server::start(&options.server, folder.path(), &settings).await;
     tokio::time::sleep(Duration::from_millis(500)).await;

@@ -10,6 +10,39 @@ use crate::process::Process;
 const HEAD: &str = "apiVersion: pav1\nkind: JobDefinition\nmetadata: {name: NAME, version: v1}\n\
     spec:\n  process_type: Change\n  steps:\n";
 
+/// A phase of pauses, one after the other.
+pub(crate) struct Phase {
+    pub(crate) name: &'static str,
+    steps: usize,
+    /// Of each pause.
+    seconds: &'static str,
+}
+
+/// One that waits.
+pub(crate) const HOUR: Phase = Phase {
+    name: "hour",
+    steps: 1,
+    seconds: "3600",
+};
+/// The job whose recovery peers were measured with.
+pub(crate) const TICK: Phase = Phase {
+    name: "tick",
+    steps: 300,
+    seconds: "0.01",
+};
+/// One that is under way for longer than a lease or two.
+pub(crate) const LONG: Phase = Phase {
+    name: "long",
+    steps: 2000,
+    seconds: "0.005",
+};
+/// One of which many run beside each other.
+pub(crate) const TURN: Phase = Phase {
+    name: "turn",
+    steps: 200,
+    seconds: "2",
+};
+
 /// A service that runs, and how to ask it.
 pub(crate) struct Server {
     pub(crate) process: Process,
@@ -34,10 +67,14 @@ impl Server {
         }
     }
 
-    /// One on a folder of its own, which has taken the package in.
-    pub(crate) async fn fresh(program: &Path, settings: &[(&str, String)]) -> (TempDir, Self) {
+    /// One on a folder of its own, which has taken a package with that phase in.
+    pub(crate) async fn fresh(
+        program: &Path,
+        phase: &Phase,
+        settings: &[(&str, String)],
+    ) -> (TempDir, Self) {
         let folder = tempfile::tempdir().expect("there is a place for files");
-        package(program, folder.path()).await;
+        package(program, phase, folder.path());
         let server = Self::start(program, folder.path(), settings).await;
         server.sync(folder.path()).await;
         (folder, server)
@@ -82,7 +119,7 @@ impl Server {
     }
 
     /// Submits a job; gives its id.
-    pub(crate) async fn submit(&self, phase: &str) -> String {
+    pub(crate) async fn submit(&self, phase: &Phase) -> String {
         let answer = self.post("/api/v1/jobs", &body(phase)).await;
         answer["job_id"].as_str().expect("it has an id").to_owned()
     }
@@ -104,13 +141,12 @@ impl Server {
 }
 
 /// A submission.
-pub(crate) fn body(phase: &str) -> Value {
-    json!({"definition_id": "waits", "version": "1", "phase": phase})
+pub(crate) fn body(phase: &Phase) -> Value {
+    json!({"definition_id": "waits", "version": "1", "phase": phase.name})
 }
 
-/// Puts a package into a folder: phases `hour` (one pause of an hour), `tick` (2,000 pauses of 5 ms) and `turn` (200 of
-/// 2 s).
-async fn package(program: &Path, folder: &Path) {
+/// Puts a package into a folder.
+fn package(program: &Path, phase: &Phase, folder: &Path) {
     let root = folder.join("waits/PAv1");
     std::fs::create_dir_all(root.join("jobs")).expect("the folder can be written");
     let write = |name: &str, text: String| {
@@ -119,27 +155,23 @@ async fn package(program: &Path, folder: &Path) {
     let manifest = "apiVersion: pav1\nkind: LabletDefinition\n\
         metadata: {name: WAITS, title: Waits, content_version: \"1\"}\nspec: {pod_type: none, summary: Waits.}\n";
     write("manifest.yaml", manifest.to_owned());
-    let mut phases =
-        "apiVersion: pav1\nkind: Lifecycle\nmetadata: {lablet: WAITS}\nspec:\n  phases:\n"
-            .to_owned();
-    for (name, steps, seconds) in [
-        ("hour", 1, "3600"),
-        ("tick", 2000, "0.005"),
-        ("turn", 200, "2"),
-    ] {
-        phases.push_str(&format!(
-            "    - {{name: {name}, jobs: [{{definition: {name}@v1}}]}}\n"
-        ));
-        let step = |at: usize| {
-            format!("    - {{id: s{at}, uses: pause@v1, with: {{seconds: {seconds}}}}}\n")
-        };
-        let steps: String = (0..steps).map(step).collect();
-        write(
-            &format!("jobs/{name}.yaml"),
-            HEAD.replace("NAME", name) + &steps,
-        );
-    }
+    let Phase {
+        name,
+        steps,
+        seconds,
+    } = phase;
+    let phases = format!(
+        "apiVersion: pav1\nkind: Lifecycle\nmetadata: {{lablet: WAITS}}\nspec:\n  phases:\n    \
+         - {{name: {name}, jobs: [{{definition: {name}@v1}}]}}\n"
+    );
     write("lifecycle.yaml", phases);
+    let step =
+        |at: usize| format!("    - {{id: s{at}, uses: pause@v1, with: {{seconds: {seconds}}}}}\n");
+    let steps: String = (0..*steps).map(step).collect();
+    write(
+        &format!("jobs/{name}.yaml"),
+        HEAD.replace("NAME", name) + &steps,
+    );
     let (from, to) = (folder.join("waits"), folder.join("waits.zip"));
     let (from, to) = (from.to_string_lossy(), to.to_string_lossy());
     let packed = std::process::Command::new(program)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Options;
-use crate::server::Server;
+use crate::server::{HOUR, Server};
 use crate::submit::fill;
 
 /// How long the processors are watched.
@@ -19,10 +19,10 @@ pub(crate) async fn run(options: &Options) {
             ("SE_JOBS__MAX_CONCURRENT", places.to_string()),
             ("SE_JOBS__MAX_QUEUED", "1000000".to_owned()),
         ];
-        let (folder, server) = Server::fresh(&options.server, &settings).await;
+        let (folder, server) = Server::fresh(&options.server, &HOUR, &settings).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let before = server.process.memory();
-        fill(&server, "hour", options.count, folder.path()).await;
+        fill(&server, &HOUR, options.count, folder.path()).await;
         server.runs(places).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let ticks = server.process.ticks();

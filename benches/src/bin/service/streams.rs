@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::process::{Process, now};
-use crate::server::Server;
+use crate::server::{HOUR, Server};
 use crate::{Options, spread};
 
 /// Processes that read: what they do must not be what is measured.
@@ -67,8 +67,8 @@ async fn of_floor(options: &Options, turn: usize) -> Turn {
 }
 
 async fn of_engine(options: &Options, turn: usize) -> Turn {
-    let (_folder, server) = Server::fresh(&options.server, &[]).await;
-    let job = server.submit("hour").await;
+    let (_folder, server) = Server::fresh(&options.server, &HOUR, &[]).await;
+    let job = server.submit(&HOUR).await;
     server.runs(1).await;
     let path = format!("/api/v1/jobs/{job}/stream");
     let told = (path.as_str(), "job.cancelled");

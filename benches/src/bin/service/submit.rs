@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::process::Process;
-use crate::server::{Server, body};
+use crate::server::{HOUR, Phase, Server, body};
 use crate::{Options, spread};
 
 const CONNECTIONS: usize = 64;
@@ -66,14 +66,14 @@ async fn of_engine(options: &Options) -> Turn {
         ("SE_JOBS__MAX_CONCURRENT", "1".to_owned()),
         ("SE_JOBS__MAX_QUEUED", "10000000".to_owned()),
     ];
-    let (folder, server) = Server::fresh(&options.server, &settings).await;
-    server.submit("hour").await;
+    let (folder, server) = Server::fresh(&options.server, &HOUR, &settings).await;
+    server.submit(&HOUR).await;
     server.runs(1).await;
     measure(server.address(), "/api/v1/jobs", folder.path()).await
 }
 
 async fn measure(address: &str, path: &str, folder: &Path) -> Turn {
-    let mut body = body("hour");
+    let mut body = body(&HOUR);
     let room = BODY - body.to_string().len();
     body["metadata"] = json!({"pad": "x".repeat(room.saturating_sub(26))});
     let file = folder.join("body.json");
@@ -101,7 +101,7 @@ async fn measure(address: &str, path: &str, folder: &Path) -> Turn {
 }
 
 /// Takes so many jobs of a phase in.
-pub(crate) async fn fill(server: &Server, phase: &str, count: usize, folder: &Path) {
+pub(crate) async fn fill(server: &Server, phase: &Phase, count: usize, folder: &Path) {
     let file = folder.join("body.json");
     std::fs::write(&file, body(phase).to_string()).expect("the folder can be written");
     let count = count.to_string();
