@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use sqlx::PgConnection;
+
 use crate::error::{Doing, Error, Result};
 use crate::sql::{self, Connection};
 use crate::store::Store;
@@ -332,23 +334,41 @@ async fn claim_cancelled(tx: &mut Tx, count: u32) -> Result<Vec<Claimed>> {
 }
 
 async fn take(tx: &mut Tx, rows: Vec<Row>) -> Result<Vec<Claimed>> {
-    let mut all = Vec::with_capacity(rows.len());
-    for (row, id, cancel, ..) in rows {
-        let taken = sql::query("UPDATE jobs SET owner = $1 WHERE row = $2 AND owner IS NULL")
-            .bind(tx.replica)
-            .bind(row)
-            .execute(&mut tx.conn)
-            .await
-            .doing(DOING)?;
-        if taken == 0 {
-            return Err(Error::Conflict {
-                what: format!("job {id}"),
-                found: "somebody has claimed it".to_owned(),
-            });
-        }
-        all.push(Claimed { id, cancel });
+    let wanted: Vec<i64> = rows.iter().map(|it| it.0).collect();
+    let taken = match &mut tx.conn {
+        Connection::Postgres(conn) => take_together(conn, tx.replica, &wanted).await,
+        Connection::Sqlite(_) => take_each(tx, &wanted).await,
+    };
+    if taken.doing(DOING)? != wanted.len() as u64 {
+        return Err(Error::Conflict {
+            what: format!("one of {} jobs that nobody drove", wanted.len()),
+            found: "somebody has claimed it".to_owned(),
+        });
     }
-    Ok(all)
+    let claimed = |(_, id, cancel, ..): Row| Claimed { id, cancel };
+    Ok(rows.into_iter().map(claimed).collect())
+}
+
+/// How many of these jobs this engine has from now on: in one round trip.
+async fn take_together(conn: &mut PgConnection, replica: i64, rows: &[i64]) -> sql::Result<u64> {
+    let taken = sqlx::query("UPDATE jobs SET owner = $1 WHERE row = ANY($2) AND owner IS NULL")
+        .bind(replica)
+        .bind(rows)
+        .execute(conn)
+        .await?;
+    Ok(taken.rows_affected())
+}
+
+async fn take_each(tx: &mut Tx, rows: &[i64]) -> sql::Result<u64> {
+    let mut taken = 0;
+    for row in rows {
+        taken += sql::query("UPDATE jobs SET owner = $1 WHERE row = $2 AND owner IS NULL")
+            .bind(tx.replica)
+            .bind(*row)
+            .execute(&mut tx.conn)
+            .await?;
+    }
+    Ok(taken)
 }
 
 async fn note_cancel(tx: &mut Tx, id: String, reason: String) -> Result<bool> {
