@@ -16,7 +16,7 @@ pub use port::{Bell, Due, Note, Outbox, Post, Posted};
 
 use crate::planted::{self, Bug};
 use crate::port::{Clock, Unanswered};
-use crate::stage::{Stage, Stages};
+use crate::stage::{Stage, Stages, idle};
 use crate::time::Timestamp;
 
 /// How patient a sender is, and how much it does at a time.
@@ -188,14 +188,20 @@ impl<'a, O: Outbox, P: Post<O::Letter>> Sender<'a, O, P> {
     }
 }
 
-/// One attempt, noted. Gives the delivery's id.
+/// One attempt, noted; a while longer where it cannot be noted. Gives the delivery's id.
 async fn attempt<O: Outbox, P: Post<O::Letter>>(
     ports: &Sending<'_, O, P>,
     due: Due<O::Letter>,
 ) -> i64 {
     let posted = ports.post.post(&due).await;
     let note = ports.policy.note(&due, posted, ports.clock.now());
-    ports.outbox.note(&due, note).await;
+    if ports.outbox.note(&due, note).await.is_err() && !planted::is(Bug::UnnotedSentAtOnce) {
+        // It is due still, and would be sent again and again for as long as nothing can be noted.
+        let later = ports.clock.now().after(ports.policy.look_again);
+        let stops = idle(ports.stages);
+        pin_mut!(stops);
+        select(ports.clock.sleep_until(later), stops).await;
+    }
     due.id
 }
 

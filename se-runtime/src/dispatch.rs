@@ -105,15 +105,17 @@ impl Hand<'_> {
             if planted::is(Bug::CancelsLookedAtOnce) {
                 self.cancels = Some(told.cancels);
             }
-            self.stop_cancelled().await?;
-            self.cancels = Some(told.cancels);
+            if self.stop_cancelled().await? {
+                self.cancels = Some(told.cancels);
+            }
         }
         self.claim().await?;
         self.count().await
     }
 
-    /// Tells running jobs that they shall stop, and ends those that nobody runs.
-    async fn stop_cancelled(&self) -> Result<(), Unanswered> {
+    /// Tells running jobs that they shall stop, and ends those that nobody runs; whether these were all. Each is in
+    /// memory while it is ended: when so many are, the end of one makes way for the next.
+    async fn stop_cancelled(&self) -> Result<bool, Unanswered> {
         let Dispatching { jobs, places, .. } = self.ports;
         for Claimed { id, cancel } in jobs.cancels().await? {
             if let Some(reason) = cancel {
@@ -121,11 +123,19 @@ impl Hand<'_> {
             }
         }
         if planted::is(Bug::CancelWaitsForPlace) && places.free() == 0 {
-            return Ok(());
+            return Ok(true);
         }
-        let most = self.ports.policy.at_once;
-        while self.works() && self.begin(jobs.claim_cancelled(most).await)? {}
-        Ok(())
+        let at_once = self.ports.policy.at_once;
+        while self.works() {
+            let most = at_once.saturating_sub(places.ending());
+            if most == 0 {
+                return Ok(false);
+            }
+            if !self.begin(jobs.claim_cancelled(most).await)? {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     async fn claim(&self) -> Result<(), Unanswered> {

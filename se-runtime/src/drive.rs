@@ -8,6 +8,7 @@ mod news;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::mpsc;
@@ -31,6 +32,8 @@ use news::{News, Voice};
 
 /// An attempt that does not end by itself is dropped this long after its timeout.
 const GRACE: Duration = Duration::from_secs(1);
+/// What follows by itself is computed for so long before it is stored, and others have their turn.
+const BURST: Duration = Duration::from_millis(20);
 /// Progress that an attempt reports is stored at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -127,6 +130,19 @@ fn endpoints(plan: &Plan, state: &State) -> Vec<Arc<Endpoints>> {
     std::iter::once(None).chain(parts).map(of).collect()
 }
 
+/// Lets others that are driven by the same thread have their turn.
+async fn yield_once() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 struct Driver<'a> {
     plan: &'a Plan,
     state: State,
@@ -197,6 +213,9 @@ impl<'a> Driver<'a> {
             if let Some(until) = self.waits_long() {
                 return Ok(Drive::Waits(until));
             }
+            if effects.more {
+                yield_once().await;
+            }
             let arrival = self.wait(&mut control).await;
             self.take_in(arrival, &mut events);
             // What has ended in the meantime shares the commit.
@@ -231,7 +250,9 @@ impl<'a> Driver<'a> {
             endpoints: &self.endpoints,
             vault: self.vault,
         };
-        machine::step(context, &mut self.state, events, at, self.mode)
+        let (clock, end) = (self.ports.clock, at.after(BURST));
+        let goes_on = || clock.now() < end;
+        machine::step_while(context, &mut self.state, events, (at, self.mode), goes_on)
     }
 
     /// Everything decided is durable before any of it is done. Borrows mutably, so that the drive can
@@ -272,7 +293,7 @@ impl<'a> Driver<'a> {
         }
         let again = again
             .into_iter()
-            .filter(|step| self.state.calling().contains(step));
+            .filter(|step| self.state.calling().contains(step) && !effects.start.contains(step));
         let start: Vec<StepIndex> = again.chain(effects.start.iter().copied()).collect();
         for step in start {
             let (handle, registration) = AbortHandle::new_pair();

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 
 use crate::drive::{Control, Drive};
 use crate::planted::{self, Bug};
-use crate::port::Clock;
+use crate::port::{Clock, Unanswered};
 use crate::time::Timestamp;
 
 /// How an attempt to drive a job ended.
@@ -43,7 +43,7 @@ pub trait Keeper: Send + Sync {
     fn release(&self) -> BoxFuture<'_, ()>;
 
     /// Ends a job that can never go on, so that nobody waits for it.
-    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, ()>;
+    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, Result<(), Unanswered>>;
 }
 
 /// How a job is kept.
@@ -53,8 +53,19 @@ pub struct Policy {
     pub first_wait: Duration,
     /// The longest such wait.
     pub longest_wait: Duration,
-    /// A job that is kept here for longer is cancelled, for that reason.
-    pub limit: Option<(Duration, String)>,
+    /// What a job may take.
+    pub limit: Option<Limit>,
+}
+
+/// A job that takes longer is cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What it may take.
+    pub length: Duration,
+    /// Since when that counts; where it is not known, since it is kept here.
+    pub since: Option<Timestamp>,
+    /// Why it is cancelled then.
+    pub reason: String,
 }
 
 impl Default for Policy {
@@ -95,13 +106,14 @@ pub async fn keep(
             Ended::Well(Drive::Drained) if planted::is(Bug::NotReleased) => return,
             Ended::Well(Drive::Drained) => return keeper.release().await,
             Ended::Well(Drive::Ended(_)) | Ended::Lost => return,
-            Ended::Never(why) => return keeper.give_up(&why).await,
+            Ended::Never(why) if keeper.give_up(&why).await.is_ok() => return,
             Ended::Later(_) if planted::is(Bug::NotDrivenAgain) => return,
             Ended::Well(Drive::Waits(until)) => {
                 wait = policy.first_wait;
                 kept.rest(until).await;
             }
-            Ended::Later(_) => {
+            // What could not even be given up is looked at again.
+            Ended::Later(_) | Ended::Never(_) => {
                 kept.pause(clock.now().after(wait), |_| false).await;
                 if !planted::is(Bug::DrivenAgainAtOnce) {
                     wait = (wait * 2).min(policy.longest_wait);
@@ -124,10 +136,11 @@ struct Kept<'a> {
 }
 
 impl Kept<'_> {
-    /// What it may take is counted from here on.
+    /// When it will have taken what it may.
     fn count(&mut self) {
+        let now = || self.clock.now();
         let limit = self.policy.limit.as_ref();
-        self.over = limit.map(|(length, _)| self.clock.now().after(*length));
+        self.over = limit.map(|it| it.since.unwrap_or_else(now).after(it.length));
     }
 
     /// Drives it once. The driver's own channel ends with the driver.
@@ -179,7 +192,7 @@ impl Kept<'_> {
         }
         self.over = None;
         let limit = self.policy.limit.as_ref();
-        let reason = limit.map(|it| it.1.clone()).unwrap_or_default();
+        let reason = limit.map(|it| it.reason.clone()).unwrap_or_default();
         Control::Cancel { reason }
     }
 

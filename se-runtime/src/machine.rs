@@ -3,7 +3,7 @@
 //! [`step`] takes an event in and answers with the events that follow from it and with what is to be
 //! started and stopped in the world once those events are stored. There is no other place that decides.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::primitive;
 use crate::retry;
 use crate::secret::Vault;
 use crate::size;
-use crate::state::{FoldError, Kind, MAX_HELD, State, StepStatus};
+use crate::state::{FoldError, Kind, MAX_HELD, MAX_RUNS, State, StepStatus};
 use crate::time::Timestamp;
 
 /// A progress event is shown at most this often.
@@ -56,6 +56,8 @@ pub struct Effects {
     pub stop: Vec<StepIndex>,
     /// When to come back if nothing happens before.
     pub wake: Option<Timestamp>,
+    /// Whether more follows at once: it was not asked to go on to the end.
+    pub more: bool,
 }
 
 /// Whether steps may be started.
@@ -80,21 +82,64 @@ pub fn step(
     at: Timestamp,
     mode: Mode,
 ) -> Result<Effects, FoldError> {
-    let before: BTreeSet<StepIndex> = state.calling().clone();
+    step_while(context, state, events, (at, mode), || true)
+}
+
+/// The same, but asks before each fact that follows whether to go on: what expressions compute takes its time.
+/// Whoever stops it stores what there is and takes the next step, with no events, when it likes.
+///
+/// # Errors
+/// As [`step`].
+pub fn step_while(
+    context: Context<'_>,
+    state: &mut State,
+    events: Vec<Event>,
+    (at, mode): (Timestamp, Mode),
+    mut goes_on: impl FnMut() -> bool,
+) -> Result<Effects, FoldError> {
+    let before = attempts(state);
     let mut records = Vec::with_capacity(events.len() + 2);
     for event in events {
         take_in(context.plan, state, event, at, &mut records)?;
     }
+    let mut more = false;
     while let Some(event) = next(context, state, at, mode) {
         take_in(context.plan, state, event, at, &mut records)?;
+        more = !goes_on();
+        if more {
+            break;
+        }
     }
-    let after = state.calling();
+    let after = attempts(state);
+    let wake = timer(state, mode).map(|(at, _)| at);
     Ok(Effects {
         records,
-        start: after.difference(&before).copied().collect(),
-        stop: before.difference(after).copied().collect(),
-        wake: timer(state, mode).map(|(at, _)| at),
+        start: without(&after, &before),
+        stop: without(&before, &after),
+        wake: if more { Some(at) } else { wake },
+        more,
     })
+}
+
+/// Which attempt each step makes in the world.
+fn attempts(state: &State) -> BTreeMap<StepIndex, u32> {
+    let calling = state.calling().iter();
+    calling.map(|it| (*it, state.step(*it).attempt)).collect()
+}
+
+/// Those of `all` that `others` do not make: a step may be at its next attempt.
+fn without(all: &BTreeMap<StepIndex, u32>, others: &BTreeMap<StepIndex, u32>) -> Vec<StepIndex> {
+    let mut own: Vec<StepIndex> = Vec::new();
+    for (index, attempt) in all {
+        let same = match others.get(index) {
+            Some(_) if planted::is(Bug::RetryAtOnceForgotten) => true,
+            other => other == Some(attempt),
+        };
+        if !same {
+            own.push(*index);
+        }
+    }
+    own
 }
 
 fn take_in(
@@ -116,6 +161,16 @@ fn take_in(
 
 /// A step that would make the job too large fails in place of that.
 fn within_bounds(state: &State, event: Event, at: Timestamp) -> Event {
+    if let Event::StepStarted { step, inputs, .. } = &event
+        && let Some(index) = state.find(step)
+        && !state.has_room_for_runs(index, inputs)
+    {
+        let detail = format!(
+            "with the steps that it consists of, this job would have more than {MAX_RUNS}, each attempt \
+             counted; split the job, or retry less"
+        );
+        return fault(state, index, &Fault::new(FaultKind::Validation, detail), at);
+    }
     let (key, more, what) = match &event {
         Event::StepStarted { step, inputs, .. } => (step, size::of_map(inputs), "is given"),
         Event::StepCompleted { step, output, .. } => (step, size::of_map(output), "gave"),

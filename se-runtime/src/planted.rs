@@ -64,6 +64,8 @@ pub enum Bug {
     ElementLost,
     /// Another attempt has the number of the one before.
     AttemptNotCounted,
+    /// An attempt whose turn has come when the one before has failed is noted and not made.
+    RetryAtOnceForgotten,
     /// What its receiver does not want is sent again.
     GoneSentAgain,
     /// A delivery is given up after its first failure.
@@ -76,6 +78,8 @@ pub enum Bug {
     LastNotSent,
     /// Where the outbox failed, nobody asks it again.
     OutboxForgotten,
+    /// What cannot be noted is sent again at once, over and over.
+    UnnotedSentAtOnce,
     /// What becomes due while an attempt takes long waits for that.
     RetryHeldUp,
     /// A delivery that is under way is begun again.
@@ -161,12 +165,14 @@ impl Bug {
         Self::ExportLost,
         Self::ElementLost,
         Self::AttemptNotCounted,
+        Self::RetryAtOnceForgotten,
         Self::GoneSentAgain,
         Self::GivenUpTooSoon,
         Self::NeverGivenUp,
         Self::SenderWaitsFlat,
         Self::LastNotSent,
         Self::OutboxForgotten,
+        Self::UnnotedSentAtOnce,
         Self::RetryHeldUp,
         Self::SentTwiceAtOnce,
         Self::NotDrivenAgain,

@@ -5,6 +5,7 @@ mod run;
 mod transcripts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Abortable, Aborted, BoxFuture, pending};
@@ -201,10 +202,18 @@ impl Crew for Hands<'_> {
 fn broke_down(engine: &Arc<Engine>, job: &str) {
     engine.metrics.broken.add();
     let (owner, job) = (Arc::clone(engine), job.to_owned());
-    let failing = async move { run::give_up(&owner, &job, BROKE_DOWN).await };
+    let failing = async move {
+        while run::give_up(&owner, &job, BROKE_DOWN).await.is_err() && !owner.tasks.is_stopping() {
+            let again = owner.world.clock.now().after(GIVEN_UP_AGAIN);
+            owner.world.clock.sleep_until(again).await;
+        }
+    };
     let tasks = &engine.tasks;
     tasks.spawn(TaskKind::Job, "broken job", failing, |_| {});
 }
+
+/// Where a job that broke the engine down cannot be ended, that is tried again after this time.
+const GIVEN_UP_AGAIN: Duration = Duration::from_secs(5);
 
 const BROKE_DOWN: &str =
     "the engine broke down while it ran this job: a defect; its log says where";

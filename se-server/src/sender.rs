@@ -73,7 +73,11 @@ impl Outbox for Stored<'_> {
         .boxed()
     }
 
-    fn note<'a>(&'a self, due: &'a Due<Delivery>, note: Note) -> BoxFuture<'a, ()> {
+    fn note<'a>(
+        &'a self,
+        due: &'a Due<Delivery>,
+        note: Note,
+    ) -> BoxFuture<'a, Result<(), Unanswered>> {
         async move {
             self.tell(due, &note);
             let (outbox, id) = (self.0.store.outbox(), due.id);
@@ -83,8 +87,12 @@ impl Outbox for Stored<'_> {
                 Note::Dead(error) => outbox.dead(id, &error).await,
                 Note::Again { error, at } => outbox.failed(id, &error, at).await,
             };
-            if let Err(error) = noted {
-                tracing::warn!(delivery = id, error = %chain(&error), "delivery not noted");
+            let Err(error) = noted else { return Ok(()) };
+            tracing::warn!(delivery = id, error = %chain(&error), "delivery not noted");
+            // Anything else says that it is not this engine's to note any more.
+            match error {
+                se_store::Error::Unavailable { .. } => Err(Unanswered),
+                _ => Ok(()),
             }
         }
         .boxed()

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::db::Job;
 use crate::executor::Stopped;
 use crate::log::TOO_LONG;
-use crate::package::{Does, OnError, PASSWORD, outer};
+use crate::package::{AT_ONCE, Does, OnError, PASSWORD, outer};
 use crate::reference::{self, Left, Seen};
 use crate::world::{LEASE, World};
 
@@ -115,7 +115,12 @@ fn waits(world: &World, id: &str, records: &[Record]) -> Verdict {
                 then: AfterFault::Retry { at },
             } => {
                 let wait = at.since(record.at);
-                grows(wait, error.attempt).map_err(|it| format!("{step} {it}"))?;
+                let model = world.steps.iter().find(|it| it.id == outer(step));
+                let first = match model.map(|it| it.on_error) {
+                    Some(OnError::Retry(AT_ONCE)) => Duration::from_micros(1),
+                    _ => Duration::from_secs(1),
+                };
+                grows(first, wait, error.attempt).map_err(|it| format!("{step} {it}"))?;
                 due.insert(step, *at);
             }
             Event::StepStarted { step, inputs, .. } => {
@@ -138,9 +143,11 @@ fn waits(world: &World, id: &str, records: &[Record]) -> Verdict {
 }
 
 /// The wait after a failed attempt is twice the one before, less up to a fifth.
-fn grows(wait: Duration, attempt: u32) -> Verdict {
-    let whole = Duration::from_secs(1 << (attempt - 1));
-    ensure(wait <= whole && wait >= whole * 8 / 10, || {
+fn grows(first: Duration, wait: Duration, attempt: u32) -> Verdict {
+    let whole = first * (1 << (attempt - 1));
+    // Times are whole microseconds.
+    let least = (whole * 8 / 10).saturating_sub(Duration::from_micros(1));
+    ensure(wait <= whole && wait >= least, || {
         format!("is to wait {wait:?} after attempt {attempt}")
     })
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
 use se_runtime::event::Record;
-use se_runtime::keep::{Ended, Keeper, Policy, keep};
+use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
 use se_runtime::{
-    Clock as _, Control, Drive, DriveError, LogError, Ports, Secret, State, Timestamp, Vault, drive,
+    Clock as _, Control, Drive, DriveError, LogError, Ports, Secret, State, Timestamp, Unanswered,
+    Vault, drive,
 };
 
 use crate::db::Write;
@@ -31,7 +32,11 @@ pub(crate) async fn run(
 ) {
     let policy = Policy {
         longest_wait: LONGEST_WAIT,
-        limit: world.limit.map(|it| (it, TOO_LONG.to_owned())),
+        limit: world.limit.map(|length| Limit {
+            length,
+            since: None,
+            reason: TOO_LONG.to_owned(),
+        }),
         ..Policy::default()
     };
     let kept = Kept {
@@ -122,8 +127,8 @@ impl Keeper for Kept {
     }
 
     /// The check has failed already.
-    fn give_up<'a>(&'a self, _: &'a str) -> BoxFuture<'a, ()> {
-        Box::pin(std::future::ready(()))
+    fn give_up<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), Unanswered>> {
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) enum Does {
     Both,
 }
 
+/// Who may be tried so often is tried again at once: the next attempt is due when the one before has failed.
+pub(crate) const AT_ONCE: u32 = 5;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnError {
     Fail,
@@ -239,7 +242,16 @@ fn text(step: &Step) -> String {
         OnError::Fail => {}
         OnError::Continue => text += ", on_error: { action: continue }",
         OnError::Retry(count) => {
-            write!(text, ", on_error: {{ action: retry, retries: {count} }}").ok();
+            let backoff = if count == AT_ONCE {
+                ", backoff: 0.000001"
+            } else {
+                ""
+            };
+            write!(
+                text,
+                ", on_error: {{ action: retry, retries: {count}{backoff} }}"
+            )
+            .ok();
         }
     }
     format!("    - {{ id: {id}, {text} }}\n")

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use se_runtime::deliver::{Bell, Due, Note, Outbox, Post, Posted, Sending, deliver};
 use se_runtime::{Clock as _, Stage, Stages, Timestamp, Unanswered};
 
-use crate::db::Write;
+use crate::db::{Refusal, Write};
 use crate::executor::lock;
 use crate::outbox::Delivery;
 use crate::planted::Planted;
@@ -60,6 +60,8 @@ struct Seen {
     posted: BTreeMap<i64, Posted>,
     /// When repeats are due, by the true time, and who noted that.
     again: BTreeMap<i64, (u64, Timestamp)>,
+    /// When it was not answered what came of them, by the true time, and who did not note it.
+    unnoted: BTreeMap<i64, (u64, Timestamp)>,
     /// When it was idle first, by its clock.
     idle: Option<Timestamp>,
     /// Whether the store did not answer when it was asked last.
@@ -99,7 +101,11 @@ impl Outbox for Mail {
         })
     }
 
-    fn note<'a>(&'a self, due: &'a Due<Letter>, note: Note) -> BoxFuture<'a, ()> {
+    fn note<'a>(
+        &'a self,
+        due: &'a Due<Letter>,
+        note: Note,
+    ) -> BoxFuture<'a, Result<(), Unanswered>> {
         Box::pin(async move {
             let world = &self.world;
             self.check_note(due, &note);
@@ -109,12 +115,18 @@ impl Outbox for Mail {
                 _ => None,
             };
             let (id, me) = (due.id, self.engine.me());
-            let noted = self.engine.write(Write::Note { id, note, at });
-            if noted.await.is_ok()
+            let noted = self.engine.write(Write::Note { id, note, at }).await;
+            let mut seen = lock(&self.seen);
+            if noted.is_ok()
                 && let Some(again) = again
             {
-                lock(&self.seen).again.insert(id, (me, again));
+                seen.again.insert(id, (me, again));
             }
+            if matches!(noted, Err(Refusal::Unavailable)) {
+                seen.unnoted.insert(id, (me, world.now()));
+                return Err(Unanswered);
+            }
+            Ok(())
         })
     }
 }
@@ -167,6 +179,7 @@ impl Mail {
         seen.under_way.insert(due.id, key);
         let many = seen.under_way.len();
         let again = seen.again.remove(&due.id);
+        let unnoted = seen.unnoted.remove(&due.id);
         // As another it does not know what became of it meanwhile.
         let again = again.filter(|it| it.0 == self.engine.me()).map(|it| it.1);
         drop(seen);
@@ -179,6 +192,15 @@ impl Mail {
         }
         let known = world.known();
         let odd = known.odd_time || world.store.read().jobs.len() > most;
+        let at_once = unnoted.is_some_and(|(me, at)| {
+            let since = world.now().since(at);
+            me == self.engine.me() && since < world.policy.look_again / 2
+        });
+        if at_once && !known.odd_time && self.engine.now() != Stage::Idle {
+            world.breaks(&format!(
+                "an event of {job} is sent again at once: what came of it could not be noted"
+            ));
+        }
         let from = again.map_or_else(|| world.now(), |it| it.max(known.trouble));
         drop(known);
         if !odd && world.now().since(from) > SLACK {

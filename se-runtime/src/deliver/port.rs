@@ -66,9 +66,13 @@ pub trait Outbox: Send + Sync {
     /// When the next delivery is due, if there is one.
     fn next_due(&self) -> BoxFuture<'_, Result<Option<Timestamp>, Unanswered>>;
 
-    /// Notes what came of an attempt. Where that fails, the delivery stays due and is sent again: at
-    /// least once is what is promised.
-    fn note<'a>(&'a self, due: &'a Due<Self::Letter>, note: Note) -> BoxFuture<'a, ()>;
+    /// Notes what came of an attempt. Where that is not answered, the delivery stays due and is sent again in a
+    /// while: at least once is what is promised.
+    fn note<'a>(
+        &'a self,
+        due: &'a Due<Self::Letter>,
+        note: Note,
+    ) -> BoxFuture<'a, Result<(), Unanswered>>;
 }
 
 /// What carries a delivery to its receiver.

@@ -164,6 +164,12 @@ impl Places {
         self.most.saturating_sub(inner.taken)
     }
 
+    /// How many are here only to be ended.
+    pub(super) fn ending(&self) -> usize {
+        let inner = self.lock();
+        inner.running.len().saturating_sub(inner.taken)
+    }
+
     /// Whether a job runs here.
     pub(super) fn has(&self, id: &str) -> bool {
         self.lock().running.contains_key(id)

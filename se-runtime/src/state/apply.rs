@@ -6,7 +6,7 @@ use se_dsl::catalog::{Action, Effect};
 use serde_json::Value;
 
 use super::run::{Group, Kind};
-use super::{State, StepState, StepStatus};
+use super::{MAX_RUNS, State, StepState, StepStatus};
 use crate::event::{AfterFault, Event, Map, Record};
 use crate::fault::StepError;
 use crate::plan::{Plan, StepIndex};
@@ -73,19 +73,26 @@ impl State {
         let Event::StepStarted { inputs, .. } = event else {
             return Ok(());
         };
+        if self.kind(index) == Kind::Loop && !inputs.get("in").is_some_and(Value::is_array) {
+            return Err("a loop begins with its list".to_owned());
+        }
+        if !self.has_room_for_runs(index, inputs) {
+            return Err("the job has too many steps".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether there is room for the runs that a step consists of which begins with these inputs.
+    pub(crate) fn has_room_for_runs(&self, index: StepIndex, inputs: &Map) -> bool {
         let more = match self.kind(index) {
             Kind::Primitive => 0,
             Kind::Loop => inputs
                 .get("in")
                 .and_then(Value::as_array)
-                .ok_or("a loop begins with its list")?
-                .len(),
+                .map_or(0, Vec::len),
             Kind::Composite => self.node(index).body().map_or(0, |it| it.len()),
         };
-        if self.runs.len() + more > super::MAX_RUNS {
-            return Err("the job has too many steps".to_owned());
-        }
-        Ok(())
+        self.runs.len() + more <= MAX_RUNS
     }
 
     fn has_active(&self, index: StepIndex) -> bool {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use se_runtime::event::Map;
-use se_runtime::{Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus};
+use se_runtime::{Call, Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus};
 use serde_json::{Value, json};
 
 use crate::world::{Run, echo, plan};
@@ -118,6 +118,46 @@ fn a_step_that_gives_more_than_a_job_may_hold_fails() {
     assert!(error.detail.contains("it gave 73400 kB"), "{error:?}");
     let results = Value::Object(state.results(&run.plan));
     assert_eq!(results["three"]["passed"], true);
+}
+
+#[test]
+fn an_attempt_that_is_due_when_the_one_before_has_failed_is_made() {
+    let steps = "
+    - { id: s, uses: collect@v1, target: a, with: { command: x }, on_error: { action: retry, retries: 2, backoff: 0.000001 } }
+";
+    let script = |call: &Call| match call.attempt {
+        3 => (SECOND, echo(call)),
+        _ => (SECOND, Err(Fault::new(FaultKind::Communication, "no"))),
+    };
+    let run = Run::new(plan(steps), Box::new(script));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Completed)))
+    ));
+    let calls = run.actions.calls.lock().unwrap().clone();
+    let made = |attempt| ("s".to_owned(), attempt);
+    assert_eq!(calls, [made(1), made(2), made(3)]);
+}
+
+#[test]
+fn a_job_that_computes_for_long_hears_a_cancel_meanwhile() {
+    let step = |at| {
+        format!("    - {{ id: s{at}, uses: evaluate.regex@v1, with: {{ source: x, regex: x }} }}\n")
+    };
+    let steps: String = (0..200).map(step).collect();
+    let run = Run::new(plan(&steps), Box::new(|call| (SECOND, echo(call))));
+    run.clock.costs(SECOND / 200);
+    let cancel = Control::Cancel {
+        reason: "enough".to_owned(),
+    };
+    let ended = run.drive_until(9, cancel);
+    assert!(matches!(
+        ended,
+        Some(Ok(Drive::Ended(JobStatus::Cancelled)))
+    ));
+    let state = run.state();
+    let done = state.ended();
+    assert!((10..100).contains(&done), "{done} steps were computed");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use se_runtime::keep::{Ended, Keeper, Policy, keep};
-use se_runtime::{Clock as _, Control, Drive, JobStatus, Timestamp};
+use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
+use se_runtime::{Clock as _, Control, Drive, JobStatus, Timestamp, Unanswered};
 
 use crate::world::Virtual;
 
@@ -19,6 +19,8 @@ struct Script {
     /// What others tell meanwhile, in the second drive.
     tells: Mutex<Option<(mpsc::UnboundedSender<Control>, Control)>>,
     did: Mutex<Vec<String>>,
+    /// How the store takes it that the job is given up, the first time.
+    unanswered: Mutex<Option<Unanswered>>,
 }
 
 impl Script {
@@ -28,6 +30,7 @@ impl Script {
             ends: Mutex::new(ends.into_iter().collect()),
             tells: Mutex::default(),
             did: Mutex::default(),
+            unanswered: Mutex::default(),
         }
     }
 
@@ -78,9 +81,10 @@ impl Keeper for Script {
         std::future::ready(()).boxed()
     }
 
-    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, ()> {
+    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, Result<(), Unanswered>> {
         self.does(&format!("gives up: {why}"));
-        std::future::ready(()).boxed()
+        let answer = self.unanswered.lock().unwrap().take();
+        std::future::ready(answer.map_or(Ok(()), Err)).boxed()
     }
 }
 
@@ -142,12 +146,54 @@ fn a_drain_that_a_failed_driver_heard_is_not_forgotten() {
 }
 
 #[test]
-fn a_job_that_takes_too_long_is_cancelled() {
-    let limit = Some((Duration::from_millis(500), "too long".to_owned()));
-    let policy = Policy {
+fn a_job_that_cannot_even_be_given_up_is_looked_at_again() {
+    let never = || Ended::Never("its content is gone".to_owned());
+    let script = Script::new([never(), never()]);
+    *script.unanswered.lock().unwrap() = Some(Unanswered);
+    let did = script.keep(&Policy::default(), vec![], None);
+    let expected = [
+        "0 drives, cancel None",
+        "1 gives up: its content is gone",
+        "2 drives, cancel None",
+        "3 gives up: its content is gone",
+    ];
+    assert_eq!(did, expected);
+}
+
+/// What a job may take that began then.
+fn within(length: Duration, since: Option<Timestamp>) -> Policy {
+    let reason = "too long".to_owned();
+    let limit = Some(Limit {
+        length,
+        since,
+        reason,
+    });
+    Policy {
         limit,
         ..Policy::default()
-    };
+    }
+}
+
+#[test]
+fn what_a_job_may_take_counts_from_its_beginning_wherever_that_was() {
+    let script = Script::new([]);
+    let began = Timestamp::default();
+    let now = script
+        .clock
+        .sleep_until(began.after(Duration::from_secs(7)));
+    script.clock.0.run(now);
+    let policy = within(Duration::from_millis(7500), Some(began));
+    let did = script.keep(&policy, vec![], None);
+    let expected = [
+        "7 drives, cancel None",
+        "8 hears Cancel { reason: \"too long\" }",
+    ];
+    assert_eq!(did, expected);
+}
+
+#[test]
+fn a_job_that_takes_too_long_is_cancelled() {
+    let policy = within(Duration::from_millis(500), None);
     let did = Script::new([]).keep(&policy, vec![], None);
     let expected = [
         "0 drives, cancel None",
@@ -201,10 +247,7 @@ fn what_is_told_while_a_job_is_put_down_does_not_wait() {
 
 #[test]
 fn what_a_job_may_take_is_counted_also_while_it_is_put_down() {
-    let policy = Policy {
-        limit: Some((Duration::from_secs(12), "too long".to_owned())),
-        ..Policy::default()
-    };
+    let policy = within(Duration::from_secs(12), None);
     let did = Script::new([waits(5), later(), waits(100)]).keep(&policy, vec![], None);
     let expected = [
         "0 drives, cancel None",

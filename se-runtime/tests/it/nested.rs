@@ -268,6 +268,38 @@ fn a_composite_fails_with_the_error_of_its_step_and_may_be_tried_again() {
 }
 
 #[test]
+fn a_job_that_would_have_too_many_steps_fails_where_that_shows() {
+    let step = |at| {
+        format!("    - {{ id: s{at}, uses: evaluate.regex@v1, with: {{ source: x, regex: x }} }}\n")
+    };
+    let steps: String = (0..20).map(step).collect();
+    let many = format!("apiVersion: pav1\nkind: CompositeScenario\nspec:\n  steps:\n{steps}");
+    let text = job("  steps:
+    - id: all
+      uses: composite:many@v1
+      for_each: { var: it, in: '${ [range(1000)] }' }
+      on_error: { action: continue }
+    - { id: last, uses: collect@v1, target: a, with: { command: x } }
+");
+    let files = [
+        ("PAv1/composites/many.yaml", many.as_str()),
+        ("PAv1/jobs/job.yaml", text.as_str()),
+    ];
+    let plan = Plan::of_phase(package_with(&files), "main").unwrap();
+    let run = driven(plan, &[]);
+    let state = run.state();
+    assert_eq!(state.status(), JobStatus::Completed);
+    let error = state
+        .step(state.find("all").unwrap())
+        .error
+        .clone()
+        .unwrap();
+    assert_eq!(error.status, 422);
+    assert!(error.detail.contains("more than 20000"), "{error:?}");
+    assert_eq!(calls(&run), ["last"]);
+}
+
+#[test]
 fn a_composite_that_takes_too_long_is_stopped() {
     let run = driven(with_read(&format!("{CALL}      timeout: 1.5\n")), &[]);
     let error = run.state().error().unwrap().clone();

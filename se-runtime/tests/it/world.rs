@@ -1,8 +1,9 @@
 //! A small world for the core: packages from text, virtual time, a log in memory, scripted actions.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_channel::mpsc;
@@ -112,6 +113,18 @@ struct Sleepers {
     now: Timestamp,
     waiting: BTreeMap<(Timestamp, u64), Waker>,
     count: u64,
+    /// How much later it is after each look at the clock.
+    cost: Duration,
+}
+
+/// Whether a future that waits has said that it can go on.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Time {
@@ -141,12 +154,16 @@ impl Time {
         mut tell: impl FnMut(usize) -> bool,
     ) -> Option<T> {
         let mut future = Box::pin(future);
-        let mut context = std::task::Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = std::task::Context::from_waker(&waker);
         let mut waits = 0;
         loop {
+            woken.0.store(false, Ordering::SeqCst);
             match future.as_mut().poll(&mut context) {
                 Poll::Ready(it) => return Some(it),
                 Poll::Pending if tell(waits) => {}
+                Poll::Pending if woken.0.load(Ordering::SeqCst) => waits += 1,
                 Poll::Pending if !self.advance() => return None,
                 Poll::Pending => waits += 1,
             }
@@ -158,9 +175,18 @@ impl Time {
 #[derive(Clone, Default)]
 pub(crate) struct Virtual(pub(crate) Arc<Time>);
 
+impl Virtual {
+    /// From here on each look at the clock takes its time, as what is done in between does.
+    pub(crate) fn costs(&self, cost: Duration) {
+        self.0.state.lock().unwrap().cost = cost;
+    }
+}
+
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
-        self.0.state.lock().unwrap().now
+        let mut state = self.0.state.lock().unwrap();
+        state.now = state.now.after(state.cost);
+        state.now
     }
 
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use se_runtime::event::{Batch, End};
-use se_runtime::keep::{Ended, Keeper, Policy, keep};
+use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
 use se_runtime::{
     Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports, Record,
-    State, StepError, Summary, Timestamp, Vault, drive,
+    State, StepError, Summary, Timestamp, Unanswered, Vault, drive,
 };
 
 use super::Receiver;
@@ -30,11 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a job to its end, or until the engine stops; `cancel` is why it shall not even begin.
 pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel: Option<String>) {
-    let seconds = engine.config.jobs.default_timeout;
-    let limit = (seconds > 0).then(|| {
-        let reason = format!("the job took longer than jobs.default_timeout ({seconds} s)");
-        (Duration::from_secs(seconds), reason)
-    });
+    let limit = limit(&engine, &id).await;
     let policy = Policy {
         limit,
         ..Policy::default()
@@ -45,6 +41,20 @@ pub(crate) async fn run(engine: Arc<Engine>, id: String, told: Receiver, cancel:
         said: Said::default(),
     };
     keep(&keeper, &*engine.world.clock, &policy, told, cancel).await;
+}
+
+/// What a job may take since it began, wherever that was.
+async fn limit(engine: &Engine, id: &str) -> Option<Limit> {
+    let seconds = engine.config.jobs.default_timeout;
+    if seconds == 0 {
+        return None;
+    }
+    let job = engine.store.job(id).await;
+    Some(Limit {
+        length: Duration::from_secs(seconds),
+        since: job.ok().and_then(|it| it.summary.started_at),
+        reason: format!("the job took longer than jobs.default_timeout ({seconds} s)"),
+    })
 }
 
 /// A job of this engine.
@@ -74,7 +84,7 @@ impl Keeper for Kept<'_> {
         release(self.engine, self.id).boxed()
     }
 
-    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, ()> {
+    fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, std::result::Result<(), Unanswered>> {
         give_up(self.engine, self.id, why).boxed()
     }
 }
@@ -182,11 +192,18 @@ fn log_error(error: LogError) -> Error {
     }
 }
 
-/// Ends a job that cannot go on, so that nobody waits for it.
-pub(super) async fn give_up(engine: &Engine, id: &str, why: &str) {
-    if let Err(error) = fail(engine, id, why).await {
-        tracing::error!(job = %id, error = %chain(&error), "job not ended; the next start tries again");
-    }
+/// Ends a job that cannot go on, so that nobody waits for it. Where the store does not take that in now, it may later.
+pub(super) async fn give_up(
+    engine: &Engine,
+    id: &str,
+    why: &str,
+) -> std::result::Result<(), Unanswered> {
+    let Err(error) = fail(engine, id, why).await else {
+        return Ok(());
+    };
+    let again = error.retry();
+    tracing::error!(job = %id, error = %chain(&error), again, "job not ended");
+    if again { Err(Unanswered) } else { Ok(()) }
 }
 
 async fn fail(engine: &Engine, id: &str, why: &str) -> Result<()> {
