@@ -140,6 +140,18 @@ impl Store {
         Ok(all)
     }
 
+    /// The position of the newest event; 0 where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn newest_position(&self) -> Result<i64> {
+        let newest: (Option<i64>,) = sql::query("SELECT max(position) FROM events")
+            .fetch_one(&self.readers)
+            .await
+            .doing("read the newest event")?;
+        Ok(newest.0.unwrap_or(0))
+    }
+
     async fn read(&self, id: &str, seq: i64, row: String) -> Result<Record> {
         let text = self.options.objects.text(id, seq, row).await?;
         parse(id, seq, &text)

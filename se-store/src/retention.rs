@@ -125,7 +125,9 @@ impl Store {
         }
         let rows: Vec<(String, i64, String)> = sql::query(
             "SELECT id, seq, record FROM events JOIN (SELECT row, id FROM jobs WHERE status = $1 \
-             AND completed_at < $2 ORDER BY completed_at LIMIT $3) AS old ON old.row = job \
+             AND completed_at < $2 \
+             AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
+             ORDER BY completed_at LIMIT $3) AS old ON old.row = job \
              WHERE substr(record, 1, 24) = $4",
         )
         .bind(status)
@@ -191,10 +193,13 @@ fn is_full(rows: u64) -> bool {
     i64::try_from(rows).is_ok_and(|it| it >= ROWS)
 }
 
-/// Deletes the jobs that ended first, with all that is theirs; how many, and whether there are more.
+/// Deletes the jobs that ended first, with all that is theirs; how many, and whether there are more. The job of the
+/// newest event stays until there is a newer one: a file gives the position after the highest that it holds, and
+/// who follows all jobs must not see one twice.
 async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
     let old: Vec<(i64, i64)> = sql::query(
         "SELECT row, last_seq FROM jobs WHERE status = $1 AND completed_at < $2 \
+         AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
          ORDER BY completed_at LIMIT $3",
     )
     .bind(status)

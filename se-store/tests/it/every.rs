@@ -71,6 +71,7 @@ contracts! {
     retention:
         what_is_old_can_be_deleted,
         each_status_is_kept_as_long_as_it_says,
+        a_position_is_never_given_again,
         a_sweep_goes_in_slices,
         deliveries_go_by_what_became_of_them,
         keys_facts_and_secrets_go_too;

@@ -192,6 +192,7 @@ async fn a_folder_keeps_them_and_a_row_does_where_it_cannot() {
     std::fs::rename(&aside, &outside).unwrap();
     assert_eq!(whole_log(&store, "a").await.len(), 3);
     log.append(batch(3, [completed()])).await.unwrap();
+    store.submit(job("newer")).await.unwrap();
     // Of a job that was never stored; the folder is this database's alone.
     let stray = outside.join(format!("events/b/1-{}", "a".repeat(64)));
     std::fs::create_dir(stray.parent().unwrap()).unwrap();

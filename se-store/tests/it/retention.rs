@@ -94,11 +94,27 @@ pub(crate) async fn each_status_is_kept_as_long_as_it_says(bench: &Bench) {
     }
 }
 
+pub(crate) async fn a_position_is_never_given_again(bench: &Bench) {
+    end(bench, "old", JobStatus::Completed).await;
+    end(bench, "newest", JobStatus::Completed).await;
+    let last = bench.store.newest_position().await.unwrap();
+    bench.clock.advance(2 * MINUTE);
+    let keep = Retention::all(Some(MINUTE));
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    end(bench, "next", JobStatus::Completed).await;
+    let next = bench.store.events_since(last, 10).await.unwrap();
+    assert_eq!(next.len(), 2);
+    // What had the highest position goes now that another has it.
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    assert_eq!(ids(&bench.store).await, ["next"]);
+}
+
 pub(crate) async fn a_sweep_goes_in_slices(bench: &Bench) {
     join_all(
         (0..450).map(|n| async move { end(bench, &n.to_string(), JobStatus::Completed).await }),
     )
     .await;
+    bench.submit(job("newest")).await;
     bench.clock.advance(2 * MINUTE);
     let keep = Retention::all(Some(MINUTE));
     let first = bench.store.sweep(keep).await.unwrap();
@@ -114,6 +130,7 @@ pub(crate) async fn a_sweep_goes_in_slices(bench: &Bench) {
             .await
             .unwrap();
     }
+    bench.submit(job("newer")).await;
     assert_eq!(bench.store.sweep(keep).await.unwrap().completed, 2);
     assert_eq!(swept(&bench.store, keep).await, (1, 1));
 }
@@ -251,6 +268,7 @@ async fn large_again(bench: &Bench) {
     let text = "x".repeat(2_000_000);
     let large = crate::bench::learned(serde_json::json!({"text": text}));
     log.append(batch(1, [large, completed()])).await.unwrap();
+    end(bench, "newest", JobStatus::Completed).await;
     bench.clock.advance(2 * MINUTE);
     swept(&bench.store, Retention::all(Some(MINUTE))).await;
 }
