@@ -161,6 +161,7 @@ async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
             swept.more |= more;
         }
     }
+    swept.more |= is_full(unended(tx).await?);
     for (status, keep) in [
         ("delivered", keep.delivered),
         ("gone", keep.delivered),
@@ -224,6 +225,15 @@ async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
     Ok((jobs, i64::try_from(old.len()).is_ok_and(|it| it == JOBS)))
 }
 
+/// Notes when deliveries ended that former engines put in as gone: they were not wanted from the beginning.
+async fn unended(tx: &mut Tx) -> Result<u64> {
+    let gone = sql::query(
+        "UPDATE deliveries SET ended_at = created_at, owner = NULL WHERE id IN (SELECT id \
+         FROM deliveries WHERE status = 'gone' AND ended_at IS NULL LIMIT $1)",
+    );
+    some(tx, gone).await
+}
+
 async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries \
@@ -257,8 +267,8 @@ async fn keys(tx: &mut Tx, now: i64) -> Result<u64> {
     some(tx, old.bind(now)).await
 }
 
-/// What `delete` says, as many rows of it as its last parameter lets.
-async fn some(tx: &mut Tx, delete: sql::Query) -> Result<u64> {
-    let deleted = delete.bind(ROWS).execute(&mut tx.conn).await;
-    deleted.doing(DOING)
+/// What `change` says, as many rows of it as its last parameter lets.
+async fn some(tx: &mut Tx, change: sql::Query) -> Result<u64> {
+    let changed = change.bind(ROWS).execute(&mut tx.conn).await;
+    changed.doing(DOING)
 }
