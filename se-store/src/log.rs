@@ -162,6 +162,10 @@ impl Store {
 pub(crate) struct Row(i64, String, i64, String);
 
 impl Row {
+    pub(crate) fn position(&self) -> i64 {
+        self.0
+    }
+
     pub(crate) fn news(self) -> Result<News> {
         let Self(position, job_id, seq, text) = self;
         let is_large = text.len() > LARGEST || Reference::read(&job_id, seq, &text)?.is_some();

@@ -264,10 +264,14 @@ impl Store {
         Ok(match row {
             None => self.options.objects.is_own,
             Some((_, None)) => true,
-            Some((_, Some(row))) => {
-                let reference = Reference::read(&job, seq, &row)?;
-                reference.is_none_or(|it| it.path() != *path)
-            }
+            Some((_, Some(row))) => match Reference::read(&job, seq, &row) {
+                Ok(reference) => reference.is_none_or(|it| it.path() != *path),
+                // It may be the text that the row meant; `store check` names the row.
+                Err(error) => {
+                    tracing::warn!(%error, "a large event is kept that may be nobody's");
+                    false
+                }
+            },
         })
     }
 }

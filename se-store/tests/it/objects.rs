@@ -13,7 +13,7 @@ use se_store::{Audit, Error, Objects, Options, Retention, Store, export, import}
 use serde_json::Value;
 
 use crate::bench::{Bench, HandClock, batch, completed, job, job_with, options};
-use crate::sqlite::url;
+use crate::sqlite::{sql, url};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -150,6 +150,41 @@ pub(crate) async fn what_nothing_refers_to_goes_after_a_day(bench: &Bench) {
     let left = paths(&bench.objects).await;
     assert_eq!(left.len(), 5, "{left:?}");
     assert_eq!(whole_log(&bench.store, "a").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_damaged_row_keeps_its_object_and_stops_no_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Arc::new(InMemory::new());
+    let outside = Objects::new(Arc::<InMemory>::clone(&objects));
+    let store = at(folder.path(), &outside).await;
+    for id in ["a", "b"] {
+        store.submit(job(id)).await.unwrap();
+        store.claim_one(id).await.unwrap().unwrap();
+        let log = store.log(id).await.unwrap();
+        log.append(batch(1, [said(100_000)])).await.unwrap();
+        // As of an engine that stopped before it referred to it.
+        let refused = log.append(batch(1, [said(100_001)])).await;
+        assert!(matches!(refused, Err(LogError::Conflict { .. })));
+    }
+    store.close().await;
+    sql(
+        folder.path(),
+        "UPDATE events SET record = substr(record, 1, 40) WHERE seq = 2 AND job = 1",
+    )
+    .await;
+    let clock = Arc::new(HandClock::default());
+    clock.advance(3 * 365 * DAY);
+    let options = Options {
+        objects: outside,
+        ..options(&clock, 7)
+    };
+    let store = Store::open(&url(folder.path()), options).await.unwrap();
+    assert_eq!(store.sweep_objects().await.unwrap(), 1);
+    let left = paths(&objects).await;
+    let of = |job: &str| left.iter().filter(|it| it.starts_with(job)).count();
+    assert_eq!((of("events/a/"), of("events/b/")), (2, 1), "{left:?}");
+    store.close().await;
 }
 
 async fn at(folder: &std::path::Path, objects: &Objects) -> Store {
