@@ -56,6 +56,7 @@ contracts! {
     objects:
         a_large_event_is_kept_outside_its_row,
         large_events_are_paged_by_their_size,
+        many_events_are_paged_by_their_size,
         a_large_acceptance_is_kept_outside_too,
         what_is_lost_or_altered_is_told_from_an_event,
         objects_go_with_their_job,

@@ -9,7 +9,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use se_runtime::event::Map;
 use se_runtime::{Event, EventLog as _, LogError, Record};
-use se_store::{Audit, Error, Objects, Options, Retention, Store, export, import};
+use se_store::{Audit, Error, Objects, Options, Retention, Store, Stored, export, import};
 use serde_json::Value;
 
 use crate::bench::{Bench, HandClock, batch, completed, job, job_with, options};
@@ -79,6 +79,25 @@ pub(crate) async fn large_events_are_paged_by_their_size(bench: &Bench) {
     assert_eq!(first.len(), 3);
     let rest = bench.store.events_since(first[2].position, 10).await;
     assert_eq!(rest.unwrap().len(), 2);
+}
+
+pub(crate) async fn many_events_are_paged_by_their_size(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    let sent = batch(1, (0..150).map(|_| said(60_000)));
+    log.append(sent.clone()).await.unwrap();
+    let page = bench.store.events("a", 1, 1000).await.unwrap();
+    assert!(page.more && (60..80).contains(&page.records.len()));
+    assert_eq!(whole_log(&bench.store, "a").await[1..], sent.records);
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |it: &Stored| it.position);
+        let page = bench.store.events_since(after, 1000).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    assert_eq!(all.len(), 151);
 }
 
 pub(crate) async fn a_large_acceptance_is_kept_outside_too(bench: &Bench) {
