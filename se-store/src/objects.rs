@@ -81,10 +81,6 @@ impl Objects {
         })
     }
 
-    pub(crate) fn is_none(&self) -> bool {
-        self.store.is_none()
-    }
-
     /// What a row holds of a text: all of it or, where it is large, a reference to where it is now. Where the row
     /// is not stored then, a later sweep finds what nothing refers to.
     ///

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use object_store::path::Path;
+
 use crate::error::{Doing, Result};
 use crate::objects::{REFERS, Reference};
 use crate::sql;
@@ -13,7 +15,7 @@ const DOING: &str = "delete what is old";
 const JOBS: i64 = 200;
 /// so many, but for the last of them: other writes wait for it.
 const EVENTS: i64 = 2_000;
-/// As long as the statement of [`Store::forget`] says.
+/// As long as the statement of [`Store::old`] says.
 const _: () = assert!(REFERS.len() == 24);
 /// Rows of other tables in one transaction.
 const ROWS: i64 = 500;
@@ -108,27 +110,31 @@ impl Store {
     /// that are too old to be kept.
     pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
         let now = self.now().micros();
-        // First: what no row refers to any more would not be found again.
+        let mut old = Vec::new();
         for (status, keep) in retention.jobs() {
             if let Some(before) = before(now, keep) {
-                self.forget(status, before).await?;
+                old.push((status, self.old(status, before).await?));
             }
         }
-        self.write(DOING, move |tx| Box::pin(slice(tx, retention, now)))
+        // First: what no row refers to any more would not be found again.
+        let all = old.iter().flat_map(|(_, old)| &old.objects);
+        for path in all {
+            self.options.objects.forget(path).await?;
+        }
+        self.write(DOING, move |tx| Box::pin(slice(tx, retention, old, now)))
             .await
     }
 
-    /// Deletes what the next jobs to go keep outside their rows.
-    async fn forget(&self, status: &'static str, before: i64) -> Result<()> {
-        if self.options.objects.is_none() {
-            return Ok(());
-        }
-        let rows: Vec<(String, i64, String)> = sql::query(
-            "SELECT id, seq, record FROM events JOIN (SELECT row, id FROM jobs WHERE status = $1 \
-             AND completed_at < $2 \
+    /// The jobs that go next, those that ended first. That of the newest event stays until there is a newer one: a
+    /// file gives the position after the highest that it holds, and who follows all jobs must not see one twice.
+    async fn old(&self, status: &'static str, before: i64) -> Result<Old> {
+        let rows: Vec<OldRow> = sql::query(
+            "SELECT row, id, last_seq, seq, record FROM (SELECT row, id, last_seq, completed_at FROM jobs \
+             WHERE status = $1 AND completed_at < $2 \
              AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
-             ORDER BY completed_at LIMIT $3) AS old ON old.row = job \
-             WHERE substr(record, 1, 24) = $4",
+             ORDER BY completed_at, row LIMIT $3) AS old \
+             LEFT JOIN events ON job = row AND substr(record, 1, 24) = $4 \
+             ORDER BY completed_at, row",
         )
         .bind(status)
         .bind(before)
@@ -137,29 +143,63 @@ impl Store {
         .fetch_all(&self.readers)
         .await
         .doing(DOING)?;
-        for (id, seq, row) in rows {
-            // One that is damaged does not keep its job from going.
-            if let Ok(Some(reference)) = Reference::read(&id, seq, &row) {
-                self.options.objects.forget(&reference.path()).await?;
-            }
-        }
-        Ok(())
+        Ok(Old::of(rows))
     }
 }
 
-async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
-    let mut swept = Swept::default();
-    let counts = [
-        &mut swept.completed,
-        &mut swept.faulted,
-        &mut swept.cancelled,
-    ];
-    for ((status, keep), count) in keep.jobs().into_iter().zip(counts) {
-        if let Some(before) = before(now, keep) {
-            let more;
-            (*count, more) = jobs(tx, status, before).await?;
-            swept.more |= more;
+/// A job that is too old to be kept, with an event that is kept outside if there is one.
+type OldRow = (i64, String, i64, Option<i64>, Option<String>);
+
+/// Jobs that go together: exactly those whose large events were looked for.
+#[derive(Default)]
+struct Old {
+    jobs: Vec<i64>,
+    objects: Vec<Path>,
+    /// Whether there may be more.
+    more: bool,
+}
+
+impl Old {
+    /// As many of the jobs in these rows as go in one transaction.
+    fn of(rows: Vec<OldRow>) -> Self {
+        let (mut old, mut events) = (Self::default(), 0);
+        for (row, id, last_seq, seq, record) in rows {
+            let is_next = old.jobs.last() != Some(&row);
+            if is_next && events >= EVENTS {
+                old.more = true;
+                return old;
+            }
+            if is_next {
+                old.jobs.push(row);
+                events += last_seq;
+            }
+            // One that is damaged does not keep its job from going.
+            if let (Some(seq), Some(record)) = (seq, record)
+                && let Ok(Some(reference)) = Reference::read(&id, seq, &record)
+            {
+                old.objects.push(reference.path());
+            }
         }
+        old.more = i64::try_from(old.jobs.len()).is_ok_and(|it| it == JOBS);
+        old
+    }
+}
+
+async fn slice(
+    tx: &mut Tx,
+    keep: Retention,
+    old: Vec<(&'static str, Old)>,
+    now: i64,
+) -> Result<Swept> {
+    let mut swept = Swept::default();
+    for (status, old) in old {
+        swept.more |= old.more;
+        let count = match status {
+            "completed" => &mut swept.completed,
+            "faulted" => &mut swept.faulted,
+            _ => &mut swept.cancelled,
+        };
+        *count = jobs(tx, &old).await?;
     }
     swept.more |= is_full(unended(tx).await?);
     for (status, keep) in [
@@ -194,35 +234,17 @@ fn is_full(rows: u64) -> bool {
     i64::try_from(rows).is_ok_and(|it| it >= ROWS)
 }
 
-/// Deletes the jobs that ended first, with all that is theirs; how many, and whether there are more. The job of the
-/// newest event stays until there is a newer one: a file gives the position after the highest that it holds, and
-/// who follows all jobs must not see one twice.
-async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
-    let old: Vec<(i64, i64)> = sql::query(
-        "SELECT row, last_seq FROM jobs WHERE status = $1 AND completed_at < $2 \
-         AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
-         ORDER BY completed_at LIMIT $3",
-    )
-    .bind(status)
-    .bind(before)
-    .bind(JOBS)
-    .fetch_all(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    let (mut jobs, mut events) = (0, 0);
-    for (row, last_seq) in &old {
-        if events >= EVENTS {
-            return Ok((jobs, true));
-        }
-        sql::query("DELETE FROM jobs WHERE row = $1")
+/// Deletes these jobs with all that is theirs; how many. Another engine may have been first.
+async fn jobs(tx: &mut Tx, old: &Old) -> Result<u64> {
+    let mut gone = 0;
+    for row in &old.jobs {
+        gone += sql::query("DELETE FROM jobs WHERE row = $1")
             .bind(*row)
             .execute(&mut tx.conn)
             .await
             .doing(DOING)?;
-        jobs += 1;
-        events += last_seq;
     }
-    Ok((jobs, i64::try_from(old.len()).is_ok_and(|it| it == JOBS)))
+    Ok(gone)
 }
 
 /// Notes when deliveries ended that former engines put in as gone: they were not wanted from the beginning.
