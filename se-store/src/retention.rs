@@ -5,6 +5,7 @@ use std::time::Duration;
 use object_store::path::Path;
 
 use crate::error::{Doing, Result};
+use crate::jobs::WINDOW;
 use crate::objects::{REFERS, Reference};
 use crate::sql;
 use crate::store::Store;
@@ -33,7 +34,8 @@ pub struct Retention {
     pub delivered: Option<Duration>,
     /// `CloudEvents` that were given up.
     pub dead: Option<Duration>,
-    /// What sessions have learned and the ports they hold, since they last learned or asked for something.
+    /// What sessions have learned and the ports they hold, since they last learned or asked for something; a session
+    /// with a job that has not ended keeps both.
     pub facts: Option<Duration>,
 }
 
@@ -113,7 +115,7 @@ impl Store {
         let mut old = Vec::new();
         for (status, keep) in retention.jobs() {
             if let Some(before) = before(now, keep) {
-                old.push((status, self.old(status, before).await?));
+                old.push((status, self.old(status, before, now).await?));
             }
         }
         // First: what no row refers to any more would not be found again.
@@ -125,19 +127,24 @@ impl Store {
             .await
     }
 
-    /// The jobs that go next, those that ended first. That of the newest event stays until there is a newer one: a
-    /// file gives the position after the highest that it holds, and who follows all jobs must not see one twice.
-    async fn old(&self, status: &'static str, before: i64) -> Result<Old> {
+    /// The jobs that go next, those that ended first. Two are kept all the same: that of the newest event, until
+    /// there is a newer one (a file gives the position after the highest that it holds, and who follows all jobs
+    /// must not see one twice), and one whose idempotency key is valid, because a repeated request gets it.
+    async fn old(&self, status: &'static str, before: i64, now: i64) -> Result<Old> {
         let rows: Vec<OldRow> = sql::query(
             "SELECT row, id, last_seq, seq, record FROM (SELECT row, id, last_seq, completed_at FROM jobs \
              WHERE status = $1 AND completed_at < $2 \
              AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
-             ORDER BY completed_at, row LIMIT $3) AS old \
-             LEFT JOIN events ON job = row AND substr(record, 1, 24) = $4 \
+             AND (completed_at < $3 OR id NOT IN (SELECT job_id FROM idempotency WHERE expires_at > $4)) \
+             ORDER BY completed_at, row LIMIT $5) AS old \
+             LEFT JOIN events ON job = row AND substr(record, 1, 24) = $6 \
              ORDER BY completed_at, row",
         )
         .bind(status)
         .bind(before)
+        // Whose key is past its window for certain.
+        .bind(now.saturating_sub(i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX)))
+        .bind(now)
         .bind(JOBS)
         .bind(REFERS)
         .fetch_all(&self.readers)
@@ -264,19 +271,22 @@ async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
     some(tx, old.bind(status).bind(before)).await
 }
 
+/// Of sessions that have learned nothing for so long, and of which no job runs.
 async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM session_facts WHERE (session_id, worker) IN (SELECT session_id, worker \
-         FROM session_facts WHERE updated_at < $1 LIMIT $2)",
+         FROM session_facts WHERE updated_at < $1 AND session_id NOT IN (SELECT coalesce(session_id, id) \
+         FROM jobs WHERE status IN ('accepted', 'running', 'cancelling')) LIMIT $2)",
     );
     some(tx, old.bind(before)).await
 }
 
-/// Of sessions that nobody has heard of for so long.
+/// Of sessions (or jobs without one) that nobody has heard of for so long, and of which no job runs.
 async fn ports(tx: &mut Tx, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM ports WHERE (worker, port) IN (SELECT worker, port FROM ports \
-         WHERE since < $1 LIMIT $2)",
+         WHERE since < $1 AND holder NOT IN (SELECT coalesce(session_id, id) FROM jobs \
+         WHERE status IN ('accepted', 'running', 'cancelling')) LIMIT $2)",
     );
     some(tx, old.bind(before)).await
 }

@@ -75,7 +75,8 @@ contracts! {
         a_position_is_never_given_again,
         a_sweep_goes_in_slices,
         deliveries_go_by_what_became_of_them,
-        keys_facts_and_secrets_go_too;
+        keys_facts_and_secrets_go_too,
+        a_job_is_kept_while_a_request_that_is_repeated_gets_it;
     outbox:
         deliveries_of_a_job_are_due_one_after_the_other,
         a_failed_attempt_is_due_again_later_and_holds_back_the_rest,
