@@ -178,16 +178,17 @@ impl Listening {
             self.newest = newest;
         }
         while self.newest < newest {
-            let events = page(&pool, self.newest).await?;
+            let (last, events) = page(&pool, self.newest).await?;
             // None if they were deleted meanwhile.
-            self.newest = events.last().map_or(newest, |it| it.position);
+            self.newest = last.unwrap_or(newest);
             self.announced.tell_events(events);
         }
         Ok(())
     }
 }
 
-async fn page(pool: &Pool, after: i64) -> sql::Result<Vec<Arc<News>>> {
+/// The next events that can be told, and the position of the last that was read, whether it can be told or not.
+async fn page(pool: &Pool, after: i64) -> sql::Result<(Option<i64>, Vec<Arc<News>>)> {
     let told = |row: log::Row| {
         row.news()
             .inspect_err(|error| tracing::error!(%error, "an event cannot be told"))
@@ -195,5 +196,6 @@ async fn page(pool: &Pool, after: i64) -> sql::Result<Vec<Arc<News>>> {
             .map(Arc::new)
     };
     let rows = log::rows_since(pool, after, PAGE).await?;
-    Ok(rows.into_iter().filter_map(told).collect())
+    let last = rows.last().map(log::Row::position);
+    Ok((last, rows.into_iter().filter_map(told).collect()))
 }

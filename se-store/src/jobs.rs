@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::writer::Tx;
 
 /// How long the same idempotency key gets the first job.
-const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most rows of one page.
 const PAGE: u32 = 1000;
 

@@ -14,6 +14,8 @@ use crate::store::Store;
 
 /// Bytes of events, about, that are read in one go: what is in memory for one reader.
 const PAGE_BYTES: usize = 4 << 20;
+/// Bytes of an event of which a thousand are no more than that.
+const SHORT: i64 = 4 << 10;
 
 /// Some events of a job.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,21 +86,15 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if there is no such job, [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn events(&self, id: &str, after: u64, limit: u32) -> Result<Events> {
-        let rows: Vec<(i64, String)> = sql::query(
-            "SELECT seq, record FROM events WHERE job = (SELECT row FROM jobs WHERE id = $1) \
-             AND seq > $2 ORDER BY seq LIMIT $3",
-        )
-        .bind(id)
-        .bind(i64::try_from(after).unwrap_or(i64::MAX))
-        .bind(i64::from(limit))
-        .fetch_all(&self.readers)
-        .await
-        .doing("read the events of the job")?;
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = rows_of(&self.readers, id, after, i64::from(limit)).await;
+        let rows = rows.doing("read the events of the job")?;
         if rows.is_empty() {
             self.job(id).await?;
         }
+        let read: usize = rows.iter().map(|(_, row)| row.len()).sum();
         let mut events = Events {
-            more: rows.len() == limit as usize,
+            more: rows.len() == limit as usize || read > PAGE_BYTES,
             records: Vec::with_capacity(rows.len()),
         };
         let mut bytes = 0;
@@ -140,6 +136,18 @@ impl Store {
         Ok(all)
     }
 
+    /// The position of the newest event; 0 where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn newest_position(&self) -> Result<i64> {
+        let newest: (Option<i64>,) = sql::query("SELECT max(position) FROM events")
+            .fetch_one(&self.readers)
+            .await
+            .doing("read the newest event")?;
+        Ok(newest.0.unwrap_or(0))
+    }
+
     async fn read(&self, id: &str, seq: i64, row: String) -> Result<Record> {
         let text = self.options.objects.text(id, seq, row).await?;
         parse(id, seq, &text)
@@ -150,6 +158,10 @@ impl Store {
 pub(crate) struct Row(i64, String, i64, String);
 
 impl Row {
+    pub(crate) fn position(&self) -> i64 {
+        self.0
+    }
+
     pub(crate) fn news(self) -> Result<News> {
         let Self(position, job_id, seq, text) = self;
         let is_large = text.len() > LARGEST || Reference::read(&job_id, seq, &text)?.is_some();
@@ -166,14 +178,74 @@ impl Row {
     }
 }
 
-/// Events of all jobs after `position`.
+/// Events of a job after number `after`, with the texts of their rows: not more than `limit`, nor than what makes
+/// [`PAGE_BYTES`] full. Where all are short it is one look; how long others are is known without reading them.
+async fn rows_of(
+    pool: &Pool,
+    job: &str,
+    after: i64,
+    limit: i64,
+) -> sql::Result<Vec<(i64, String)>> {
+    let rows: Vec<(i64, Option<String>)> = sql::query(
+        "SELECT seq, CASE WHEN octet_length(record) <= $4 THEN record END FROM events \
+         WHERE job = (SELECT row FROM jobs WHERE id = $1) AND seq > $2 ORDER BY seq LIMIT $3",
+    )
+    .bind(job)
+    .bind(after)
+    .bind(limit)
+    .bind(SHORT)
+    .fetch_all(pool)
+    .await?;
+    let short = rows.into_iter().map(|(seq, text)| Some((seq, text?)));
+    if let Some(all) = short.collect() {
+        return Ok(all);
+    }
+    sql::query(
+        "SELECT seq, record FROM events WHERE job = (SELECT row FROM jobs WHERE id = $1) \
+         AND seq > $2 AND seq <= (SELECT coalesce(min(CASE WHEN bytes > $4 THEN seq END), max(seq)) \
+           FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS bytes \
+             FROM (SELECT seq, octet_length(record) AS size FROM events \
+               WHERE job = (SELECT row FROM jobs WHERE id = $1) AND seq > $2 \
+               ORDER BY seq LIMIT $3) AS page) AS sums) \
+         ORDER BY seq",
+    )
+    .bind(job)
+    .bind(after)
+    .bind(limit)
+    .bind(page_bytes())
+    .fetch_all(pool)
+    .await
+}
+
+/// Events of all jobs after `position`: not more than `limit`, nor than what makes [`PAGE_BYTES`] full. Reads as
+/// [`rows_of`] does.
 pub(crate) async fn rows_since(pool: &Pool, position: i64, limit: i64) -> sql::Result<Vec<Row>> {
-    let rows: Vec<(i64, String, i64, String)> = sql::query(
-        "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
-         WHERE position > $1 ORDER BY position LIMIT $2",
+    let rows: Vec<(i64, String, i64, Option<String>)> = sql::query(
+        "SELECT position, id, seq, CASE WHEN octet_length(record) <= $3 THEN record END \
+         FROM events JOIN jobs ON jobs.row = job WHERE position > $1 ORDER BY position LIMIT $2",
     )
     .bind(position)
     .bind(limit)
+    .bind(SHORT)
+    .fetch_all(pool)
+    .await?;
+    let short = rows.into_iter();
+    let short = short.map(|(position, job, seq, text)| Some(Row(position, job, seq, text?)));
+    if let Some(all) = short.collect() {
+        return Ok(all);
+    }
+    let rows: Vec<(i64, String, i64, String)> = sql::query(
+        "SELECT position, id, seq, record FROM events JOIN jobs ON jobs.row = job \
+         WHERE position > $1 \
+         AND position <= (SELECT coalesce(min(CASE WHEN bytes > $3 THEN position END), max(position)) \
+           FROM (SELECT position, sum(size) OVER (ORDER BY position) AS bytes \
+             FROM (SELECT position, octet_length(record) AS size FROM events WHERE position > $1 \
+               ORDER BY position LIMIT $2) AS page) AS sums) \
+         ORDER BY position",
+    )
+    .bind(position)
+    .bind(limit)
+    .bind(page_bytes())
     .fetch_all(pool)
     .await?;
     let row = |(position, job_id, seq, text)| Row(position, job_id, seq, text);
@@ -262,6 +334,38 @@ pub(crate) fn parse(id: &str, seq: i64, text: &str) -> Result<Record> {
     }
 }
 
+fn page_bytes() -> i64 {
+    i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX)
+}
+
 fn number(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite;
+
+    #[tokio::test]
+    async fn of_many_large_rows_few_are_read() {
+        let opened = sqlite::open("sqlite::memory:").unwrap();
+        let fill = "INSERT INTO jobs (id, definition_id, version, content_hash, status, percentage, message, \
+            created_at, last_seq) VALUES ('a', 'lab', '1', '', 'running', 0, '', 0, 9); \
+            WITH RECURSIVE n (it) AS (SELECT 1 UNION ALL SELECT it + 1 FROM n WHERE it < 9) \
+            INSERT INTO events (job, seq, record) SELECT 1, it, printf('%.*c', 3000000, 'x') FROM n";
+        opened.writer.execute_batch(fill).unwrap();
+        let pool = Pool::Sqlite(opened.readers);
+        for (after, expected) in [(0, 2), (7, 2), (8, 1), (9, 0)] {
+            let of_job = rows_of(&pool, "a", after, 1000).await.unwrap();
+            let of_all = rows_since(&pool, after, 1000).await.unwrap();
+            assert_eq!(
+                (of_job.len(), of_all.len()),
+                (expected, expected),
+                "{after}"
+            );
+        }
+        assert_eq!(rows_of(&pool, "a", 0, 1).await.unwrap().len(), 1);
+        assert_eq!(rows_since(&pool, 0, 1).await.unwrap().len(), 1);
+    }
 }

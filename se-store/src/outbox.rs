@@ -266,12 +266,15 @@ pub(crate) async fn enqueue(
 ) -> Result<()> {
     for it in deliveries {
         sql::query(
-            "INSERT INTO deliveries (stream, url, event_id, body, next_at, created_at, owner, status) \
-             SELECT $1, $2, $3, $4, $5, $5, $6, CASE \
+            "INSERT INTO deliveries (stream, url, event_id, body, next_at, created_at, ended_at, owner, \
+               status) \
+             SELECT $1, $2, $3, $4, $5, $5, CASE it.status WHEN 'gone' THEN $5 END, \
+               CASE WHEN it.status <> 'gone' THEN $6 END, it.status FROM (SELECT CASE \
              WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = $1 AND url = $2 \
                AND status = 'gone') THEN 'gone' \
              WHEN EXISTS (SELECT 1 FROM deliveries WHERE stream = $1 AND url = $2 \
-               AND status IN ('pending', 'waiting')) THEN 'waiting' ELSE 'pending' END",
+               AND status IN ('pending', 'waiting')) THEN 'waiting' ELSE 'pending' END AS status \
+             LIMIT 1) AS it",
         )
         .bind(stream)
         .bind(it.url)

@@ -188,9 +188,17 @@ pub(crate) async fn open_to_read(url: &str) -> Result<(PgConnection, i64)> {
     }
 }
 
-/// A transaction in which every statement sees the same moment.
+/// A transaction in which every statement sees the same moment, however long its reader takes.
 pub(crate) async fn begin_to_read(conn: &mut PgConnection) -> sql::Result<()> {
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .execute(&mut *conn)
+        .await?;
+    take_time(conn).await
+}
+
+/// Lets the transaction wait for something else, a disk or an object store, for longer than an engine may.
+pub(crate) async fn take_time(conn: &mut PgConnection) -> sql::Result<()> {
+    sqlx::raw_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         .execute(conn)
         .await?;
     Ok(())

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use object_store::path::Path;
+
 use crate::error::{Doing, Result};
+use crate::jobs::WINDOW;
 use crate::objects::{REFERS, Reference};
 use crate::sql;
 use crate::store::Store;
@@ -13,7 +16,7 @@ const DOING: &str = "delete what is old";
 const JOBS: i64 = 200;
 /// so many, but for the last of them: other writes wait for it.
 const EVENTS: i64 = 2_000;
-/// As long as the statement of [`Store::forget`] says.
+/// As long as the statement of [`Store::old`] says.
 const _: () = assert!(REFERS.len() == 24);
 /// Rows of other tables in one transaction.
 const ROWS: i64 = 500;
@@ -31,7 +34,8 @@ pub struct Retention {
     pub delivered: Option<Duration>,
     /// `CloudEvents` that were given up.
     pub dead: Option<Duration>,
-    /// What sessions have learned and the ports they hold, since they last learned or asked for something.
+    /// What sessions have learned and the ports they hold, since they last learned or asked for something; a session
+    /// with a job that has not ended keeps both.
     pub facts: Option<Duration>,
 }
 
@@ -108,57 +112,103 @@ impl Store {
     /// that are too old to be kept.
     pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
         let now = self.now().micros();
-        // First: what no row refers to any more would not be found again.
+        let mut old = Vec::new();
         for (status, keep) in retention.jobs() {
             if let Some(before) = before(now, keep) {
-                self.forget(status, before).await?;
+                old.push((status, self.old(status, before, now).await?));
             }
         }
-        self.write(DOING, move |tx| Box::pin(slice(tx, retention, now)))
+        // First: what no row refers to any more would not be found again.
+        let all = old.iter().flat_map(|(_, old)| &old.objects);
+        for path in all {
+            self.options.objects.forget(path).await?;
+        }
+        self.write(DOING, move |tx| Box::pin(slice(tx, retention, old, now)))
             .await
     }
 
-    /// Deletes what the next jobs to go keep outside their rows.
-    async fn forget(&self, status: &'static str, before: i64) -> Result<()> {
-        if self.options.objects.is_none() {
-            return Ok(());
-        }
-        let rows: Vec<(String, i64, String)> = sql::query(
-            "SELECT id, seq, record FROM events JOIN (SELECT row, id FROM jobs WHERE status = $1 \
-             AND completed_at < $2 ORDER BY completed_at LIMIT $3) AS old ON old.row = job \
-             WHERE substr(record, 1, 24) = $4",
+    /// The jobs that go next, those that ended first. Two are kept all the same: that of the newest event, until
+    /// there is a newer one (a file gives the position after the highest that it holds, and who follows all jobs
+    /// must not see one twice), and one whose idempotency key is valid, because a repeated request gets it.
+    async fn old(&self, status: &'static str, before: i64, now: i64) -> Result<Old> {
+        let rows: Vec<OldRow> = sql::query(
+            "SELECT row, id, last_seq, seq, record FROM (SELECT row, id, last_seq, completed_at FROM jobs \
+             WHERE status = $1 AND completed_at < $2 \
+             AND row NOT IN (SELECT job FROM events ORDER BY position DESC LIMIT 1) \
+             AND (completed_at < $3 OR id NOT IN (SELECT job_id FROM idempotency WHERE expires_at > $4)) \
+             ORDER BY completed_at, row LIMIT $5) AS old \
+             LEFT JOIN events ON job = row AND substr(record, 1, 24) = $6 \
+             ORDER BY completed_at, row",
         )
         .bind(status)
         .bind(before)
+        // Whose key is past its window for certain.
+        .bind(now.saturating_sub(i64::try_from(WINDOW.as_micros()).unwrap_or(i64::MAX)))
+        .bind(now)
         .bind(JOBS)
         .bind(REFERS)
         .fetch_all(&self.readers)
         .await
         .doing(DOING)?;
-        for (id, seq, row) in rows {
-            // One that is damaged does not keep its job from going.
-            if let Ok(Some(reference)) = Reference::read(&id, seq, &row) {
-                self.options.objects.forget(&reference.path()).await?;
-            }
-        }
-        Ok(())
+        Ok(Old::of(rows))
     }
 }
 
-async fn slice(tx: &mut Tx, keep: Retention, now: i64) -> Result<Swept> {
-    let mut swept = Swept::default();
-    let counts = [
-        &mut swept.completed,
-        &mut swept.faulted,
-        &mut swept.cancelled,
-    ];
-    for ((status, keep), count) in keep.jobs().into_iter().zip(counts) {
-        if let Some(before) = before(now, keep) {
-            let more;
-            (*count, more) = jobs(tx, status, before).await?;
-            swept.more |= more;
+/// A job that is too old to be kept, with an event that is kept outside if there is one.
+type OldRow = (i64, String, i64, Option<i64>, Option<String>);
+
+/// Jobs that go together: exactly those whose large events were looked for.
+#[derive(Default)]
+struct Old {
+    jobs: Vec<i64>,
+    objects: Vec<Path>,
+    /// Whether there may be more.
+    more: bool,
+}
+
+impl Old {
+    /// As many of the jobs in these rows as go in one transaction.
+    fn of(rows: Vec<OldRow>) -> Self {
+        let (mut old, mut events) = (Self::default(), 0);
+        for (row, id, last_seq, seq, record) in rows {
+            let is_next = old.jobs.last() != Some(&row);
+            if is_next && events >= EVENTS {
+                old.more = true;
+                return old;
+            }
+            if is_next {
+                old.jobs.push(row);
+                events += last_seq;
+            }
+            // One that is damaged does not keep its job from going.
+            if let (Some(seq), Some(record)) = (seq, record)
+                && let Ok(Some(reference)) = Reference::read(&id, seq, &record)
+            {
+                old.objects.push(reference.path());
+            }
         }
+        old.more = i64::try_from(old.jobs.len()).is_ok_and(|it| it == JOBS);
+        old
     }
+}
+
+async fn slice(
+    tx: &mut Tx,
+    keep: Retention,
+    old: Vec<(&'static str, Old)>,
+    now: i64,
+) -> Result<Swept> {
+    let mut swept = Swept::default();
+    for (status, old) in old {
+        swept.more |= old.more;
+        let count = match status {
+            "completed" => &mut swept.completed,
+            "faulted" => &mut swept.faulted,
+            _ => &mut swept.cancelled,
+        };
+        *count = jobs(tx, &old).await?;
+    }
+    swept.more |= is_full(unended(tx).await?);
     for (status, keep) in [
         ("delivered", keep.delivered),
         ("gone", keep.delivered),
@@ -191,32 +241,26 @@ fn is_full(rows: u64) -> bool {
     i64::try_from(rows).is_ok_and(|it| it >= ROWS)
 }
 
-/// Deletes the jobs that ended first, with all that is theirs; how many, and whether there are more.
-async fn jobs(tx: &mut Tx, status: &str, before: i64) -> Result<(u64, bool)> {
-    let old: Vec<(i64, i64)> = sql::query(
-        "SELECT row, last_seq FROM jobs WHERE status = $1 AND completed_at < $2 \
-         ORDER BY completed_at LIMIT $3",
-    )
-    .bind(status)
-    .bind(before)
-    .bind(JOBS)
-    .fetch_all(&mut tx.conn)
-    .await
-    .doing(DOING)?;
-    let (mut jobs, mut events) = (0, 0);
-    for (row, last_seq) in &old {
-        if events >= EVENTS {
-            return Ok((jobs, true));
-        }
-        sql::query("DELETE FROM jobs WHERE row = $1")
+/// Deletes these jobs with all that is theirs; how many. Another engine may have been first.
+async fn jobs(tx: &mut Tx, old: &Old) -> Result<u64> {
+    let mut gone = 0;
+    for row in &old.jobs {
+        gone += sql::query("DELETE FROM jobs WHERE row = $1")
             .bind(*row)
             .execute(&mut tx.conn)
             .await
             .doing(DOING)?;
-        jobs += 1;
-        events += last_seq;
     }
-    Ok((jobs, i64::try_from(old.len()).is_ok_and(|it| it == JOBS)))
+    Ok(gone)
+}
+
+/// Notes when deliveries ended that former engines put in as gone: they were not wanted from the beginning.
+async fn unended(tx: &mut Tx) -> Result<u64> {
+    let gone = sql::query(
+        "UPDATE deliveries SET ended_at = created_at, owner = NULL WHERE id IN (SELECT id \
+         FROM deliveries WHERE status = 'gone' AND ended_at IS NULL LIMIT $1)",
+    );
+    some(tx, gone).await
 }
 
 async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
@@ -227,19 +271,22 @@ async fn deliveries(tx: &mut Tx, status: &str, before: i64) -> Result<u64> {
     some(tx, old.bind(status).bind(before)).await
 }
 
+/// Of sessions that have learned nothing for so long, and of which no job runs.
 async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM session_facts WHERE (session_id, worker) IN (SELECT session_id, worker \
-         FROM session_facts WHERE updated_at < $1 LIMIT $2)",
+         FROM session_facts WHERE updated_at < $1 AND session_id NOT IN (SELECT coalesce(session_id, id) \
+         FROM jobs WHERE status IN ('accepted', 'running', 'cancelling')) LIMIT $2)",
     );
     some(tx, old.bind(before)).await
 }
 
-/// Of sessions that nobody has heard of for so long.
+/// Of sessions (or jobs without one) that nobody has heard of for so long, and of which no job runs.
 async fn ports(tx: &mut Tx, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM ports WHERE (worker, port) IN (SELECT worker, port FROM ports \
-         WHERE since < $1 LIMIT $2)",
+         WHERE since < $1 AND holder NOT IN (SELECT coalesce(session_id, id) FROM jobs \
+         WHERE status IN ('accepted', 'running', 'cancelling')) LIMIT $2)",
     );
     some(tx, old.bind(before)).await
 }
@@ -252,8 +299,8 @@ async fn keys(tx: &mut Tx, now: i64) -> Result<u64> {
     some(tx, old.bind(now)).await
 }
 
-/// What `delete` says, as many rows of it as its last parameter lets.
-async fn some(tx: &mut Tx, delete: sql::Query) -> Result<u64> {
-    let deleted = delete.bind(ROWS).execute(&mut tx.conn).await;
-    deleted.doing(DOING)
+/// What `change` says, as many rows of it as its last parameter lets.
+async fn some(tx: &mut Tx, change: sql::Query) -> Result<u64> {
+    let changed = change.bind(ROWS).execute(&mut tx.conn).await;
+    changed.doing(DOING)
 }

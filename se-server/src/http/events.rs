@@ -67,7 +67,7 @@ pub(super) async fn all_stream(
         definition_id: params.text("definition_id"),
         phase: params.text("phase"),
     };
-    Ok(sse(stream::of_all(engine, filter, after)))
+    Ok(sse(stream::of_all(engine, filter, after).await?))
 }
 
 fn last_seen(headers: &HeaderMap) -> Result<Option<i64>, Problem> {

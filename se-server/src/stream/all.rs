@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::hub::Said;
 use super::{Item, Message, PAGE, broken_off};
 use crate::engine::Engine;
+use crate::error::Result;
 
 /// Which jobs to follow; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -33,18 +34,23 @@ impl Filter {
 }
 
 /// The events of all jobs after a place, without end.
-pub(crate) fn of_all(
+///
+/// # Errors
+/// [`crate::Error::Store`] if the newest place cannot be read.
+pub(crate) async fn of_all(
     engine: Arc<Engine>,
     filter: Filter,
     after: i64,
-) -> impl Stream<Item = Message> {
+) -> Result<impl Stream<Item = Message>> {
     // Listening begins before reading, so that nothing falls between the two.
     let heard = engine.hub.follow_all(&engine.store);
+    // A reader that claims to have seen more than there is, as after a restored backup, has seen everything.
+    let after = after.min(engine.store.newest_position().await?);
     let follow = Follow::new(Jobs { engine, heard }, u64::try_from(after).unwrap_or(0));
-    unfold((follow, filter), async |(mut follow, filter)| {
+    Ok(unfold((follow, filter), async |(mut follow, filter)| {
         let message = wanted(&mut follow, &filter).await?;
         Some((message, (follow, filter)))
-    })
+    }))
 }
 
 /// The next that is wanted and tells anything.
@@ -95,7 +101,7 @@ impl Source for Jobs {
     type Event = Stood;
     const DENSE: bool = false;
 
-    async fn read(&mut self, after: u64) -> Result<(Vec<Stood>, bool), Unanswered> {
+    async fn read(&mut self, after: u64) -> std::result::Result<(Vec<Stood>, bool), Unanswered> {
         let page = self.page(i64::try_from(after).unwrap_or(i64::MAX)).await;
         let page = page.inspect_err(broken_off).map_err(|_| Unanswered)?;
         let more = !page.is_empty();

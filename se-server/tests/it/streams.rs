@@ -1,5 +1,7 @@
 //! Event streams: from the start, from where a reader was, to the end.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use futures_util::StreamExt as _;
@@ -170,4 +172,25 @@ async fn the_journal_is_paged() {
         after = page["next_after"].clone();
     }
     assert!(seen > 4, "{seen}");
+}
+
+#[tokio::test]
+async fn a_reader_of_all_jobs_that_claims_more_than_there_is_hears_what_comes() {
+    let service = Service::ready(|_| {}).await;
+    let old = service.submit("judge", json!({})).await;
+    service.followed(&old).await;
+    // As after a backup was restored.
+    let request = Request::get("/api/v1/events/stream")
+        .header("last-event-id", "1000000")
+        .body(Body::empty())
+        .unwrap();
+    let mut body = service.raw(request).await.into_body().into_data_stream();
+    let new = service.submit("judge", json!({})).await;
+    let mut seen = String::new();
+    while !seen.contains("event: job.completed") {
+        let next = tokio::time::timeout(Duration::from_secs(10), body.next()).await;
+        let chunk = next.expect("it says nothing").unwrap().unwrap();
+        seen.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    assert!(seen.contains(&new) && !seen.contains(&old), "{seen}");
 }

@@ -66,6 +66,7 @@ async fn fill(
         }
         Connection::Postgres(inner) => {
             postgres::begin(inner, 0).await.doing(DOING)?;
+            postgres::take_time(inner).await.doing(DOING)?;
         }
     }
     if count(conn, "replicas").await? > 0 {

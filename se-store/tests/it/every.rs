@@ -56,6 +56,7 @@ contracts! {
     objects:
         a_large_event_is_kept_outside_its_row,
         large_events_are_paged_by_their_size,
+        many_events_are_paged_by_their_size,
         a_large_acceptance_is_kept_outside_too,
         what_is_lost_or_altered_is_told_from_an_event,
         objects_go_with_their_job,
@@ -71,9 +72,11 @@ contracts! {
     retention:
         what_is_old_can_be_deleted,
         each_status_is_kept_as_long_as_it_says,
+        a_position_is_never_given_again,
         a_sweep_goes_in_slices,
         deliveries_go_by_what_became_of_them,
-        keys_facts_and_secrets_go_too;
+        keys_facts_and_secrets_go_too,
+        a_job_is_kept_while_a_request_that_is_repeated_gets_it;
     outbox:
         deliveries_of_a_job_are_due_one_after_the_other,
         a_failed_attempt_is_due_again_later_and_holds_back_the_rest,

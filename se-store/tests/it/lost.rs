@@ -293,6 +293,7 @@ async fn an_append_to_a_job_that_was_deleted_meanwhile_is_an_error() {
     let append = log.append(batch(2, [completed()]));
     let lost = network.cut(Mode::NoAnswers, append, async {
         other.clock.advance(Duration::from_secs(60));
+        other.submit(job("newer")).await;
         let retention = Retention {
             completed: Some(Duration::ZERO),
             ..Retention::default()

@@ -9,11 +9,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use se_runtime::event::Map;
 use se_runtime::{Event, EventLog as _, LogError, Record};
-use se_store::{Audit, Error, Objects, Options, Retention, Store, export, import};
+use se_store::{Audit, Error, Objects, Options, Retention, Store, Stored, export, import};
 use serde_json::Value;
 
 use crate::bench::{Bench, HandClock, batch, completed, job, job_with, options};
-use crate::sqlite::url;
+use crate::sqlite::{sql, url};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -79,6 +79,25 @@ pub(crate) async fn large_events_are_paged_by_their_size(bench: &Bench) {
     assert_eq!(first.len(), 3);
     let rest = bench.store.events_since(first[2].position, 10).await;
     assert_eq!(rest.unwrap().len(), 2);
+}
+
+pub(crate) async fn many_events_are_paged_by_their_size(bench: &Bench) {
+    let log = bench.submit(job("a")).await;
+    let sent = batch(1, (0..150).map(|_| said(60_000)));
+    log.append(sent.clone()).await.unwrap();
+    let page = bench.store.events("a", 1, 1000).await.unwrap();
+    assert!(page.more && (60..80).contains(&page.records.len()));
+    assert_eq!(whole_log(&bench.store, "a").await[1..], sent.records);
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |it: &Stored| it.position);
+        let page = bench.store.events_since(after, 1000).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    assert_eq!(all.len(), 151);
 }
 
 pub(crate) async fn a_large_acceptance_is_kept_outside_too(bench: &Bench) {
@@ -152,6 +171,41 @@ pub(crate) async fn what_nothing_refers_to_goes_after_a_day(bench: &Bench) {
     assert_eq!(whole_log(&bench.store, "a").await.len(), 2);
 }
 
+#[tokio::test]
+async fn a_damaged_row_keeps_its_object_and_stops_no_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Arc::new(InMemory::new());
+    let outside = Objects::new(Arc::<InMemory>::clone(&objects));
+    let store = at(folder.path(), &outside).await;
+    for id in ["a", "b"] {
+        store.submit(job(id)).await.unwrap();
+        store.claim_one(id).await.unwrap().unwrap();
+        let log = store.log(id).await.unwrap();
+        log.append(batch(1, [said(100_000)])).await.unwrap();
+        // As of an engine that stopped before it referred to it.
+        let refused = log.append(batch(1, [said(100_001)])).await;
+        assert!(matches!(refused, Err(LogError::Conflict { .. })));
+    }
+    store.close().await;
+    sql(
+        folder.path(),
+        "UPDATE events SET record = substr(record, 1, 40) WHERE seq = 2 AND job = 1",
+    )
+    .await;
+    let clock = Arc::new(HandClock::default());
+    clock.advance(3 * 365 * DAY);
+    let options = Options {
+        objects: outside,
+        ..options(&clock, 7)
+    };
+    let store = Store::open(&url(folder.path()), options).await.unwrap();
+    assert_eq!(store.sweep_objects().await.unwrap(), 1);
+    let left = paths(&objects).await;
+    let of = |job: &str| left.iter().filter(|it| it.starts_with(job)).count();
+    assert_eq!((of("events/a/"), of("events/b/")), (2, 1), "{left:?}");
+    store.close().await;
+}
+
 async fn at(folder: &std::path::Path, objects: &Objects) -> Store {
     let options = Options {
         objects: objects.clone(),
@@ -192,6 +246,7 @@ async fn a_folder_keeps_them_and_a_row_does_where_it_cannot() {
     std::fs::rename(&aside, &outside).unwrap();
     assert_eq!(whole_log(&store, "a").await.len(), 3);
     log.append(batch(3, [completed()])).await.unwrap();
+    store.submit(job("newer")).await.unwrap();
     // Of a job that was never stored; the folder is this database's alone.
     let stray = outside.join(format!("events/b/1-{}", "a".repeat(64)));
     std::fs::create_dir(stray.parent().unwrap()).unwrap();

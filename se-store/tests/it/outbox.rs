@@ -5,9 +5,10 @@ use std::time::Duration;
 use proptest::prelude::{ProptestConfig, prop};
 use proptest::proptest;
 use se_runtime::{Event, EventLog};
-use se_store::{Delivery, DeliveryStatus, Error};
+use se_store::{Delivery, DeliveryStatus, Error, Retention};
 
 use crate::bench::{Bench, batch, job, job_with};
+use crate::sqlite::{sql, url};
 
 async fn due(bench: &Bench) -> Vec<Delivery> {
     bench.store.outbox().due(bench.now(), 100).await.unwrap()
@@ -104,6 +105,39 @@ pub(crate) async fn a_receiver_that_is_gone_gets_nothing_more_of_the_stream(benc
         .await
         .unwrap();
     assert_eq!(gone.items.len(), 4);
+    // All have ended, also what was not wanted before it was put in: they can go.
+    let open = gone.items.iter().find(|it| it.ended_at.is_none());
+    assert_eq!(open, None);
+    bench.clock.advance(Duration::from_secs(120));
+    let old = Retention {
+        delivered: Some(Duration::from_secs(60)),
+        ..Retention::default()
+    };
+    assert_eq!(bench.store.sweep(old).await.unwrap().delivered, 4);
+}
+
+#[tokio::test]
+async fn what_former_engines_put_in_as_gone_goes_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::open(&url(folder.path())).await;
+    three_events(&bench, "a").await;
+    let first = due(&bench).await.remove(0);
+    let outbox = bench.store.outbox();
+    outbox.gone(first.id, "410 Gone").await.unwrap();
+    bench.store.close().await;
+    sql(
+        folder.path(),
+        "UPDATE deliveries SET ended_at = NULL WHERE event_id = 'a/3'",
+    )
+    .await;
+    let bench = Bench::open(&url(folder.path())).await;
+    bench.clock.advance(Duration::from_secs(120));
+    let old = Retention {
+        delivered: Some(Duration::from_secs(60)),
+        ..Retention::default()
+    };
+    assert_eq!(bench.store.sweep(old).await.unwrap().delivered, 3);
+    bench.store.close().await;
 }
 
 pub(crate) async fn deliveries_are_paged_newest_first(bench: &Bench) {

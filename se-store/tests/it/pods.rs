@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use se_runtime::{EventLog as _, Timestamp};
 use se_store::{Error, Piece, PortRequest, Retention};
 
-use crate::bench::{Bench, batch, completed, job};
+use crate::bench::{Bench, batch, completed, job, job_with};
 
 fn request(holder: &str, names: &[&str]) -> PortRequest {
     PortRequest {
@@ -108,6 +108,13 @@ pub(crate) async fn no_port_is_given_twice_at_the_same_time(bench: &Bench) {
 pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
     let store = &bench.store;
     store.allocate_ports(request("s1", &["a"])).await.unwrap();
+    // A session with a job that runs, and such a job without a session, keep theirs.
+    let of_session = job_with("j1", |it| it.session_id = Some("s3".to_owned()));
+    let alone = job_with("j2", |it| it.session_id = None);
+    store.submit(of_session).await.unwrap();
+    store.submit(alone).await.unwrap();
+    store.allocate_ports(request("s3", &["a"])).await.unwrap();
+    store.allocate_ports(request("j2", &["a"])).await.unwrap();
     bench.clock.advance(Duration::from_secs(3600));
     store.allocate_ports(request("s2", &["a"])).await.unwrap();
     let keep = Retention {
@@ -115,8 +122,10 @@ pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
         ..Retention::default()
     };
     store.sweep(keep).await.unwrap();
-    assert!(store.held_ports("10.0.0.7", "s1").await.unwrap().is_empty());
-    assert_eq!(store.held_ports("10.0.0.7", "s2").await.unwrap().len(), 1);
+    for (holder, held) in [("s1", 0), ("s2", 1), ("s3", 1), ("j2", 1)] {
+        let ports = store.held_ports("10.0.0.7", holder).await.unwrap();
+        assert_eq!(ports.len(), held, "{holder}");
+    }
 }
 
 pub(crate) async fn a_console_is_taken_and_left(bench: &Bench) {
@@ -148,16 +157,20 @@ pub(crate) async fn transcripts_are_kept_with_their_job(bench: &Bench) {
         .map(|it| (it.connector.as_str(), it.bytes, it.at.micros()))
         .collect();
     assert_eq!(listed, [("r1", 8, 3), ("r2", 8, 2)]);
-    let text = store.transcript("a", "r1").await.unwrap();
-    assert_eq!(text.as_deref(), Some("one\ntwo\n"));
-    let text = store.transcript("a", "r2").await.unwrap();
-    assert_eq!(text.as_deref(), Some("größe\n"));
-    assert_eq!(store.transcript("a", "r3").await.unwrap(), None);
+    for (connector, text) in [
+        ("r1", Some("one\ntwo\n")),
+        ("r2", Some("größe\n")),
+        ("r3", None),
+    ] {
+        let kept = store.transcript("a", connector).await.unwrap();
+        assert_eq!(kept.as_deref(), text);
+    }
     let nobody = store
         .keep_transcripts("b", vec![piece("r1", 1, "x\n")])
         .await;
     assert!(matches!(nobody, Err(Error::NotFound { .. })), "{nobody:?}");
     log.append(batch(1, [completed()])).await.unwrap();
+    bench.submit(job("newer")).await;
     bench.clock.advance(Duration::from_secs(60));
     let swept = store.sweep(Retention::all(Some(Duration::ZERO))).await;
     assert_eq!(swept.unwrap().jobs(), 1);

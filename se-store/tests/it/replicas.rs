@@ -225,6 +225,24 @@ async fn events_of_all_engines_are_told_to_each_in_one_order() {
 }
 
 #[tokio::test]
+async fn events_behind_many_that_cannot_be_read_are_told() {
+    let database = Database::create();
+    let bench = Bench::open(&database.url()).await;
+    bench.submit(job("a")).await;
+    bench.submit(job("b")).await;
+    let mut heard = bench.store.committed();
+    // As of a newer engine: more than is read in one go, and behind them one that this engine knows.
+    let newer = "BEGIN; INSERT INTO events (job, seq, record) SELECT row, it, 'of a newer engine' \
+        FROM jobs, generate_series(2, 1200) AS it WHERE id = 'a'; \
+        WITH one AS (DELETE FROM events WHERE seq = 1 AND job = (SELECT row FROM jobs WHERE id = 'b') \
+        RETURNING job, seq, record) INSERT INTO events (job, seq, record) SELECT * FROM one; COMMIT";
+    database.run(newer).unwrap();
+    let told = tokio::time::timeout(std::time::Duration::from_secs(20), heard.recv()).await;
+    let told = told.expect("nothing is told").unwrap();
+    assert_eq!((told.job_id.as_str(), told.seq), ("b", 1));
+}
+
+#[tokio::test]
 async fn a_write_survives_the_loss_of_its_connection() {
     let database = Database::create();
     let bench = Bench::open(&database.url()).await;

@@ -1,11 +1,17 @@
 //! What is old goes, a little at a time, and its space with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use se_runtime::event::End;
 use se_runtime::{Event, EventLog as _, JobStatus, LogError};
-use se_store::{Error, Retention, Store, Swept, compact};
+use se_store::{Error, Objects, Options, Retention, Store, Submitted, Swept, compact};
+use se_testkit::postgres::Database;
 
 use crate::bench::{Bench, batch, completed, job, job_with, options};
 use crate::sqlite::{sql, url};
@@ -94,11 +100,27 @@ pub(crate) async fn each_status_is_kept_as_long_as_it_says(bench: &Bench) {
     }
 }
 
+pub(crate) async fn a_position_is_never_given_again(bench: &Bench) {
+    end(bench, "old", JobStatus::Completed).await;
+    end(bench, "newest", JobStatus::Completed).await;
+    let last = bench.store.newest_position().await.unwrap();
+    bench.clock.advance(2 * MINUTE);
+    let keep = Retention::all(Some(MINUTE));
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    end(bench, "next", JobStatus::Completed).await;
+    let next = bench.store.events_since(last, 10).await.unwrap();
+    assert_eq!(next.len(), 2);
+    // What had the highest position goes now that another has it.
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    assert_eq!(ids(&bench.store).await, ["next"]);
+}
+
 pub(crate) async fn a_sweep_goes_in_slices(bench: &Bench) {
     join_all(
         (0..450).map(|n| async move { end(bench, &n.to_string(), JobStatus::Completed).await }),
     )
     .await;
+    bench.submit(job("newest")).await;
     bench.clock.advance(2 * MINUTE);
     let keep = Retention::all(Some(MINUTE));
     let first = bench.store.sweep(keep).await.unwrap();
@@ -114,6 +136,7 @@ pub(crate) async fn a_sweep_goes_in_slices(bench: &Bench) {
             .await
             .unwrap();
     }
+    bench.submit(job("newer")).await;
     assert_eq!(bench.store.sweep(keep).await.unwrap().completed, 2);
     assert_eq!(swept(&bench.store, keep).await, (1, 1));
 }
@@ -165,15 +188,75 @@ pub(crate) async fn keys_facts_and_secrets_go_too(bench: &Bench) {
     bench.clock.advance(day);
     bench.store.sweep(Retention::default()).await.unwrap();
     assert!(!bench.store.has_key("key").await.unwrap());
+    let keep = Retention::all(Some(MINUTE));
+    bench.store.sweep(keep).await.unwrap();
+    // The job runs on: nothing of it has gone, nor of its session.
     assert_eq!(known().await, 1);
-    bench
-        .store
-        .sweep(Retention::all(Some(MINUTE)))
-        .await
-        .unwrap();
-    assert_eq!(known().await, 0);
-    // The job runs on: nothing of it has gone.
     assert_eq!(bench.store.secrets("a").await.unwrap().len(), 1);
+    log.append(batch(2, [completed()])).await.unwrap();
+    bench.store.sweep(keep).await.unwrap();
+    assert_eq!(known().await, 0);
+}
+
+pub(crate) async fn a_job_is_kept_while_a_request_that_is_repeated_gets_it(bench: &Bench) {
+    let keyed = |id: &str| {
+        let mut new = job(id);
+        new.idempotency_key = Some("key".to_owned());
+        new
+    };
+    let log = bench.submit(keyed("keyed")).await;
+    log.append(batch(1, [completed()])).await.unwrap();
+    end(bench, "other", JobStatus::Completed).await;
+    bench.submit(job("newest")).await;
+    let keep = Retention::all(Some(MINUTE));
+    bench.clock.advance(2 * MINUTE);
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    let again = bench.store.submit(keyed("again")).await.unwrap();
+    assert!(matches!(again, Submitted::Existing { job_id, .. } if job_id == "keyed"));
+    assert_eq!(ids(&bench.store).await, ["keyed", "newest"]);
+    bench.clock.advance(Duration::from_secs(24 * 60 * 60));
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+}
+
+#[tokio::test]
+async fn two_engines_that_sweep_leave_no_object_behind() {
+    let database = Database::create();
+    let bench = Bench::open(&database.url()).await;
+    let said = |text: &str| {
+        let text = text.repeat(100_000);
+        let large = crate::bench::learned(serde_json::json!({"text": text}));
+        batch(1, [large, completed()])
+    };
+    let first = bench.submit(job("first")).await;
+    first.append(said("x")).await.unwrap();
+    let those = (0..199).map(|n| n.to_string());
+    join_all(those.map(async |id| end(&bench, &id, JobStatus::Completed).await)).await;
+    let last = bench.submit(job("last")).await;
+    last.append(said("y")).await.unwrap();
+    bench.submit(job("newest")).await;
+    bench.clock.advance(2 * MINUTE);
+    // Both look at the first 200 jobs; one deletes them before the other has come to it.
+    let inner: Arc<dyn ObjectStore> = Arc::<InMemory>::clone(&bench.objects);
+    let config = ThrottleConfig {
+        wait_delete_per_call: Duration::from_secs(4),
+        ..ThrottleConfig::default()
+    };
+    let slow = Options {
+        objects: Objects::new(Arc::new(ThrottledStore::new(inner, config))),
+        ..options(&bench.clock, 7)
+    };
+    let slow = Store::open(&database.url(), slow).await.unwrap();
+    let keep = Retention::all(Some(MINUTE));
+    let (late, early) = futures_util::join!(slow.sweep(keep), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bench.store.sweep(keep).await
+    });
+    assert_eq!((early.unwrap().jobs(), late.unwrap().jobs()), (200, 0));
+    assert_eq!(swept(&bench.store, keep).await, (1, 1));
+    let left: Vec<_> = bench.objects.list(None).try_collect().await.unwrap();
+    assert_eq!(left, []);
+    slow.close().await;
+    bench.store.close().await;
 }
 
 async fn shrunk(store: &Store) {
@@ -247,10 +330,15 @@ async fn a_file_from_before_is_prepared_by_being_written_anew() {
 
 /// A large job that ends and is deleted.
 async fn large_again(bench: &Bench) {
-    let log = bench.submit(untold("large")).await;
+    let large = job_with("large", |it| {
+        it.callback_url = None;
+        it.session_id = Some("large".to_owned());
+    });
+    let log = bench.submit(large).await;
     let text = "x".repeat(2_000_000);
     let large = crate::bench::learned(serde_json::json!({"text": text}));
     log.append(batch(1, [large, completed()])).await.unwrap();
+    end(bench, "newest", JobStatus::Completed).await;
     bench.clock.advance(2 * MINUTE);
     swept(&bench.store, Retention::all(Some(MINUTE))).await;
 }

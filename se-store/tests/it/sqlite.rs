@@ -110,7 +110,7 @@ async fn a_newer_schema_is_refused() {
             opened,
             Err(Error::NewerSchema {
                 found: 9999,
-                known: 4
+                known: 5
             })
         ),
         "{opened:?}"

@@ -1,7 +1,11 @@
 //! A whole database, moved from one kind of store to another.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use object_store::memory::InMemory;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
 use se_runtime::{Event, EventLog, Timestamp};
 use se_store::{DefinitionKey, Error, Objects, Piece, PortRequest, SyncRequest, export, import};
 use se_testkit::postgres::Database;
@@ -277,4 +281,49 @@ fn resealed(text: &str) -> String {
     let mut end: serde_json::Value = serde_json::from_str(end).unwrap();
     end["sha256"] = digest.into();
     format!("{lines}\n{end}\n")
+}
+
+/// Takes its time with the first bytes, as a pipe does whose reader is busy.
+struct Slow(Vec<u8>);
+
+impl std::io::Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() {
+            std::thread::sleep(STALL);
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Longer than a server waits for an engine that is in a transaction.
+const STALL: Duration = Duration::from_millis(2_500);
+
+#[tokio::test]
+async fn a_move_waits_for_slow_disks_and_object_stores() {
+    let (from, to) = (Database::create(), Database::create());
+    let bench = Bench::open(&from.url()).await;
+    let log = bench.submit(job("a")).await;
+    let large = learned(serde_json::json!({"text": "x".repeat(100_000)}));
+    log.append(batch(1, [large])).await.unwrap();
+    let objects = Objects::new(Arc::<InMemory>::clone(&bench.objects));
+    bench.store.close().await;
+    let mut out = Slow(Vec::new());
+    export(&from.url(), &objects, &mut out).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("export");
+    std::fs::write(&path, &out.0).unwrap();
+    let config = ThrottleConfig {
+        wait_put_per_call: STALL,
+        ..ThrottleConfig::default()
+    };
+    let slow = Objects::new(Arc::new(ThrottledStore::new(InMemory::new(), config)));
+    import(&to.url(), &slow, &path).await.unwrap();
+    let mut again = Vec::new();
+    export(&to.url(), &slow, &mut again).await.unwrap();
+    assert!(again == out.0, "the same bytes come out");
 }
