@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::append::{Append, Appended};
 use crate::changes::{Announced, Changes, News};
-use crate::definitions::Kept;
+use crate::definitions::{Kept, UnderWay};
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
 use crate::keyring::Keyring;
@@ -61,6 +61,7 @@ pub struct Store {
     announced: Announced,
     /// Versions that were read.
     pub(crate) kept: Arc<Kept>,
+    pub(crate) syncs: Arc<UnderWay>,
     /// Tells of what other engines commit; ends with the last clone.
     feed: Option<Feed>,
 }
@@ -98,6 +99,7 @@ impl Store {
             writer: Writer::start(session, opened.lock, announced.clone())?,
             announced,
             kept: Arc::default(),
+            syncs: Arc::default(),
             feed: None,
         })
     }
@@ -122,6 +124,7 @@ impl Store {
             writer: Writer::start(session, None, announced.clone())?,
             announced,
             kept: Arc::default(),
+            syncs: Arc::default(),
             feed: Some(feed),
         })
     }
