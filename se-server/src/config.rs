@@ -253,6 +253,26 @@ impl Default for Events {
     }
 }
 
+impl Events {
+    fn check(&self) -> Result<(), ConfigError> {
+        let Some(sink) = &self.sink else {
+            return Ok(());
+        };
+        if !is_http(sink) {
+            return Err(ConfigError::new(format!(
+                "events.sink is `{sink}`; give an address that begins with http:// or https://"
+            )));
+        }
+        if sink.len() > LONGEST_URL {
+            let length = sink.len();
+            return Err(ConfigError::new(format!(
+                "events.sink is {length} bytes long; give an address of at most {LONGEST_URL}"
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// How jobs run.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -390,13 +410,7 @@ impl Config {
                 "store.lease is 0: every engine would be taken for dead; give at least 1 second",
             ));
         }
-        if let Some(sink) = &self.events.sink
-            && !is_http(sink)
-        {
-            return Err(ConfigError::new(format!(
-                "events.sink is `{sink}`; give an address that begins with http:// or https://"
-            )));
-        }
+        self.events.check()?;
         Ok(self)
     }
 
@@ -406,6 +420,9 @@ impl Config {
         Duration::from_secs(self.server.drain_timeout)
     }
 }
+
+/// The longest address that events go to, in bytes: a database looks them up by it.
+pub(crate) const LONGEST_URL: usize = 2000;
 
 /// Whether it is an address to speak HTTP to, without a user or password in it.
 pub(crate) fn is_http(url: &str) -> bool {

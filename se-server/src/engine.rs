@@ -82,6 +82,7 @@ impl Engine {
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
             objects: objects(&config)?,
+            answer_within: se_store::ANSWER_WITHIN,
         };
         let store = Store::open(&address, options).await?;
         sealing::reseal(&store, &keys).await?;

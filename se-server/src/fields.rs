@@ -2,8 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::nearest;
+use crate::config::{LONGEST_URL, is_http, nearest};
 use crate::error::{Error, Field, Result};
+
+/// The longest name that a database can look things up by, in bytes: PostgreSQL takes some 2,700 into an index, for
+/// all that it holds together.
+pub(crate) const LONGEST_NAME: usize = 255;
 
 /// What is wrong so far.
 #[derive(Debug, Default)]
@@ -57,6 +61,42 @@ impl Fields {
             Value::String(text) if text.trim().is_empty() => None,
             Value::String(text) => Some(text.clone()),
             other => self.mistaken(at, key, other, "text"),
+        }
+    }
+
+    /// The same, of what things are looked up by.
+    pub(crate) fn name(
+        &mut self,
+        object: &Map<String, Value>,
+        at: &str,
+        key: &str,
+    ) -> Option<String> {
+        let name = self.text(object, at, key)?;
+        self.at_most(LONGEST_NAME, &name, &format!("{at}/{key}"));
+        Some(name)
+    }
+
+    /// An address that events go to.
+    pub(crate) fn callback_url(&mut self, object: &Map<String, Value>) -> Option<String> {
+        let at = "/callback_url";
+        let url = self.text(object, "", "callback_url")?;
+        if !is_http(&url) {
+            self.wrong(
+                at,
+                "is no address, or holds a user or password; give one that begins with http:// or \
+                 https:// and has neither",
+            );
+        }
+        self.at_most(LONGEST_URL, &url, at);
+        Some(url)
+    }
+
+    /// Notes that a text is too long.
+    fn at_most(&mut self, most: usize, text: &str, pointer: &str) {
+        let length = text.len();
+        if length > most {
+            let message = format!("is {length} bytes long; give at most {most}");
+            self.wrong(pointer, &message);
         }
     }
 

@@ -101,7 +101,11 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
     };
     let by_header = it.header_key.is_some();
     let key = it.header_key.map(|it| format!("key:{it}"));
-    let correlation = it.correlation.map(|it| format!("correlation:{it}"));
+    let correlation = it.correlation.map(|it| match it.len() {
+        // Longer than a database looks anything up by.
+        201.. => format!("correlation:sha256:{}", hash(&it)),
+        _ => format!("correlation:{it}"),
+    });
     let job = NewJob {
         accepted: record.seal(&it.vault),
         secrets: it.vault.iter().cloned().collect(),

@@ -102,7 +102,7 @@ impl Append {
 pub(crate) async fn store(tx: &mut Tx, mut appends: Vec<Append>) -> Result<Vec<Appended>> {
     let mut outcomes = Vec::with_capacity(appends.len());
     if let Connection::Postgres(conn) = &mut tx.conn {
-        let call = Call::new(tx.replica, &mut appends);
+        let call = Call::new(tx.replica, &mut appends, tx.limit);
         let answer = call.make(conn).await.doing(DOING)?;
         let all = call.conclude(conn, answer, &appends, &mut tx.written).await;
         for (outcome, it) in all.into_iter().zip(appends) {

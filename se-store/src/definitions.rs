@@ -11,9 +11,11 @@ use kept::Wanted;
 
 mod kept;
 mod sync;
+mod under_way;
 
 pub(crate) use kept::Kept;
 pub use sync::{Content, Sync, SyncRequest};
+pub(crate) use under_way::UnderWay;
 
 /// A version of a pod definition.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use crate::append::{self, Append, Appended};
 use crate::changes::Announced;
 use crate::error::{Error, Result};
 use crate::session::{Durability, Failure, Session};
-use crate::sql;
+use crate::sql::{self, within};
 use crate::writer::{Request, Tx, Work, Written};
 
 /// Who is to be answered once it is known what became of the group.
@@ -95,7 +95,7 @@ async fn apply(
             Work::Append(_, reply) => waiting.push(Waiting::Append(None, reply)),
             Work::Write(mut request) | Work::Ahead(mut request) => {
                 if done.is_ok() {
-                    done = apart(tx, &mut *request).await;
+                    done = within(tx.limit, apart(tx, &mut *request)).await;
                 }
                 waiting.push(Waiting::Write(request));
             }
@@ -153,14 +153,20 @@ impl Appends {
         if self.appends.is_empty() {
             return Ok(());
         }
-        match append::store(tx, std::mem::take(&mut self.appends)).await {
+        let limit = tx.limit;
+        let stored = async {
+            let appends = std::mem::take(&mut self.appends);
+            let stored = append::store(tx, appends).await;
+            stored.map_err(|error| Failure::Work(Arc::new(error)))
+        };
+        match within(limit, stored).await {
             Ok(outcomes) => {
                 self.end(outcomes.into_iter().map(Ok), waiting);
                 Ok(())
             }
-            Err(error) => {
+            Err(failure) => {
                 self.give_up(waiting);
-                Err(Failure::Work(Arc::new(error)))
+                Err(failure)
             }
         }
     }

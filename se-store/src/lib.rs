@@ -57,7 +57,7 @@ pub use ports::PortRequest;
 pub use reseal::Resealed;
 pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};
-pub use store::{Options, Store};
+pub use store::{ANSWER_WITHIN, Options, Store};
 pub use transcripts::{Piece, TranscriptInfo};
 pub use transfer::{Moved, export, import};
 pub use vacuum::compact;

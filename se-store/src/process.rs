@@ -1,12 +1,17 @@
 //! Which process an engine is, so that another on the same machine knows at once when it has ended.
 
 use std::fs;
+use std::path::Path;
+
+/// Where the system tells of processes.
+const PROC: &str = "/proc";
 
 /// Names this process: the boot of the machine, who numbers its processes, its number, and when it began.
 /// Empty where the system does not tell.
 pub(crate) fn this() -> String {
     let pid = std::process::id().to_string();
-    let parts = [place(), Some(pid.clone()), began(&pid)];
+    let began = stat(Path::new(PROC), &pid).and_then(|it| began(&it));
+    let parts = [place(), Some(pid), began];
     let parts: Option<Vec<String>> = parts.into_iter().collect();
     parts.map_or_else(String::new, |it| it.join("/"))
 }
@@ -20,7 +25,21 @@ pub(crate) fn is_gone(name: &str) -> bool {
     let Some((there, pid)) = there.rsplit_once('/') else {
         return false;
     };
-    there == here && began(pid).as_deref() != Some(began_at)
+    there == here && has_ended(Path::new(PROC), pid, began_at)
+}
+
+/// Whether there is no process of that number any more that began then. One that cannot be seen has ended only where
+/// others' can be seen: the system may hide those of other users (`hidepid`, `ProtectProc=`).
+fn has_ended(proc: &Path, pid: &str, began_at: &str) -> bool {
+    match stat(proc, pid) {
+        Some(stat) => began(&stat).as_deref() != Some(began_at),
+        None => stat(proc, "1").is_some(),
+    }
+}
+
+/// What the system tells of a process, if it does.
+fn stat(proc: &Path, pid: &str) -> Option<String> {
+    fs::read_to_string(proc.join(pid).join("stat")).ok()
 }
 
 /// The boot of the machine and the namespace of its process numbers.
@@ -30,10 +49,9 @@ fn place() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), numbers.display()))
 }
 
-/// When a process began, in ticks since the boot; nothing if there is none, or if it is dead already and
-/// only waits for its parent to notice.
-fn began(pid: &str) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// When a process began, in ticks since the boot; nothing if it is dead already and only waits for its parent to
+/// notice.
+fn began(stat: &str) -> Option<String> {
     // Its name stands in parentheses and may contain anything.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
@@ -46,7 +64,10 @@ fn began(pid: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_gone, this};
+    use std::fs;
+    use std::path::Path;
+
+    use super::{PROC, began, has_ended, is_gone, stat, this};
 
     #[test]
     fn this_process_is_there_and_an_ended_one_is_gone() {
@@ -57,7 +78,7 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id().to_string();
-        let began = super::began(&pid).unwrap();
+        let began = began(&stat(Path::new(PROC), &pid).unwrap()).unwrap();
         let there = format!("{}/{pid}/{began}", super::place().unwrap());
         assert!(!is_gone(&there));
         let reborn = format!("{}/{pid}/1{began}", super::place().unwrap());
@@ -65,6 +86,15 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(is_gone(&there));
+    }
+
+    #[test]
+    fn a_process_that_is_hidden_is_not_gone() {
+        let proc = tempfile::tempdir().unwrap();
+        assert!(!has_ended(proc.path(), "17", "4711"));
+        fs::create_dir(proc.path().join("1")).unwrap();
+        fs::write(proc.path().join("1/stat"), "1 (init) S").unwrap();
+        assert!(has_ended(proc.path(), "17", "4711"), "nothing is hidden");
     }
 
     #[test]

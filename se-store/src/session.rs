@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgConnection;
 
 use crate::append::{Append, Appended};
 use crate::error::{Error, Result};
 use crate::postgres::{Backend, Server};
-use crate::sql::{self, Connection, query};
+use crate::sql::{self, Connection, query, within};
 use crate::together::{Answer, Call};
 use crate::writer::{Tx, Written};
 
@@ -21,6 +22,8 @@ pub(crate) struct Session {
     server: Option<Server>,
     /// What serves the connection, or served the one that was lost.
     backend: Option<Backend>,
+    /// How long a server may take for an answer. Then the connection is dropped as it is.
+    limit: Option<Duration>,
     replica: Replica,
     /// Position of the last event that this engine is known to have written.
     newest: i64,
@@ -74,6 +77,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether the database did not answer.
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Database(error) if matches!(**error, sql::Error::Silent))
+    }
+}
+
 impl From<sql::Error> for Failure {
     fn from(error: sql::Error) -> Self {
         Self::Database(Arc::new(error))
@@ -96,6 +106,7 @@ impl Session {
             conn: Some(conn),
             server: None,
             backend: None,
+            limit: None,
             replica,
             newest: 0,
         }
@@ -106,11 +117,14 @@ impl Session {
         mut conn: PgConnection,
         server: Server,
         replica: Replica,
+        limit: Duration,
     ) -> sql::Result<Self> {
-        let backend = Backend::of(&mut conn).await?;
+        let limit = Some(limit);
+        let backend = within(limit, Backend::of(&mut conn)).await?;
         Ok(Self {
             server: Some(server),
             backend: Some(backend),
+            limit,
             ..Self::new(Connection::Postgres(conn), replica)
         })
     }
@@ -133,9 +147,9 @@ impl Session {
         let server = self.server.as_ref().ok_or(sql::Error::Closed)?;
         let mut conn = server.connect().await?;
         if let Some(former) = &self.backend {
-            former.end(&mut conn).await?;
+            within(self.limit, former.end(&mut conn)).await?;
         }
-        self.backend = Some(Backend::of(&mut conn).await?);
+        self.backend = Some(within(self.limit, Backend::of(&mut conn)).await?);
         Ok(Connection::Postgres(conn))
     }
 
@@ -143,15 +157,16 @@ impl Session {
     pub(crate) async fn begin(&mut self, durability: Durability) -> Result<Tx, Failure> {
         let mut conn = self.connection().await?;
         let replica = self.who();
-        match begin(&mut conn, replica, durability).await {
+        match within(self.limit, begin(&mut conn, replica, durability)).await {
             Ok(transaction) => Ok(Tx {
                 conn,
                 written: Written::default(),
                 replica,
                 transaction,
+                limit: self.limit,
             }),
             Err(failure) => {
-                self.undo(conn).await;
+                self.undo(conn, failure.is_silence()).await;
                 Err(failure)
             }
         }
@@ -164,13 +179,15 @@ impl Session {
         done: Result<(), Failure>,
     ) -> Result<Written, Failure> {
         let done = match done {
-            Ok(()) => commit(&mut tx).await.map_err(Failure::from),
+            Ok(()) => within(self.limit, commit(&mut tx))
+                .await
+                .map_err(Failure::from),
             Err(failure) => Err(failure),
         };
         match done {
             Ok(()) => self.conn = Some(tx.conn),
             Err(failure) => {
-                self.undo(tx.conn).await;
+                self.undo(tx.conn, failure.is_silence()).await;
                 if !self.is_there(tx.transaction.as_deref()).await {
                     return Err(failure);
                 }
@@ -185,14 +202,15 @@ impl Session {
         &mut self,
         mut appends: Vec<Append>,
     ) -> Result<(Vec<Result<Appended>>, Written), Failure> {
-        let call = Call::new(self.who(), &mut appends);
+        let call = Call::new(self.who(), &mut appends, self.limit);
         let Connection::Postgres(mut conn) = self.connection().await? else {
             return Err(sql::Error::Closed.into());
         };
-        let answer = match call.make(&mut conn).await {
+        let answer = match within(self.limit, call.make(&mut conn)).await {
             Ok(answer) => answer,
             Err(error) => {
-                self.undo(Connection::Postgres(conn)).await;
+                let is_silent = matches!(error, sql::Error::Silent);
+                self.undo(Connection::Postgres(conn), is_silent).await;
                 let looked = self.look(&call).await.inspect_err(unknown);
                 let Ok(Some((answer, other))) = looked else {
                     return Err(error.into());
@@ -202,15 +220,18 @@ impl Session {
             }
         };
         let mut written = Written::default();
-        let done = match answer.mine {
-            true => Ok(call
-                .conclude(&mut conn, answer, &appends, &mut written)
-                .await),
-            false => Err(Failure::Fenced),
-        };
-        self.conn = Some(Connection::Postgres(conn));
+        if !answer.mine {
+            self.conn = Some(Connection::Postgres(conn));
+            return Err(Failure::Fenced);
+        }
+        let concluded = call.conclude(&mut conn, answer, &appends, &mut written);
+        let outcomes = concluded.await;
+        // One that does not say what stands against an append is of no use.
+        if outcomes.iter().all(|it| it.is_ok()) {
+            self.conn = Some(Connection::Postgres(conn));
+        }
         self.has_written(&written);
-        Ok((done?, written))
+        Ok((outcomes, written))
     }
 
     /// What became of a call whose answer is not there, and the connection that said so; nothing if it has
@@ -219,7 +240,7 @@ impl Session {
         let Connection::Postgres(mut conn) = self.connection().await? else {
             return Err(sql::Error::Closed);
         };
-        let found = call.look(&mut conn, self.newest).await?;
+        let found = within(self.limit, call.look(&mut conn, self.newest)).await?;
         if let Some(answer) = found {
             return Ok(Some((answer, conn)));
         }
@@ -233,9 +254,12 @@ impl Session {
         }
     }
 
-    /// Gives the connection up if it does not even answer.
-    async fn undo(&mut self, mut conn: Connection) {
-        let undone = query("ROLLBACK").execute(&mut conn).await;
+    /// Gives the connection up if it does not even answer, at once if that is known.
+    async fn undo(&mut self, mut conn: Connection, is_silent: bool) {
+        if is_silent {
+            return;
+        }
+        let undone = within(self.limit, query("ROLLBACK").execute(&mut conn)).await;
         // SQLite fails where it has undone everything by itself, and is as good as before.
         if undone.is_ok() || matches!(conn, Connection::Sqlite(_)) {
             self.conn = Some(conn);
@@ -255,14 +279,15 @@ impl Session {
         let Connection::Postgres(mut conn) = self.connection().await? else {
             return Err(sql::Error::Closed);
         };
-        let committed = crate::postgres::is_committed(&mut conn, transaction).await?;
+        let asked = crate::postgres::is_committed(&mut conn, transaction);
+        let committed = within(self.limit, asked).await?;
         self.conn = Some(Connection::Postgres(conn));
         Ok(committed)
     }
 
     pub(crate) async fn close(self) {
         if let Some(conn) = self.conn
-            && let Err(error) = conn.close().await
+            && let Err(error) = within(self.limit, conn.close()).await
         {
             tracing::warn!(%error, "the database did not close cleanly; nothing committed is lost");
         }

@@ -3,12 +3,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::{Arguments, AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 
 use crate::sqlite::Readers;
+
+/// How long a read may take: a moment longer than the server itself lets it.
+const READ_WITHIN: Duration = Duration::from_secs(35);
 
 /// What a database says.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +29,8 @@ pub(crate) enum Error {
     Parameter,
     #[error("the database was closed")]
     Closed,
+    #[error("the database server does not answer")]
+    Silent,
 }
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -215,10 +223,40 @@ macro_rules! row {
 
 pub(crate) use row;
 
+/// What comes of `work`, or that the server does not answer; nothing limits what is asked of a file.
+pub(crate) fn within<T, E: From<Error>>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
+    let Some(limit) = limit else {
+        return Either::Left(work);
+    };
+    let done = tokio::time::timeout(limit, work);
+    Either::Right(done.map(|it| it.unwrap_or_else(|_| Err(Error::Silent.into()))))
+}
+
+/// What comes of `work` on a reader. One that does not answer is not used again: the pool would wait for it.
+async fn on_reader<T>(
+    pool: &PgPool,
+    limit: Duration,
+    work: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
+) -> Result<T> {
+    let mut conn = pool.acquire().await?;
+    match tokio::time::timeout(limit, work(&mut conn)).await {
+        Ok(done) => Ok(done?),
+        Err(_) => {
+            drop(conn.detach());
+            Err(Error::Silent)
+        }
+    }
+}
+
 /// A statement with its values.
 pub(crate) struct Query {
     sql: Cow<'static, str>,
     values: Vec<Value>,
+    /// How long a reader may take for it.
+    limit: Duration,
 }
 
 /// A statement without values yet.
@@ -226,6 +264,7 @@ pub(crate) fn query(sql: &'static str) -> Query {
     Query {
         sql: Cow::Borrowed(sql),
         values: Vec::new(),
+        limit: READ_WITHIN,
     }
 }
 
@@ -234,6 +273,7 @@ pub(crate) fn built(sql: String) -> Query {
     Query {
         sql: Cow::Owned(sql),
         values: Vec::new(),
+        limit: READ_WITHIN,
     }
 }
 
@@ -241,6 +281,12 @@ impl Query {
     /// Gives the next parameter its value.
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
+        self
+    }
+
+    /// Limits how long a reader may take for it.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 
@@ -255,9 +301,11 @@ impl Query {
                 Ok(query.execute(conn).await?.rows_affected())
             }
             On::PostgresPool(pool) => {
+                let limit = self.limit;
                 let (sql, arguments) = self.arguments()?;
                 let query = sqlx::query_with(sql, arguments);
-                Ok(query.execute(pool).await?.rows_affected())
+                let done = on_reader(pool, limit, async |conn| query.execute(conn).await).await?;
+                Ok(done.rows_affected())
             }
         }
     }
@@ -283,8 +331,10 @@ impl Query {
                 sqlx::query_with(sql, arguments).fetch_all(conn).await?
             }
             On::PostgresPool(pool) => {
+                let limit = self.limit;
                 let (sql, arguments) = self.arguments()?;
-                sqlx::query_with(sql, arguments).fetch_all(pool).await?
+                let query = sqlx::query_with(sql, arguments);
+                on_reader(pool, limit, async |conn| query.fetch_all(conn).await).await?
             }
         };
         let rows = rows.iter().map(Source::Postgres);

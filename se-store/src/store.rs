@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
@@ -7,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::append::{Append, Appended};
 use crate::changes::{Announced, Changes, News};
-use crate::definitions::Kept;
+use crate::definitions::{Kept, UnderWay};
 use crate::error::{Doing, Result};
 use crate::feed::Feed;
 use crate::keyring::Keyring;
@@ -19,6 +20,10 @@ use crate::session::{Replica, Session};
 use crate::sql::{self, Connection, Pool};
 use crate::writer::{Tx, Writer, probe};
 use crate::{Definitions, Outbox, sqlite};
+
+/// How long a database server may take for an answer: longer than any turn to write, and shorter than anybody
+/// wants to wait for a server that is not there any more.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a store needs of the world.
 #[derive(Clone)]
@@ -33,6 +38,9 @@ pub struct Options {
     pub random: Arc<dyn Randomness>,
     /// Where large events are kept.
     pub objects: Objects,
+    /// How long a database server may take for an answer, [`ANSWER_WITHIN`]. Then its connection is given up, and
+    /// over another it is found out what became of what it was asked for.
+    pub answer_within: Duration,
 }
 
 impl fmt::Debug for Options {
@@ -53,6 +61,7 @@ pub struct Store {
     announced: Announced,
     /// Versions that were read.
     pub(crate) kept: Arc<Kept>,
+    pub(crate) syncs: Arc<UnderWay>,
     /// Tells of what other engines commit; ends with the last clone.
     feed: Option<Feed>,
 }
@@ -90,6 +99,7 @@ impl Store {
             writer: Writer::start(session, opened.lock, announced.clone())?,
             announced,
             kept: Arc::default(),
+            syncs: Arc::default(),
             feed: None,
         })
     }
@@ -102,7 +112,8 @@ impl Store {
             .await
             .doing("read the newest event")?;
         let replica = Replica::default();
-        let session = Session::on_server(conn, server.clone(), Arc::clone(&replica)).await;
+        let limit = options.answer_within;
+        let session = Session::on_server(conn, server.clone(), Arc::clone(&replica), limit).await;
         let session = session.doing("reach the database server")?;
         let (feed, announced) = Feed::start(&server, &replica, newest.0.unwrap_or(0))?;
         Ok(Self {
@@ -113,6 +124,7 @@ impl Store {
             writer: Writer::start(session, None, announced.clone())?,
             announced,
             kept: Arc::default(),
+            syncs: Arc::default(),
             feed: Some(feed),
         })
     }
@@ -147,8 +159,10 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`](crate::Error::Unavailable) if it does not.
     pub async fn ping(&self) -> Result<()> {
-        let read = sql::query("SELECT 1").execute(&self.readers).await;
-        read.doing("reach the database")?;
+        let read = sql::query("SELECT 1").within(self.options.answer_within);
+        read.execute(&self.readers)
+            .await
+            .doing("reach the database")?;
         self.write("reach the database", |tx| Box::pin(probe(tx)))
             .await
     }

@@ -2,16 +2,20 @@
 //! it costs one round trip, and writers of other engines wait for the server alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use se_runtime::{Record, Timestamp};
 use sqlx::{PgConnection, Row as _};
 
 use crate::append::{Append, Appended, refused};
 use crate::changes::News;
-use crate::error::Result;
+use crate::error::{Doing, Error, Result};
+use crate::log::Subject;
 use crate::outbox::job_stream;
-use crate::sql::{self, On};
+use crate::sql::{self, On, within};
 use crate::writer::Written;
+
+const READING: &str = "read the job";
 
 /// Appends of different jobs, as the database takes them in.
 pub(crate) struct Call {
@@ -37,6 +41,8 @@ pub(crate) struct Call {
     event_ids: Vec<String>,
     bodies: Vec<String>,
     moments: Vec<i64>,
+    /// How long it may take to read what stands against an append.
+    limit: Option<Duration>,
 }
 
 /// What became of a call.
@@ -51,7 +57,7 @@ pub(crate) struct Answer {
 
 impl Call {
     /// Takes lines and deliveries out of `appends`.
-    pub(crate) fn new(me: i64, appends: &mut [Append]) -> Self {
+    pub(crate) fn new(me: i64, appends: &mut [Append], limit: Option<Duration>) -> Self {
         fn of<T>(appends: &[Append], get: impl Fn(&Append) -> T) -> Vec<T> {
             appends.iter().map(get).collect()
         }
@@ -77,6 +83,7 @@ impl Call {
             event_ids: Vec::new(),
             bodies: Vec::new(),
             moments: Vec::new(),
+            limit,
         };
         for it in appends {
             call.take(it);
@@ -175,7 +182,7 @@ impl Call {
     }
 
     /// What became of each of the appends that it was made of. What stands against one is read where it was not
-    /// stored; if that cannot be read, nothing of it was written all the same.
+    /// stored; if that cannot be read in time, nothing of it was written all the same.
     pub(crate) async fn conclude(
         self,
         conn: &mut PgConnection,
@@ -198,14 +205,30 @@ impl Call {
         let deliveries = self.delivery_logs.iter().filter(|it| is_stored(it)).count();
         written.deliveries += deliveries as u64;
         let mut outcomes = Vec::with_capacity(appends.len());
+        let mut answers = true;
         for it in appends {
             outcomes.push(if is_stored(&it.job.row) {
                 written.jobs |= it.ended;
                 Ok(Appended::Stored)
+            } else if answers {
+                let read = against(conn, &it.job, self.limit).await;
+                answers = read.is_ok();
+                read
             } else {
-                refused(On::Postgres(&mut *conn), &it.job).await
+                Err(Error::stopped(READING))
             });
         }
         outcomes
     }
+}
+
+/// What stands against an append.
+async fn against(
+    conn: &mut PgConnection,
+    job: &Subject,
+    limit: Option<Duration>,
+) -> Result<Appended> {
+    let read = async { Ok(refused(On::Postgres(conn), job).await) };
+    let read: sql::Result<_> = within(limit, read).await;
+    read.doing(READING).flatten()
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +27,8 @@ pub(crate) struct Tx {
     pub(crate) replica: i64,
     /// What the database calls the transaction, where it has names for them.
     pub(crate) transaction: Option<String>,
+    /// How long a request may take, where the database may not answer.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// What others are told once it is committed.

@@ -236,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn a_sink_is_no_longer_than_databases_can_look_up() {
+        let sink = |length: usize| {
+            let path = "x".repeat(length - "http://x/".len());
+            from(&format!("[events]\nsink = \"http://x/{path}\""), &[])
+        };
+        sink(2000).unwrap();
+        let refused = sink(2001).unwrap_err();
+        assert!(refused.contains("events.sink is 2001 bytes"), "{refused}");
+    }
+
+    #[test]
     fn mistakes_are_named_with_the_way_out() {
         for (file, environment, expected) in [
             (

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::findings;
 use crate::engine::Engine;
 use crate::error::{Error, Result, chain};
-use crate::fields::Fields;
+use crate::fields::{Fields, LONGEST_NAME};
 use crate::tasks::{TaskKind, Tasks};
 
 /// What a sync is asked for, in either shape.
@@ -80,9 +80,9 @@ impl SyncBody {
         if source.is_none() {
             fields.wrong("/source_uri", "is missing: give `s3_uri` or `source_uri`");
         }
-        let name = fields.text(body, "", "name");
+        let name = fields.name(body, "", "name");
         let definition_id = fields
-            .text(body, "", "definition_id")
+            .name(body, "", "definition_id")
             .or_else(|| name.clone());
         if definition_id.is_none() {
             fields.wrong(
@@ -91,7 +91,7 @@ impl SyncBody {
             );
         }
         let version = fields
-            .text(body, "", "version")
+            .name(body, "", "version")
             .unwrap_or_else(|| "v1".to_owned());
         let read = Self {
             key: DefinitionKey::new(definition_id.unwrap_or_default(), version),
@@ -356,6 +356,15 @@ fn expected(body: &SyncBody, ingested: &Ingested, checked: &Checked) -> Result<(
                 ingested.content_hash, ingested.package_hash
             )));
         }
+    }
+    let length = checked.manifest.name.len();
+    if length > LONGEST_NAME {
+        return Err(Error::Content {
+            detail: format!(
+                "the name in PAv1/manifest.yaml is {length} bytes long; give it at most {LONGEST_NAME}"
+            ),
+            errors: vec![],
+        });
     }
     let found = checked.manifest.pod_type;
     match body

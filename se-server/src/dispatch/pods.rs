@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::{BoxFuture, Either, join_all, select};
 use se_adapters::{FilesIn, LabSource, Lds, PodActions, PodOptions, PodPorts};
 use se_runtime::port::Progress;
 use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome, Vault};
@@ -31,6 +31,9 @@ struct Part {
 
 /// How often it is looked, while a step runs, what its devices have said.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long an outcome waits at most until what was said is kept: less than attempts have beyond their timeouts. The
+/// store is handed it all the same.
+const MOMENT: Duration = Duration::from_millis(500);
 
 impl Pods {
     /// Contacts nothing.
@@ -91,17 +94,29 @@ impl Pods {
         call: Call,
         progress: &dyn Progress,
     ) -> Outcome {
-        let mut work = pod.call(call, progress);
-        loop {
-            match tokio::time::timeout(LOOK, &mut work).await {
-                Ok(outcome) => {
-                    self.keeper.keep(part, pod, false).await;
-                    return outcome;
-                }
-                Err(_) => self.keeper.keep(part, pod, false).await,
-            }
-        }
+        let keep = || self.keeper.keep(part, pod, false).boxed();
+        kept(pod.call(call, progress), keep, LOOK, MOMENT).await
     }
+}
+
+/// What comes of `work`. `keep` runs beside it now and then, and once more when it has ended: for a `moment` at most, so
+/// that a slow store does not make an end late.
+async fn kept<'k, T>(
+    mut work: BoxFuture<'_, T>,
+    keep: impl Fn() -> BoxFuture<'k, ()>,
+    every: Duration,
+    moment: Duration,
+) -> T {
+    let outcome = loop {
+        let look = tokio::time::sleep(every).then(|()| keep());
+        if let Either::Left((outcome, _)) = select(&mut work, Box::pin(look)).await {
+            break outcome;
+        }
+    };
+    if tokio::time::timeout(moment, keep()).await.is_err() {
+        tracing::debug!("what was said is not kept yet; the store has it to do");
+    }
+    outcome
 }
 
 impl Actions for Pods {
@@ -194,4 +209,27 @@ fn options(
 /// Who holds the ports of a pod: the session, so that its later jobs have them too.
 fn holder(opened: &Accepted, session: Option<&str>) -> String {
     session.map_or_else(|| format!("job {}", opened.job_id), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+    use tokio::sync::Notify;
+
+    use super::kept;
+
+    #[tokio::test]
+    async fn an_attempt_goes_on_and_ends_though_nothing_can_be_kept() {
+        let looks = Notify::new();
+        let keep = || {
+            looks.notify_one();
+            std::future::pending().boxed()
+        };
+        // It ends only once it has been looked what was said.
+        let work = looks.notified().map(|()| 7).boxed();
+        let brief = Duration::from_millis(1);
+        assert_eq!(kept(work, keep, brief, brief).await, 7);
+    }
 }

@@ -26,17 +26,21 @@ pub(super) struct Problem {
 #[derive(ToSchema)]
 pub(super) struct JobRequest {
     /// Which content (phase job).
+    #[schema(max_length = 255)]
     definition_id: Option<String>,
     /// Which version of it; default: the latest that is ready.
+    #[schema(max_length = 255)]
     version: Option<String>,
     /// Which phase of its lifecycle.
     phase: Option<String>,
     /// The caller's session; what its jobs learn about the pod is kept for its later jobs.
+    #[schema(max_length = 255)]
     session_id: Option<String>,
     worker: Option<Worker>,
     /// Variables that are there before any step has run.
     variables: Option<Value>,
     /// Where CloudEvents go.
+    #[schema(max_length = 2000)]
     callback_url: Option<String>,
     /// Metadata for the `session` scope.
     session: Option<Value>,
@@ -57,6 +61,7 @@ pub(super) struct JobRequest {
     /// Inputs of the scenario.
     input_data: Option<Value>,
     /// Which content the pod is made from (single scenario).
+    #[schema(max_length = 255)]
     pod_definition_id: Option<String>,
 }
 
@@ -71,6 +76,7 @@ pub(super) struct RetryRequest {
     variables: Option<Value>,
     /// Inputs of a single scenario.
     input_data: Option<Value>,
+    #[schema(max_length = 2000)]
     callback_url: Option<String>,
     metadata: Option<Value>,
 }
@@ -79,14 +85,17 @@ pub(super) struct RetryRequest {
 #[derive(ToSchema)]
 pub(super) struct RegradeRequest {
     /// Version of the content; default: the very content the job ran from.
+    #[schema(max_length = 255)]
     version: Option<String>,
 }
 
 /// Where a pod is.
 #[derive(ToSchema)]
 pub(super) struct Worker {
+    #[schema(max_length = 255)]
     ip: Option<String>,
     /// Name of an entry in the service's configuration.
+    #[schema(max_length = 255)]
     name: Option<String>,
     cml_username: Option<String>,
     /// Never shown again.
@@ -204,9 +213,12 @@ pub(super) struct EventList {
 /// What to sync: `s3_uri` or `source_uri`, and `definition_id` or `name`.
 #[derive(ToSchema)]
 pub(super) struct SyncRequest {
+    #[schema(max_length = 255)]
     definition_id: Option<String>,
+    #[schema(max_length = 255)]
     name: Option<String>,
     /// Default `v1`.
+    #[schema(max_length = 255)]
     version: Option<String>,
     s3_uri: Option<String>,
     source_uri: Option<String>,

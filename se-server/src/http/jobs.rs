@@ -15,6 +15,7 @@ use super::input::{AnyObject, Object, Params};
 use super::problem::Problem;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::fields::LONGEST_NAME;
 use crate::jobs::{self, Submission};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -24,7 +25,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
     post,
     path = "/api/v1/jobs",
     tag = "jobs",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job; at most 255 bytes")),
     request_body = dto::JobRequest,
     responses(
         (status = 202, description = "Stored; it will run", body = dto::JobAccepted),
@@ -40,13 +41,19 @@ pub(super) async fn submit(
     headers: HeaderMap,
     Object(body): Object,
 ) -> Result<Response, Problem> {
-    let submission = jobs::submit(&engine, &body, key(&headers)).await?;
+    let submission = jobs::submit(&engine, &body, key(&headers)?).await?;
     answer(&engine, submission).await
 }
 
-fn key(headers: &HeaderMap) -> Option<&str> {
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
     let key = headers.get(IDEMPOTENCY_KEY).and_then(|it| it.to_str().ok());
-    key.filter(|it| !it.is_empty())
+    let length = key.map_or(0, str::len);
+    if length > LONGEST_NAME {
+        return Err(Error::Malformed(format!(
+            "the header Idempotency-Key is {length} bytes long; give at most {LONGEST_NAME}"
+        )));
+    }
+    Ok(key.filter(|it| !it.is_empty()))
 }
 
 async fn answer(engine: &Engine, submission: Submission) -> Result<Response, Problem> {
@@ -71,7 +78,7 @@ async fn answer(engine: &Engine, submission: Submission) -> Result<Response, Pro
     tag = "jobs",
     params(
         ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job; at most 255 bytes"),
     ),
     request_body = Option<dto::RetryRequest>,
     responses(
@@ -88,7 +95,7 @@ pub(super) async fn retry(
     headers: HeaderMap,
     AnyObject(body): AnyObject,
 ) -> Result<Response, Problem> {
-    let submission = jobs::retry(&engine, &id, &body, key(&headers)).await?;
+    let submission = jobs::retry(&engine, &id, &body, key(&headers)?).await?;
     answer(&engine, submission).await
 }
 
@@ -99,7 +106,7 @@ pub(super) async fn retry(
     tag = "jobs",
     params(
         ("id" = String, Path),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 h gets the first job; at most 255 bytes"),
     ),
     request_body = Option<dto::RegradeRequest>,
     responses(
@@ -116,7 +123,7 @@ pub(super) async fn regrade(
     headers: HeaderMap,
     AnyObject(body): AnyObject,
 ) -> Result<Response, Problem> {
-    let submission = jobs::regrade(&engine, &id, &body, key(&headers)).await?;
+    let submission = jobs::regrade(&engine, &id, &body, key(&headers)?).await?;
     answer(&engine, submission).await
 }
 

@@ -3,7 +3,6 @@
 use se_runtime::event::ScenarioRef;
 use serde_json::{Map, Value};
 
-use crate::config::is_http;
 use crate::error::Result;
 use crate::fields::Fields;
 
@@ -87,20 +86,11 @@ impl JobRequest {
         let input = fields.object(body, "", "input_data");
         let what = what(&mut fields, body, &input);
         let session_id = fields
-            .text(body, "", "session_id")
-            .or_else(|| fields.text(&input, "/input_data", "session_id"))
-            .or_else(|| fields.text(&metadata, "/metadata", "lablet_session_id"));
+            .name(body, "", "session_id")
+            .or_else(|| fields.name(&input, "/input_data", "session_id"))
+            .or_else(|| fields.name(&metadata, "/metadata", "lablet_session_id"));
         let worker = worker(&mut fields, body, &input);
-        let callback_url = fields.text(body, "", "callback_url");
-        if let Some(url) = &callback_url
-            && !is_http(url)
-        {
-            fields.wrong(
-                "/callback_url",
-                "is no address, or holds a user or password; give one that begins with http:// or \
-                 https:// and has neither",
-            );
-        }
+        let callback_url = fields.callback_url(body);
         let sequential = match fields.text(body, "", "execution").as_deref() {
             None | Some("dag") => false,
             Some("sequential") => true,
@@ -175,8 +165,8 @@ fn what(fields: &mut Fields, body: &Map<String, Value>, input: &Map<String, Valu
     }
     if let Some(name) = scenario {
         let definition_id = fields
-            .text(body, "", "pod_definition_id")
-            .or_else(|| fields.text(body, "", "definition_id"));
+            .name(body, "", "pod_definition_id")
+            .or_else(|| fields.name(body, "", "definition_id"));
         if definition_id.is_none() {
             fields.wrong(
                 "/pod_definition_id",
@@ -202,13 +192,13 @@ fn what(fields: &mut Fields, body: &Map<String, Value>, input: &Map<String, Valu
             "is missing: give `phase` for a phase job, or `scenario_name` for a single scenario";
         fields.wrong("/phase", message);
     }
-    let definition_id = fields.text(body, "", "definition_id");
+    let definition_id = fields.name(body, "", "definition_id");
     if definition_id.is_none() {
         fields.wrong("/definition_id", "is missing: it says which content to run");
     }
     What::Phase {
         definition_id: definition_id.unwrap_or_default(),
-        version: fields.text(body, "", "version"),
+        version: fields.name(body, "", "version"),
         phase: phase.unwrap_or_default(),
     }
 }
@@ -225,7 +215,7 @@ fn worker(
         ("worker_cml_username", "cml_username"),
         ("worker_cml_password", "cml_password"),
     ] {
-        if let Some(text) = fields.text(input, "/input_data", from)
+        if let Some(text) = fields.name(input, "/input_data", from)
             && !worker.contains_key(to)
         {
             worker.insert(to.to_owned(), Value::from(text));

@@ -31,9 +31,10 @@ const WORKER: &[&str] = &[
 pub(super) fn read(fields: &mut Fields, body: &Map<String, Value>) -> Map<String, Value> {
     let worker = fields.object(body, "", "worker");
     fields.known(&worker, "/worker", WORKER);
+    for key in ["ip", "name"] {
+        fields.name(&worker, "/worker", key);
+    }
     for key in [
-        "ip",
-        "name",
         "cml_username",
         "cml_password",
         "region",

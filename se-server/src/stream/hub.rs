@@ -51,7 +51,8 @@ struct Rooms {
 /// A place to hear of one job. Dropping it gives it up.
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) heard: broadcast::Receiver<Said>,
+    /// Nothing once it is given up.
+    heard: Option<broadcast::Receiver<Said>>,
     hub: Arc<Hub>,
     job: String,
 }
@@ -60,14 +61,18 @@ impl Hub {
     /// From here on, the events of a job.
     pub(super) fn follow(self: &Arc<Self>, store: &Store, job: &str) -> Seat {
         let mut rooms = self.open(store);
-        let room = rooms.jobs.entry(job.to_owned());
-        let room = room.or_insert_with(|| broadcast::Sender::new(OF_JOB));
-        let heard = room.subscribe();
+        let seat = self.seat(&mut rooms, job);
         if rooms.is_over {
             rooms.jobs.clear();
         }
+        seat
+    }
+
+    fn seat(self: &Arc<Self>, rooms: &mut Rooms, job: &str) -> Seat {
+        let room = rooms.jobs.entry(job.to_owned());
+        let room = room.or_insert_with(|| broadcast::Sender::new(OF_JOB));
         Seat {
-            heard,
+            heard: Some(room.subscribe()),
             hub: Arc::clone(self),
             job: job.to_owned(),
         }
@@ -173,13 +178,29 @@ impl Rooms {
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
+impl Seat {
+    /// What is said next.
+    pub(super) async fn hear(&mut self) -> Result<Said, RecvError> {
+        match &mut self.heard {
+            Some(heard) => heard.recv().await,
+            None => Err(RecvError::Closed),
+        }
+    }
+
+    fn leave(&mut self) {
         let mut rooms = lock(&self.hub.rooms);
+        // Given up while nobody else counts: the last of some who leave together finds itself alone.
+        self.heard = None;
         let room = rooms.jobs.get(&self.job);
-        if room.is_some_and(|it| it.receiver_count() <= 1) {
+        if room.is_some_and(|it| it.receiver_count() == 0) {
             rooms.jobs.remove(&self.job);
         }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 
@@ -238,4 +259,22 @@ async fn said(engine: &Engine, news: &News) -> Result<Item> {
 
 fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
     it.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Hub, lock};
+
+    #[test]
+    fn readers_that_leave_at_the_same_time_leave_no_room_behind() {
+        let hub = Arc::new(Hub::default());
+        let [mut one, mut other] = [(); 2].map(|()| hub.seat(&mut lock(&hub.rooms), "a"));
+        // On two threads, both may have left before either is dropped whole.
+        one.leave();
+        assert!(lock(&hub.rooms).jobs.contains_key("a"));
+        other.leave();
+        assert!(lock(&hub.rooms).jobs.is_empty());
+    }
 }

@@ -88,7 +88,7 @@ impl Source for Job {
     }
 
     async fn hear(&mut self) -> Heard<Arc<Item>> {
-        match self.seat.heard.recv().await {
+        match self.seat.hear().await {
             Ok(Said::Event(_, item)) => Heard::Event(item),
             Ok(Said::Look) | Err(RecvError::Lagged(_)) => Heard::Look,
             Err(RecvError::Closed) => Heard::Over,

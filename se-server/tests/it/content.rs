@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{DOCUMENTS, Service, changed, zip};
+use crate::harness::{DOCUMENTS, Service, changed, noise, zip};
 
 #[tokio::test]
 async fn a_broken_package_is_told_in_full_and_changes_nothing() {
@@ -248,4 +248,36 @@ async fn what_does_not_keep_content_from_use_is_told_by_dry_runs_too() {
     let (status, plan) = service.post("/api/v1/jobs", body).await;
     assert_eq!(status, 200, "{plan}");
     assert_eq!(plan["diagnostics"], found["diagnostics"]);
+}
+
+#[tokio::test]
+async fn names_that_are_too_long_to_be_looked_up_are_refused() {
+    let service = Service::ready(|_| {}).await;
+    let uri = format!("file://{}/tiny.zip", service.folder.path().display());
+    for key in ["definition_id", "version", "name"] {
+        let mut body = json!({"definition_id": "other", "source_uri": uri});
+        body[key] = json!(noise(256));
+        let (status, problem) = service.post("/api/v1/content/sync", body).await;
+        assert_eq!(status, 422, "{problem}");
+        assert_eq!(problem["errors"][0]["pointer"], format!("/{key}"));
+    }
+    let body = json!({
+        "definition_id": noise(255), "version": noise(255), "name": noise(255), "source_uri": uri,
+    });
+    let (status, answer) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(
+        (status, &answer["status"]),
+        (202, &json!("ready")),
+        "{answer}"
+    );
+    let long = DOCUMENTS.map(|(path, text)| (path, text.replace("TINY", &noise(256))));
+    let long = long.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let uri = zip(service.folder.path(), "long.zip", &long);
+    let body = json!({"definition_id": "long", "source_uri": uri});
+    let (status, problem) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(status, 422, "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("256 bytes"),
+        "{problem}"
+    );
 }

@@ -267,3 +267,13 @@ pub(crate) fn changed<'a>(path: &'a str, text: &'a str) -> Vec<(&'a str, &'a str
     let others = DOCUMENTS.iter().copied().filter(|it| it.0 != path);
     others.chain([(path, text)]).collect()
 }
+
+/// Text that no database can make shorter.
+pub(crate) fn noise(length: usize) -> String {
+    let mut state = 17_u32;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + u8::try_from((state >> 16) % 26).unwrap())
+    };
+    (0..length).map(next).collect()
+}

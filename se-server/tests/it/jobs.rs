@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
 
-use crate::harness::{Service, text};
+use crate::harness::{Service, noise, text};
 
 #[tokio::test]
 async fn a_phase_job_runs_and_shows_both_names_of_everything() {
@@ -247,4 +247,83 @@ async fn a_waiting_job_is_cancelled_without_having_run() {
         service.get(&format!("/api/v1/jobs/{running}")).await.1["status"],
         "running"
     );
+}
+
+fn address(length: usize) -> String {
+    let host = "http://127.0.0.1:9/";
+    format!("{host}{}", noise(length - host.len()))
+}
+
+#[tokio::test]
+async fn the_longest_names_that_are_taken_are_no_trouble_for_a_database() {
+    let service = Service::ready(|_| {}).await;
+    let send = async |key: Option<String>| {
+        let body = json!({
+            "definition_id": "tiny", "phase": "judge", "session_id": noise(255),
+            "callback_url": address(2000), "worker": {"ip": noise(255)},
+            "metadata": {"step_correlation_id": noise(5000)},
+        });
+        let mut request = Request::post("/api/v1/jobs");
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let request = request.body(Body::from(body.to_string())).unwrap();
+        let (status, answer) = service.send(request).await;
+        assert_eq!(status, 202, "{answer}");
+        answer["job_id"].as_str().unwrap().to_owned()
+    };
+    let by_key = send(Some(noise(255))).await;
+    let by_correlation = send(None).await;
+    for id in [&by_key, &by_correlation] {
+        service.followed(id).await;
+        let (_, job) = service.get(&format!("/api/v1/jobs/{id}")).await;
+        assert_eq!(job["status"], "completed", "{job}");
+    }
+    assert_eq!(send(Some(noise(255))).await, by_key);
+    assert_eq!(send(None).await, by_correlation);
+}
+
+#[tokio::test]
+async fn longer_names_are_refused() {
+    let service = Service::ready(|_| {}).await;
+    let old = service.submit("judge", json!({})).await;
+    service.followed(&old).await;
+    let (retry, regrade) = (format!("{old}/retry"), format!("{old}/regrade"));
+    let id = noise(256);
+    for (path, body, pointer) in [
+        ("", json!({"session_id": id}), "/session_id"),
+        ("", json!({"definition_id": id}), "/definition_id"),
+        ("", json!({"version": id}), "/version"),
+        ("", json!({"worker": {"ip": id}}), "/worker/ip"),
+        (
+            "",
+            json!({"metadata": {"lablet_session_id": id}}),
+            "/metadata/lablet_session_id",
+        ),
+        (
+            "",
+            json!({"scenario_name": "pause", "pod_definition_id": id}),
+            "/pod_definition_id",
+        ),
+        ("", json!({"callback_url": address(2001)}), "/callback_url"),
+        (
+            &retry,
+            json!({"callback_url": address(2001)}),
+            "/callback_url",
+        ),
+        (&regrade, json!({"version": id}), "/version"),
+    ] {
+        let path = format!("/api/v1/jobs/{path}");
+        let (status, problem) = service.post(&path, body).await;
+        assert_eq!(status, 422, "{problem}");
+        let errors = problem["errors"].as_array().unwrap();
+        let said = errors.iter().find(|it| it["pointer"] == pointer).unwrap();
+        let said = said["message"].as_str().unwrap();
+        assert!(said.contains("bytes long; give at most"), "{said}");
+    }
+    let body = json!({"definition_id": "tiny", "phase": "judge"}).to_string();
+    let request = Request::post("/api/v1/jobs").header("Idempotency-Key", id);
+    let request = request.body(Body::from(body)).unwrap();
+    let (status, problem) = service.send(request).await;
+    assert_eq!(status, 400, "{problem}");
 }

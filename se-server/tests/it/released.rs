@@ -241,6 +241,7 @@ impl Author {
             clock: world.clock,
             random: world.random,
             objects: Objects::default(),
+            answer_within: se_store::ANSWER_WITHIN,
         };
         // Opened and closed: everything is in the one file.
         let url = format!("sqlite://{}", folder.join("se.db").display());

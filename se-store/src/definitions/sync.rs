@@ -4,6 +4,7 @@ use futures_util::future::BoxFuture;
 use se_runtime::Timestamp;
 use serde_json::Value;
 
+use super::under_way::{Begun, UnderWay};
 use super::{Definition, DefinitionKey, Definitions, Row, no_definition};
 use crate::error::{Doing, Error, Result};
 use crate::outbox::{Announce, PodDefinitionEvent, definition_stream, enqueue};
@@ -24,13 +25,13 @@ pub struct SyncRequest {
 }
 
 /// A sync that is going on. It ends with [`Definitions::ready`], [`Definitions::unchanged`] or
-/// [`Definitions::failed`]; until then no other sync of the version begins.
+/// [`Definitions::failed`]; until then, or until it is dropped, no other sync of the version begins.
 #[derive(Debug)]
-#[must_use = "a sync that is not ended keeps the version busy until the engine is started again"]
+#[must_use = "what came of a sync that is dropped is not known, and it counts as going on until another begins"]
 pub struct Sync {
     key: DefinitionKey,
     source_uri: String,
-    number: i64,
+    begun: Begun,
 }
 
 impl Sync {
@@ -79,9 +80,9 @@ impl Definitions<'_> {
     /// # Errors
     /// [`Error::Busy`] if another sync of the version is going on, [`Error::Unavailable`].
     pub async fn begin_sync(&self, request: SyncRequest) -> Result<Sync> {
-        let now = self.store.now();
+        let (now, syncs) = (self.store.now(), Arc::clone(&self.store.syncs));
         self.change("begin the sync", move |tx| {
-            Box::pin(begin(tx, request, now))
+            Box::pin(begin(tx, request, now, syncs))
         })
         .await
     }
@@ -106,8 +107,10 @@ impl Definitions<'_> {
     /// [`Error::Conflict`] if the sync was given up meanwhile, or if the version is not ready;
     /// [`Error::Unavailable`].
     pub async fn unchanged(&self, sync: Sync) -> Result<()> {
-        self.change("end the sync", move |tx| Box::pin(unchanged(tx, sync)))
-            .await
+        let key = sync.key.clone();
+        let ended = self.change("end the sync", move |tx| Box::pin(unchanged(tx, sync)));
+        // An error is only said once the end is stored: with it, the end would be undone.
+        one(u64::from(ended.await?), &key)
     }
 
     /// Ends a sync that failed. A ready version goes on serving and shows the error; any other
@@ -184,17 +187,23 @@ async fn insert(tx: &mut Tx, request: &SyncRequest, now: Timestamp) -> Result<()
     Ok(())
 }
 
-async fn begin(tx: &mut Tx, request: SyncRequest, now: Timestamp) -> Result<Sync> {
+async fn begin(
+    tx: &mut Tx,
+    request: SyncRequest,
+    now: Timestamp,
+    syncs: Arc<UnderWay>,
+) -> Result<Sync> {
     insert(tx, &request, now).await?;
+    free(tx, &request.key, &syncs).await?;
     let (number,): (i64,) = sql::query("UPDATE syncs SET number = number + 1 RETURNING number")
         .fetch_one(&mut tx.conn)
         .await
         .doing("number the sync")?;
-    let updated = sql::query(
+    sql::query(
         "UPDATE definitions SET sync = $1, sync_owner = $5, \
          source_uri = CASE status WHEN 'ready' THEN source_uri ELSE $2 END, \
          status = CASE status WHEN 'ready' THEN status ELSE 'synchronizing' END \
-         WHERE definition_id = $3 AND version = $4 AND sync IS NULL",
+         WHERE definition_id = $3 AND version = $4",
     )
     .bind(number)
     .bind(&request.source_uri)
@@ -204,16 +213,31 @@ async fn begin(tx: &mut Tx, request: SyncRequest, now: Timestamp) -> Result<Sync
     .execute(&mut tx.conn)
     .await
     .doing("begin the sync")?;
-    if updated == 0 {
-        return Err(Error::Busy {
-            what: format!("the sync of pod definition {}", request.key),
-        });
-    }
     Ok(Sync {
         key: request.key,
         source_uri: request.source_uri,
-        number,
+        begun: syncs.begin(number),
     })
+}
+
+/// Whether no sync of the version goes on. One of this engine that it is not at any more has ended, though its end
+/// could not be stored; its number comes never again.
+async fn free(tx: &mut Tx, key: &DefinitionKey, syncs: &UnderWay) -> Result<()> {
+    let (number, owner): (Option<i64>, Option<i64>) = sql::query(
+        "SELECT sync, sync_owner FROM definitions WHERE definition_id = $1 AND version = $2",
+    )
+    .bind(&key.definition_id)
+    .bind(&key.version)
+    .fetch_one(&mut tx.conn)
+    .await
+    .doing("look for a sync of the version")?;
+    let goes_on = number.is_some_and(|it| owner != Some(tx.replica) || syncs.has(it));
+    if goes_on {
+        return Err(Error::Busy {
+            what: format!("the sync of pod definition {key}"),
+        });
+    }
+    Ok(())
 }
 
 async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<DefinitionKey>> {
@@ -234,7 +258,7 @@ async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<Definition
     .bind(end.now.micros())
     .bind(&sync.key.definition_id)
     .bind(&sync.key.version)
-    .bind(sync.number)
+    .bind(sync.begun.number)
     .execute(&mut tx.conn)
     .await
     .doing(DOING)?;
@@ -261,18 +285,22 @@ async fn ready(tx: &mut Tx, end: End, content: Content) -> Result<Vec<Definition
     Ok(superseded)
 }
 
-async fn unchanged(tx: &mut Tx, sync: Sync) -> Result<()> {
-    let updated = sql::query(
-        "UPDATE definitions SET sync = NULL, error = NULL \
-         WHERE definition_id = $1 AND version = $2 AND sync = $3 AND status = 'ready'",
+/// Gives whether the version is ready. Whatever it is, the sync has ended.
+async fn unchanged(tx: &mut Tx, sync: Sync) -> Result<bool> {
+    let ended: Option<(String,)> = sql::query(
+        "UPDATE definitions SET sync = NULL, \
+         error = CASE status WHEN 'ready' THEN NULL \
+         WHEN 'synchronizing' THEN 'the same content was found, and none serves; sync again' ELSE error END, \
+         status = CASE status WHEN 'synchronizing' THEN 'failed' ELSE status END \
+         WHERE definition_id = $1 AND version = $2 AND sync = $3 RETURNING status",
     )
     .bind(&sync.key.definition_id)
     .bind(&sync.key.version)
-    .bind(sync.number)
-    .execute(&mut tx.conn)
+    .bind(sync.begun.number)
+    .fetch_optional(&mut tx.conn)
     .await
     .doing("end the sync")?;
-    one(updated, &sync.key)
+    Ok(ended.is_some_and(|(status,)| status == "ready"))
 }
 
 async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
@@ -285,7 +313,7 @@ async fn failed(tx: &mut Tx, end: End, error: String) -> Result<()> {
     .bind(error)
     .bind(&sync.key.definition_id)
     .bind(&sync.key.version)
-    .bind(sync.number)
+    .bind(sync.begun.number)
     .execute(&mut tx.conn)
     .await
     .doing("note the failed sync")?;

@@ -106,15 +106,22 @@ pub(crate) fn options(clock: &Arc<HandClock>, key: u8) -> Options {
         clock,
         random: Arc::new(Counter::default()),
         objects: Objects::default(),
+        answer_within: se_store::ANSWER_WITHIN,
     }
 }
 
 impl Bench {
     pub(crate) async fn open(url: &str) -> Self {
+        Self::open_within(url, se_store::ANSWER_WITHIN).await
+    }
+
+    /// One whose database has that long for an answer.
+    pub(crate) async fn open_within(url: &str, limit: Duration) -> Self {
         let clock = Arc::new(HandClock::default());
         let objects = Arc::new(InMemory::new());
         let options = Options {
             objects: Objects::new(Arc::<InMemory>::clone(&objects)),
+            answer_within: limit,
             ..options(&clock, 7)
         };
         let store = Store::open(url, options).await.unwrap();

@@ -181,3 +181,26 @@ pub(crate) async fn an_expired_version_stays_so_unless_its_sync_ends_well(bench:
         "{unchanged:?}"
     );
 }
+
+pub(crate) async fn a_sync_that_finds_nothing_ready_has_ended_all_the_same(bench: &Bench) {
+    let definitions = bench.store.definitions();
+    ready(bench, "a@1", "h1").await;
+    let sync = begin(bench, "a@1").await;
+    definitions.expire("a", None).await.unwrap();
+    definitions.unchanged(sync).await.unwrap_err();
+    let found = definitions.by_version(&key("a@1")).await.unwrap();
+    assert!(!found.synchronizing);
+    assert_eq!(found.status, DefinitionStatus::Expired);
+    ready(bench, "a@1", "h1").await;
+}
+
+pub(crate) async fn a_sync_that_nobody_is_at_any_more_gives_way(bench: &Bench) {
+    let definitions = bench.store.definitions();
+    drop(begin(bench, "a@1").await);
+    let sync = begin(bench, "a@1").await;
+    let second = definitions.begin_sync(request("a@1")).await;
+    assert!(matches!(second, Err(Error::Busy { .. })), "{second:?}");
+    let ready = definitions.ready(sync, content("lab", "h1")).await;
+    assert_eq!(ready.unwrap(), []);
+    assert_eq!(status(bench, "a@1").await, "ready");
+}

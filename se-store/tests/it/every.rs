@@ -90,5 +90,7 @@ contracts! {
         a_failed_sync_leaves_what_is_ready_serving,
         new_content_supersedes_its_name_and_pod_type,
         versions_expire,
-        an_expired_version_stays_so_unless_its_sync_ends_well;
+        an_expired_version_stays_so_unless_its_sync_ends_well,
+        a_sync_that_finds_nothing_ready_has_ended_all_the_same,
+        a_sync_that_nobody_is_at_any_more_gives_way;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
 use se_runtime::{Event, EventLog as _, LogError};
-use se_store::Retention;
+use se_store::{Error, Result, Retention, Submitted};
 use se_testkit::postgres::{Cluster, Database};
 use sqlx::{Connection as _, PgConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,6 +28,8 @@ enum Mode {
     NoAnswers,
     /// What the server is asked waits on the way, and arrives when the client has long gone.
     Late,
+    /// What the server says from there on gets lost, over connections that this has gone over.
+    Mute(&'static [u8]),
 }
 
 /// A network between an engine and the server.
@@ -75,15 +77,17 @@ impl Network {
     async fn carry(&self, mut client: TcpStream, mut server: UnixStream) {
         let (mut asked, mut said) = (vec![0; 1 << 16], vec![0; 1 << 16]);
         let mut late = Vec::new();
-        let mut appends = false;
+        let (mut appends, mut is_mute) = (false, false);
         let mut cuts = self.cuts.subscribe();
         loop {
             tokio::select! {
                 n = client.read(&mut asked) => {
                     let Ok(n @ 1..) = n else { return };
                     let asked = &asked[..n];
-                    appends = asked.windows(APPENDED.len()).any(|it| it == APPENDED);
-                    if appends && *self.mode.borrow() == Mode::Late {
+                    appends = says(asked, APPENDED);
+                    let mode = *self.mode.borrow();
+                    is_mute |= matches!(mode, Mode::Mute(after) if says(asked, after));
+                    if appends && mode == Mode::Late {
                         late.extend_from_slice(asked);
                         self.held.send_modify(|it| *it += 1);
                     } else if server.write_all(asked).await.is_err() {
@@ -92,7 +96,7 @@ impl Network {
                 }
                 n = server.read(&mut said) => {
                     let Ok(n @ 1..) = n else { return };
-                    if appends && *self.mode.borrow() == Mode::NoAnswers {
+                    if is_mute || appends && *self.mode.borrow() == Mode::NoAnswers {
                         self.held.send_modify(|it| *it += 1);
                     } else if client.write_all(&said[..n]).await.is_err() {
                         return;
@@ -130,6 +134,18 @@ impl Network {
         outcome
     }
 
+    /// What `work` gives where the connection that it says `after` over becomes mute, and stays open.
+    async fn mute<T>(&self, after: &'static [u8], work: impl Future<Output = T>) -> T {
+        let mut held = self.held.subscribe();
+        self.mode.send_replace(Mode::Mute(after));
+        let pass = async {
+            held.changed().await.unwrap();
+            self.mode.send_replace(Mode::Pass);
+        };
+        let (outcome, ()) = join(work, pass).await;
+        outcome
+    }
+
     /// What was held back arrives; returns when the server has done with it.
     async fn arrive(&self) {
         let mut held = self.held.subscribe();
@@ -139,12 +155,21 @@ impl Network {
     }
 }
 
+fn says(asked: &[u8], what: &[u8]) -> bool {
+    asked.windows(what.len()).any(|it| it == what)
+}
+
 /// An engine behind a network, another beside it, and what they are on.
 async fn behind() -> (Arc<Network>, Bench, Bench, (Cluster, Database)) {
+    behind_within(se_store::ANSWER_WITHIN).await
+}
+
+/// The same; the engine behind the network waits that long for an answer.
+async fn behind_within(limit: Duration) -> (Arc<Network>, Bench, Bench, (Cluster, Database)) {
     let cluster = Cluster::start().unwrap();
     let database = Database::create_on(&cluster.url()).unwrap();
     let network = Network::before(&cluster.url(), &database.url()).await;
-    let bench = Bench::open(&network.url).await;
+    let bench = Bench::open_within(&network.url, limit).await;
     let other = Bench::open(&database.url()).await;
     (network, bench, other, (cluster, database))
 }
@@ -305,4 +330,63 @@ async fn an_append_to_a_job_that_was_deleted_meanwhile_is_an_error() {
     assert!(lost.is_err(), "{lost:?}");
     let again = log.append(batch(2, [completed()])).await;
     assert!(matches!(again, Err(LogError::Corrupt { .. })), "{again:?}");
+}
+
+/// Long enough for a server that answers.
+const SHORT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn an_append_whose_answer_never_comes_is_known_to_be_stored() {
+    let (network, bench, _other, _server) = behind_within(SHORT).await;
+    let log = bench.submit(job("a")).await;
+    log.append(batch(1, [Event::JobStarted])).await.unwrap();
+    let append = log.append(batch(2, [Event::JobStarted]));
+    network.mute(APPENDED, append).await.unwrap();
+    assert_eq!(bench.store.job("a").await.unwrap().last_seq, 3);
+    log.append(batch(3, [completed()])).await.unwrap();
+}
+
+/// Submits a job over a connection that becomes mute `after` something; the writer goes on all the same.
+async fn submitted_mute(after: &'static [u8]) -> Result<Submitted> {
+    let (network, bench, _other, _server) = behind_within(SHORT).await;
+    let submit = bench.store.submit(job("a"));
+    let submitted = network.mute(after, submit).await;
+    bench.submit(job("b")).await;
+    assert_eq!(submitted.is_ok(), bench.store.job("a").await.is_ok());
+    submitted
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_never_comes_is_known_to_be_there() {
+    let submitted = submitted_mute(b"; COMMIT").await;
+    assert_eq!(submitted.unwrap(), Submitted::New);
+}
+
+#[tokio::test]
+async fn a_transaction_in_which_no_answer_comes_is_undone() {
+    for after in [b"BEGIN; ".as_slice(), APPENDED] {
+        let submitted = submitted_mute(after).await;
+        let refused = matches!(submitted, Err(Error::Unavailable { .. }));
+        assert!(refused, "{submitted:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_stands_against_an_append_need_not_be_told() {
+    let (network, bench, _other, _server) = behind_within(SHORT).await;
+    let log = bench.submit(job("a")).await;
+    let append = log.append(batch(7, [Event::JobStarted]));
+    let refused = network.mute(b"SELECT last_seq, owner", append).await;
+    let unknown = matches!(refused, Err(LogError::Unavailable(_)));
+    assert!(unknown, "{refused:?}");
+    log.append(batch(1, [completed()])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ping_ends_where_no_answer_comes() {
+    let (network, bench, _other, _server) = behind_within(SHORT).await;
+    let pinged = network.mute(b"SELECT 1", bench.store.ping()).await;
+    let unavailable = matches!(pinged, Err(Error::Unavailable { .. }));
+    assert!(unavailable, "{pinged:?}");
+    bench.store.ping().await.unwrap();
 }

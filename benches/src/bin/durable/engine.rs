@@ -98,6 +98,7 @@ pub(crate) fn options() -> Options {
         clock: Arc::new(Wall),
         random: Arc::new(Zeros),
         objects: Objects::default(),
+        answer_within: se_store::ANSWER_WITHIN,
     }
 }
 

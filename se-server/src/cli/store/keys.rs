@@ -51,6 +51,7 @@ async fn opened(config: &Config, keys: Keyring, world: &World) -> Result<Store> 
         clock: Arc::clone(&world.clock),
         random: Arc::clone(&world.random),
         objects: Objects::default(),
+        answer_within: se_store::ANSWER_WITHIN,
     };
     let store = Store::open(&config.store.address(), options).await?;
     if let Err(error) = store.alone().await {

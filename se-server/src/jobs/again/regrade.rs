@@ -29,7 +29,7 @@ pub async fn regrade(
 ) -> Result<Submission> {
     let mut fields = Fields::new();
     fields.known(body, "", &["version"]);
-    let version = fields.text(body, "", "version");
+    let version = fields.name(body, "", "version");
     let version = fields.finish(version)?;
     let old = Recording::of(engine, id).await?;
     let before = old.package(engine).await?;

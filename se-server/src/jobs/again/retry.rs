@@ -8,7 +8,6 @@ use se_runtime::{Accepted, Event, JobStatus, Plan, Secret, StepIndex, Timestamp,
 use serde_json::{Map, Value, json};
 
 use super::{Recording, ended_well, intake};
-use crate::config::is_http;
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -43,11 +42,7 @@ impl Changes {
         fields.known(body, "", KNOWN);
         let worker = worker::read(&mut fields, body);
         let secrets = fields.object(body, "", "secrets");
-        let callback_url = fields.text(body, "", "callback_url");
-        if callback_url.as_deref().is_some_and(|it| !is_http(it)) {
-            let message = "is no address; give one that begins with http:// or https://";
-            fields.wrong("/callback_url", message);
-        }
+        let callback_url = fields.callback_url(body);
         fields.object(body, "", "metadata");
         let mut runtime_env = Value::Object(worker::runtime_env(&worker));
         freeze::merge(&mut runtime_env, &json!(freeze::named(&secrets)));
