@@ -186,6 +186,7 @@ impl Mail {
         if is_second {
             world.breaks(&format!("two events of {job} are sent at once"));
         }
+        let works = self.engine.now() != Stage::Idle;
         let most = world.policy.at_once;
         if many > most {
             world.breaks(&format!("{many} events are sent at once, not {most}"));
@@ -196,7 +197,7 @@ impl Mail {
             let since = world.now().since(at);
             me == self.engine.me() && since < world.policy.look_again / 2
         });
-        if at_once && !known.odd_time && self.engine.now() != Stage::Idle {
+        if at_once && works && !known.odd_time {
             world.breaks(&format!(
                 "an event of {job} is sent again at once: what came of it could not be noted"
             ));

@@ -326,7 +326,7 @@ async fn an_append_to_a_job_that_was_deleted_meanwhile_is_an_error() {
         let swept = other.store.sweep(retention).await.unwrap();
         assert_eq!(swept.jobs(), 1);
     });
-    let lost = lost.await;
+    let lost = Box::pin(lost).await;
     assert!(lost.is_err(), "{lost:?}");
     let again = log.append(batch(2, [completed()])).await;
     assert!(matches!(again, Err(LogError::Corrupt { .. })), "{again:?}");
