@@ -1,6 +1,9 @@
 //! Time, ids and randomness as the machine has them: the only place that asks for them.
 
+mod kept;
+
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -8,6 +11,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Timestamp};
 use se_store::Randomness;
+
+use kept::Kept;
 
 /// Gives ids that nobody else has.
 pub trait Ids: Send + Sync {
@@ -30,8 +35,19 @@ impl World {
     /// The real one.
     #[must_use]
     pub fn system() -> Self {
+        Self::with(None)
+    }
+
+    /// The real one, whose clock goes on where a process before has left it in this folder: a clock of the machine
+    /// that is set cuts no wait short, also where the engine is started again meanwhile.
+    #[must_use]
+    pub fn system_in(folder: &Path) -> Self {
+        Self::with(Kept::at(folder))
+    }
+
+    fn with(kept: Option<Kept>) -> Self {
         Self {
-            clock: Arc::new(System::new()),
+            clock: Arc::new(System::new(kept)),
             ids: Arc::new(Machine),
             random: Arc::new(Machine),
         }
@@ -45,21 +61,28 @@ impl fmt::Debug for World {
 }
 
 struct System {
-    clock: Mutex<Slewed>,
+    clock: Mutex<(Slewed, Option<Kept>)>,
 }
 
 impl System {
-    fn new() -> Self {
+    fn new(mut kept: Option<Kept>) -> Self {
+        let ahead = kept.as_mut().and_then(Kept::ahead);
         Self {
-            clock: Mutex::new(Slewed::new(wall(), steady())),
+            clock: Mutex::new((Slewed::going_on(ahead, wall(), steady()), kept)),
         }
     }
 }
 
 impl Clock for System {
     fn now(&self) -> Timestamp {
-        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
-        Timestamp::from_micros(clock.read(wall(), steady()))
+        let mut inner = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let (clock, kept) = &mut *inner;
+        let steady = steady();
+        let now = clock.read(wall(), steady);
+        if let Some(kept) = kept {
+            kept.keep(clock.ahead, steady);
+        }
+        Timestamp::from_micros(now)
     }
 
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
@@ -101,6 +124,9 @@ impl Slewed {
     const RATE: i64 = 20;
     /// It is brought nearer at most this often.
     const OFTEN: i64 = 1_000;
+    /// A process that finds the wall clock further away than this from where the one before was believes it: it may
+    /// have been started again for that.
+    const LOST: i64 = 3_600_000_000;
     /// Said to an operator: the clock was set.
     const FAR: i64 = 2_000_000;
 
@@ -109,6 +135,16 @@ impl Slewed {
             steady,
             ahead: wall.saturating_sub(steady),
             apart: false,
+        }
+    }
+
+    /// As far ahead as the process before was, if that is known.
+    fn going_on(ahead: Option<i64>, wall: i64, steady: i64) -> Self {
+        let new = Self::new(wall, steady);
+        let is_near = |it: &i64| it.saturating_sub(new.ahead).saturating_abs() <= Self::LOST;
+        Self {
+            ahead: ahead.filter(is_near).unwrap_or(new.ahead),
+            ..new
         }
     }
 
@@ -184,6 +220,22 @@ mod tests {
             }
             assert_eq!(now, start + step + 11 * SECOND + 24 * HOUR);
         }
+    }
+
+    #[test]
+    fn a_process_goes_on_where_the_one_before_was_unless_that_is_far_away() {
+        let (wall, steady) = (1_764_000_000 * SECOND, 7 * SECOND);
+        let mut before = Slewed::new(wall, steady);
+        let at = before.read(wall + HOUR + SECOND, steady + SECOND);
+        let mut after = Slewed::going_on(
+            Some(before.ahead),
+            wall + HOUR + 2 * SECOND,
+            steady + 2 * SECOND,
+        );
+        let passed = after.read(wall + HOUR + 3 * SECOND, steady + 3 * SECOND) - at;
+        assert!((2 * SECOND..3 * SECOND).contains(&passed), "{passed}");
+        let mut far = Slewed::going_on(Some(before.ahead), wall + 2 * HOUR, steady);
+        assert_eq!(far.read(wall + 2 * HOUR, steady), wall + 2 * HOUR);
     }
 
     proptest! {

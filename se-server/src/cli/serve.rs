@@ -92,7 +92,8 @@ async fn service(config: Config) -> Ended {
         .map_err(|error| failed("no local address", error))?;
     let terminate = signal(SignalKind::terminate())
         .map_err(|error| failed("cannot wait for signals", error))?;
-    let engine = Engine::open(config, World::system()).await?;
+    let world = World::system_in(&config.store.data_dir);
+    let engine = Engine::open(config, world).await?;
     engine.start();
     let server = serving(Arc::clone(&engine), listener);
     engine.tasks.spawn(TaskKind::Http, "http", server, |_| {});
