@@ -129,17 +129,12 @@ fn attempts(state: &State) -> BTreeMap<StepIndex, u32> {
 
 /// Those of `all` that `others` do not make: a step may be at its next attempt.
 fn without(all: &BTreeMap<StepIndex, u32>, others: &BTreeMap<StepIndex, u32>) -> Vec<StepIndex> {
-    let mut own: Vec<StepIndex> = Vec::new();
-    for (index, attempt) in all {
-        let same = match others.get(index) {
-            Some(_) if planted::is(Bug::RetryAtOnceForgotten) => true,
-            other => other == Some(attempt),
-        };
-        if !same {
-            own.push(*index);
-        }
-    }
-    own
+    let makes = |(index, attempt): &(&StepIndex, &u32)| {
+        let other = others.get(index);
+        other == Some(attempt) || other.is_some() && planted::is(Bug::RetryAtOnceForgotten)
+    };
+    let own = all.iter().filter(|it| !makes(it));
+    own.map(|(index, _)| *index).collect()
 }
 
 fn take_in(

@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::writer::Tx;
 
 /// How many jobs may run at a time that have something in common, over all engines; `None`: as many as there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// On one worker.
     pub per_worker: Option<NonZeroU32>,
