@@ -1,6 +1,8 @@
 //! What an attempt of a step needs to know before it begins: `when`, `with` and `target`, evaluated.
 
+use std::cell::Cell;
 use std::fmt;
+use std::time::Duration;
 
 use se_dsl::catalog::{Primitive, Target};
 use se_dsl::checked::{Composite, ForEach, Segment, Step, Uses};
@@ -13,7 +15,20 @@ use crate::machine::{Context, holds};
 use crate::plan::StepIndex;
 use crate::planted::{self, Bug};
 use crate::port::Endpoints;
-use crate::state::{Kind, MAX_ELEMENTS, State, name_of};
+use crate::size;
+use crate::state::{Kind, MAX_ELEMENTS, MAX_HELD, State, name_of};
+
+/// What all expressions of a step, or of the connectors of a package or part, may take together: so long
+/// may a job keep others, and its own cancel, waiting.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// The evaluation of expressions that belong together.
+pub(crate) struct Evaluation<'a> {
+    pub(crate) scopes: &'a Scopes,
+    limits: Limits,
+    /// How large the values are that it gave.
+    made: Cell<usize>,
+}
 
 /// What an attempt begins with.
 pub(crate) struct Beginning {
@@ -33,11 +48,12 @@ pub(crate) fn begin(
     let node = state.node(index);
     let step = node.step();
     let scopes = state.scopes_of(index);
-    if first && asks(state, index) && !wanted(step, &scopes)? {
+    let read = Evaluation::new(&scopes);
+    if first && asks(state, index) && !wanted(step, &read)? {
         return Ok(None);
     }
     if let (Kind::Loop, Some(binds)) = (state.kind(index), &step.for_each) {
-        let list = elements(binds, &scopes)?;
+        let list = elements(binds, &read)?;
         names_fit(state, index, &list)?;
         let inputs = [("in".to_owned(), Value::Array(list))];
         let is_empty = inputs[0].1.as_array().is_none_or(Vec::is_empty);
@@ -47,12 +63,12 @@ pub(crate) fn begin(
         }));
     }
     let inputs = match &step.uses {
-        Uses::Primitive(it) => inputs(it, step, &scopes)?,
-        Uses::Composite(it) => parameters(it, step, &scopes)?,
+        Uses::Primitive(it) => inputs(it, step, &read)?,
+        Uses::Composite(it) => parameters(it, step, &read)?,
     };
     let endpoints = context.endpoints_of(node);
     let inherited = state.inherited_target(index);
-    let target = target(step, &scopes, &endpoints)?;
+    let target = target(step, &read, &endpoints)?;
     let target = match (target, step.uses.target()) {
         (None, Target::Required) => inherited.map(str::to_owned),
         (target, _) => target,
@@ -76,8 +92,8 @@ fn asks(state: &State, index: StepIndex) -> bool {
 }
 
 /// The list of a loop.
-fn elements(binds: &ForEach, scopes: &Scopes) -> Result<Vec<Value>, Fault> {
-    let list = eval(&binds.list, &"for_each.in", scopes)?;
+fn elements(binds: &ForEach, read: &Evaluation<'_>) -> Result<Vec<Value>, Fault> {
+    let list = read.value(&binds.list, &"for_each.in")?;
     let Value::Array(list) = list else {
         let detail = format!(
             "`for_each.in: {}` must give a list, and gave {}",
@@ -116,21 +132,25 @@ fn names_fit(state: &State, index: StepIndex, list: &[Value]) -> Result<(), Faul
 }
 
 /// Whether the step's `when` holds.
-fn wanted(step: &Step, scopes: &Scopes) -> Result<bool, Fault> {
+fn wanted(step: &Step, read: &Evaluation<'_>) -> Result<bool, Fault> {
     match &step.when {
         None => Ok(true),
         Some(_) if planted::is(Bug::WhenIgnored) => Ok(true),
-        Some(when) => Ok(holds(&eval(when, &"when", scopes)?)),
+        Some(when) => Ok(holds(&read.value(when, &"when")?)),
     }
 }
 
 /// The parameters of a composite: what is given, and defaults for what is not.
-fn parameters(composite: &Composite, step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
+fn parameters(
+    composite: &Composite,
+    step: &Step,
+    read: &Evaluation<'_>,
+) -> Result<Map, Fault> {
     let mut inputs = Map::new();
     for parameter in &composite.parameters {
         let name = &parameter.name;
         let given = match step.with.get(name) {
-            Some(template) => eval(template, &format_args!("with.{name}"), scopes)?,
+            Some(template) => read.value(template, &format_args!("with.{name}"))?,
             None => Value::Null,
         };
         let value = match (&parameter.default, given) {
@@ -163,10 +183,10 @@ fn parameters(composite: &Composite, step: &Step, scopes: &Scopes) -> Result<Map
 }
 
 /// The evaluated `with`, fit for the primitive. An optional input that is null is left out.
-fn inputs(primitive: &Primitive, step: &Step, scopes: &Scopes) -> Result<Map, Fault> {
+fn inputs(primitive: &Primitive, step: &Step, read: &Evaluation<'_>) -> Result<Map, Fault> {
     let mut inputs = Map::new();
     for (name, template) in &step.with {
-        let value = eval(template, &format_args!("with.{name}"), scopes)?;
+        let value = read.value(template, &format_args!("with.{name}"))?;
         let Some(field) = primitive.input(name) else {
             continue;
         };
@@ -190,11 +210,15 @@ fn inputs(primitive: &Primitive, step: &Step, scopes: &Scopes) -> Result<Map, Fa
 }
 
 /// The connector that `target` names, if it can be used.
-fn target(step: &Step, scopes: &Scopes, endpoints: &Endpoints) -> Result<Option<String>, Fault> {
+fn target(
+    step: &Step,
+    read: &Evaluation<'_>,
+    endpoints: &Endpoints,
+) -> Result<Option<String>, Fault> {
     let Some(template) = &step.target else {
         return Ok(None);
     };
-    let value = eval(template, &"target", scopes)?;
+    let value = read.value(template, &"target")?;
     let Some(name) = value.as_str() else {
         let detail = format!(
             "`target: {}` must name a connector, and gave {}",
@@ -207,21 +231,40 @@ fn target(step: &Step, scopes: &Scopes, endpoints: &Endpoints) -> Result<Option<
     Ok(Some(name.to_owned()))
 }
 
-/// Evaluates, and says which key of the step failed.
-pub(crate) fn eval(
-    template: &Template,
-    key: &dyn fmt::Display,
-    scopes: &Scopes,
-) -> Result<Value, Fault> {
-    template.eval(scopes, &Limits::default()).map_err(|error| {
-        let problem = match error {
-            ExprError::Invalid { message, .. } => message,
-            ExprError::Failed(message) => message,
-            exceeded @ ExprError::Exceeded(_) => exceeded.to_string(),
+impl<'a> Evaluation<'a> {
+    /// Begins now.
+    pub(crate) fn new(scopes: &'a Scopes) -> Self {
+        Self {
+            scopes,
+            limits: Limits::default().together(TOGETHER),
+            made: Cell::new(0),
+        }
+    }
+
+    /// Evaluates, and says which key failed.
+    pub(crate) fn value(
+        &self,
+        template: &Template,
+        key: &dyn fmt::Display,
+    ) -> Result<Value, Fault> {
+        let failed = |problem: String| {
+            let detail = format!("`{key}: {}`: {problem}", source(template));
+            Fault::new(FaultKind::Expression, detail)
         };
-        let detail = format!("`{key}: {}`: {problem}", source(template));
-        Fault::new(FaultKind::Expression, detail)
-    })
+        let value = template.eval(self.scopes, &self.limits);
+        let value = value.map_err(|error| match error {
+            ExprError::Invalid { message, .. } | ExprError::Failed(message) => failed(message),
+            exceeded @ ExprError::Exceeded(_) => failed(exceeded.to_string()),
+        })?;
+        let made = self.made.get().saturating_add(size::of_value(&value));
+        self.made.set(made);
+        if made > MAX_HELD {
+            let most = MAX_HELD >> 20;
+            let problem = format!("with this, it would be given more than {most} MiB; keep less");
+            return Err(failed(problem));
+        }
+        Ok(value)
+    }
 }
 
 /// A template roughly as it was written.

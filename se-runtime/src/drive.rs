@@ -4,6 +4,7 @@
 //! job where it is; the log says how to go on.
 
 mod news;
+mod storing;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +19,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 use se_dsl::expr::Root;
 use serde_json::Value;
 
-use crate::event::{Batch, Event, JobStatus, Map, Record};
+use crate::event::{Event, JobStatus, Map};
 use crate::fault::{Fault, FaultKind};
 use crate::machine::{self, Context, Effects, Mode};
 use crate::plan::{Plan, StepIndex};
@@ -93,7 +94,8 @@ pub enum DriveError {
 /// crash: there is no other way in.
 ///
 /// # Errors
-/// [`DriveError`] if the log cannot be written; the job can be driven again later.
+/// [`DriveError`] if the log cannot be written; the job can be driven again later. While an attempt is under way
+/// that may not be made twice, a store that does not answer is asked again, until it does or a cancel is told.
 pub async fn drive(
     plan: &Plan,
     state: State,
@@ -101,7 +103,7 @@ pub async fn drive(
     ports: Ports<'_>,
     control: mpsc::UnboundedReceiver<Control>,
 ) -> Result<Drive, DriveError> {
-    let endpoints = endpoints(plan, &state);
+    let endpoints = endpoints(plan, &state, ports.clock).await;
     let news = News::default();
     let mut driver = Driver {
         plan,
@@ -114,20 +116,28 @@ pub async fn drive(
         handles: BTreeMap::new(),
         news: &news,
         wake: None,
+        ended: Vec::new(),
         environments: BTreeMap::new(),
     };
     driver.run(control).await
 }
 
 /// The connectors of the package, then those of each part.
-fn endpoints(plan: &Plan, state: &State) -> Vec<Arc<Endpoints>> {
+async fn endpoints(plan: &Plan, state: &State, clock: &dyn Clock) -> Vec<Arc<Endpoints>> {
     let package = plan.package();
     let parts = (0..package.parts.len()).map(Some);
-    let of = |part| {
+    let mut all = Vec::with_capacity(package.parts.len() + 1);
+    let mut end = clock.now().after(BURST);
+    for part in std::iter::once(None).chain(parts) {
         let content = package.content(part);
-        Arc::new(Endpoints::evaluate(content, state.scopes_of_part(part)))
-    };
-    std::iter::once(None).chain(parts).map(of).collect()
+        let evaluated = Endpoints::evaluate(content, state.scopes_of_part(part));
+        all.push(Arc::new(evaluated));
+        if clock.now() >= end {
+            yield_once().await;
+            end = clock.now().after(BURST);
+        }
+    }
+    all
 }
 
 /// Lets others that are driven by the same thread have their turn.
@@ -154,6 +164,8 @@ struct Driver<'a> {
     handles: BTreeMap<StepIndex, AbortHandle>,
     news: &'a News,
     wake: Option<Timestamp>,
+    /// What came of attempts that ended while something was stored.
+    ended: Vec<(StepIndex, Outcome)>,
     /// What attempts see of the pods, by part; made anew when something was learned.
     environments: BTreeMap<Option<usize>, Arc<Value>>,
 }
@@ -199,7 +211,7 @@ impl<'a> Driver<'a> {
                 self.act(&effects, first.take().unwrap_or_default());
                 self.begin_at_once(&mut events);
             }
-            self.store(&effects).await?;
+            self.store(&effects, &mut control).await?;
             if self.state.status().is_final() {
                 return Ok(Drive::Ended(self.state.status()));
             }
@@ -216,8 +228,13 @@ impl<'a> Driver<'a> {
             if effects.more {
                 yield_once().await;
             }
-            let arrival = self.wait(&mut control).await;
-            self.take_in(arrival, &mut events);
+            if self.ended.is_empty() {
+                let arrival = self.wait(&mut control).await;
+                self.take_in(arrival, &mut events);
+            }
+            for (index, outcome) in std::mem::take(&mut self.ended) {
+                self.take_in(Arrival::Outcome(index, outcome), &mut events);
+            }
             // What has ended in the meantime shares the commit.
             while let Some(Some(arrived)) = self.running.next().now_or_never() {
                 let arrived = arrived.map_or(Arrival::Stopped, |(at, it)| Arrival::Outcome(at, it));
@@ -255,36 +272,9 @@ impl<'a> Driver<'a> {
         machine::step_while(context, &mut self.state, events, (at, self.mode), goes_on)
     }
 
-    /// Everything decided is durable before any of it is done. Borrows mutably, so that the drive can
-    /// move between threads: what runs in it cannot be shared by them.
-    async fn store(&mut self, effects: &Effects) -> Result<(), LogError> {
-        let Some(first) = effects.records.first() else {
-            return Ok(());
-        };
-        let seal = |record: &Record| match record.clone() {
-            open if planted::is(Bug::Unsealed) => open,
-            open => open.seal(self.vault),
-        };
-        let mut records: Vec<Record> = effects.records.iter().map(seal).collect();
-        if planted::is(Bug::BatchReversed) {
-            records.reverse();
-        }
-        if planted::is(Bug::BatchCut) && records.len() > 2 {
-            records.pop();
-        }
-        let summary = self.state.summary();
-        self.ports
-            .log
-            .append(Batch {
-                after: first.seq - 1,
-                records,
-                summary,
-            })
-            .await
-    }
-
     fn act(&mut self, effects: &Effects, again: Vec<StepIndex>) {
         for step in &effects.stop {
+            self.ended.retain(|(ended, _)| ended != step);
             if let Some(handle) = self.handles.remove(step)
                 && !planted::is(Bug::StopForgotten)
             {

@@ -7,7 +7,7 @@ use se_dsl::checked::{Connector, Content, FINGERPRINT, Transport, UnknownHostKey
 use se_dsl::expr::{Root, Scopes, Template};
 use serde_json::Value;
 
-use crate::attempt::eval;
+use crate::attempt::Evaluation;
 use crate::fault::{Fault, FaultKind};
 use crate::port::{Endpoint, Endpoints, SshPolicy};
 use crate::secret::Secret;
@@ -19,17 +19,21 @@ impl Endpoints {
     /// steps that use it fail.
     #[must_use]
     pub fn evaluate(content: &Content, scopes: &Scopes) -> Self {
+        let read = Evaluation::new(scopes);
         let by_name = content
             .connectors
             .iter()
-            .map(|it| (it.name.clone(), endpoint(it, scopes).map(Arc::new)))
+            .map(|it| (it.name.clone(), endpoint(it, &read).map(Arc::new)))
             .collect();
         Self { by_name }
     }
 }
 
-fn endpoint(connector: &Connector, scopes: &Scopes) -> Result<Endpoint, Fault> {
-    let read = Reader { connector, scopes };
+fn endpoint(connector: &Connector, evaluation: &Evaluation<'_>) -> Result<Endpoint, Fault> {
+    let read = Reader {
+        connector,
+        evaluation,
+    };
     Ok(Endpoint {
         name: connector.name.clone(),
         device: connector.device.clone(),
@@ -54,7 +58,7 @@ fn endpoint(connector: &Connector, scopes: &Scopes) -> Result<Endpoint, Fault> {
 
 struct Reader<'a> {
     connector: &'a Connector,
-    scopes: &'a Scopes,
+    evaluation: &'a Evaluation<'a>,
 }
 
 impl Reader<'_> {
@@ -62,7 +66,7 @@ impl Reader<'_> {
         let Some(template) = template else {
             return Ok(Value::Null);
         };
-        eval(template, &key, self.scopes).map_err(|fault| {
+        self.evaluation.value(template, &key).map_err(|fault| {
             let detail = format!("connector `{}`: {}", self.connector.name, fault.detail);
             Fault { detail, ..fault }
         })
@@ -139,7 +143,7 @@ impl Reader<'_> {
 
     fn fact(&self, path: &[&str]) -> Value {
         let path: Vec<String> = path.iter().map(|it| (*it).to_owned()).collect();
-        self.scopes.at(Root::RuntimeEnv, &path)
+        self.evaluation.scopes.at(Root::RuntimeEnv, &path)
     }
 
     /// The device's own host where the pod's facts name one, else the worker.

@@ -130,6 +130,12 @@ pub enum Bug {
     LimitAnew,
     /// A stream does not read what it was not told.
     LookForgotten,
+    /// What may not be made twice is cut off where the store does not answer.
+    CutOffUnstored,
+    /// What was stored although its answer was lost is taken for another driver's.
+    OwnTakenForAnothers,
+    /// What ends while something is stored is forgotten.
+    EndedWhileStoringLost,
 }
 
 impl Bug {
@@ -198,6 +204,9 @@ impl Bug {
         Self::PutDownNotCancelled,
         Self::LimitAnew,
         Self::LookForgotten,
+        Self::CutOffUnstored,
+        Self::OwnTakenForAnothers,
+        Self::EndedWhileStoringLost,
     ];
 }
 

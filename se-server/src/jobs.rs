@@ -18,6 +18,7 @@ use crate::content::{self, Package, Packages};
 use crate::dispatch;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::tasks::Tasks;
 
 pub use again::{regrade, retry};
 pub(crate) use freeze::known as known_secrets;
@@ -60,7 +61,8 @@ pub async fn submit(
         findings,
     } = prepare(engine, &request).await?;
     if request.dry_run {
-        let mut shown = view::dry_run(&plan, &accepted, &vault);
+        let show = move || view::dry_run(&plan, &accepted, &vault);
+        let mut shown = Tasks::blocking(show).await.map_err(Error::Internal)?;
         shown["diagnostics"] = findings;
         return Ok(Submission::Plan(shown));
     }

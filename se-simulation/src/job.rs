@@ -260,8 +260,10 @@ impl Kept {
             world: Arc::clone(world),
             job: job.clone(),
             by: no,
+            host: self.host,
             is_cancelled,
             over: world.limit.map(|it| self.since.after(it)),
+            last: Mutex::default(),
         };
         let ports = Ports {
             log: &log,
@@ -277,6 +279,12 @@ impl Kept {
         if matches!(driven, Ok(Drive::Drained | Drive::Waits(_))) {
             check_left(world, no, job);
         }
+        let over = self.world.limit.map(|it| self.since.after(it));
+        let is_over = over.is_some_and(|it| world.now() >= it) || world.known().odd_time;
+        let stops = is_cancelled || is_over || self.is_told();
+        if matches!(&driven, Err(DriveError::Log(_))) && !stops {
+            check_cut_off(world, no, job);
+        }
         driven
     }
 }
@@ -288,6 +296,23 @@ fn opened(world: &World, job: &str) -> Option<(Vault, Vec<Record>)> {
     let records = row.log.iter().map(|it| Record::clone(it).open(&vault));
     let records = records.collect();
     Some((vault, records))
+}
+
+/// Whoever has the job still when the store takes nothing keeps at what may not be made twice.
+fn check_cut_off(world: &World, no: u64, job: &str) {
+    let db = world.store.read();
+    let is_own = db.jobs.get(job).is_some_and(|it| it.owner == Some(no));
+    let folded = opened(world, job).map(|it| State::fold(&world.plan, &it.1));
+    if let Some(Ok(state)) = folded
+        && is_own
+        && let Some(step) = state
+            .calling()
+            .iter()
+            .find(|it| !state.node(**it).step().uses.repeatable())
+    {
+        let key = state.key(*step);
+        world.breaks(&format!("{key} of {job} was cut off because the store was out"));
+    }
 }
 
 /// Whoever drained or put down, and has the job still, leaves nothing under way.

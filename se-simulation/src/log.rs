@@ -1,13 +1,14 @@
 //! The log of a job as its driver sees it, with what must be so of all that is written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_runtime::event::Record;
-use se_runtime::{Batch, Event, EventLog, LogError, Timestamp};
+use se_runtime::{Batch, Clock as _, Event, EventLog, LogError, Timestamp};
 
 use crate::db::{Refusal, Write};
+use crate::executor::lock;
 use crate::package::outer;
 use crate::world::World;
 
@@ -21,20 +22,29 @@ pub(crate) struct StoredLog {
     pub(crate) world: Arc<World>,
     pub(crate) job: String,
     pub(crate) by: u64,
+    /// The machine of its driver.
+    pub(crate) host: usize,
     /// Whether it is driven only to be cancelled.
     pub(crate) is_cancelled: bool,
     /// When it will have taken longer than jobs may.
     pub(crate) over: Option<Timestamp>,
+    /// After which event the last batch came.
+    pub(crate) last: Mutex<Option<u64>>,
 }
 
 impl EventLog for StoredLog {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>> {
         Box::pin(async move {
-            self.look(&batch);
+            let is_new = lock(&self.last).replace(batch.after) != Some(batch.after);
+            self.look(&batch, is_new);
             let cancelled: Vec<String> = batch.records.iter().filter_map(cancelled).collect();
             let job = self.job.clone();
             let write = Write::Append { job, batch };
-            match self.world.write(self.by, write).await {
+            let written = self.world.write(self.by, write).await;
+            if !is_new {
+                self.note_wait();
+            }
+            match written {
                 Ok(_) => {
                     cancelled.iter().for_each(|it| self.check_stopped(it));
                     Ok(())
@@ -61,7 +71,14 @@ fn cancelled(record: &Record) -> Option<String> {
 }
 
 impl StoredLog {
-    fn look(&self, batch: &Batch) {
+    /// What is late is so because the store was out.
+    fn note_wait(&self) {
+        let now = self.world.clock(self.host).now();
+        let drives = &mut self.world.known().drives;
+        drives.entry(self.job.clone()).or_default().push(now);
+    }
+
+    fn look(&self, batch: &Batch, is_new: bool) {
         let world = &self.world;
         for record in &batch.records {
             let step = record.event.step().unwrap_or_default();
@@ -72,6 +89,8 @@ impl StoredLog {
         let known = world.known();
         let draining = known.lives.get(&self.by).and_then(|it| it.draining);
         let late = draining.is_some_and(|it| world.now().since(it).as_millis() > 100);
+        // What was decided before may be stored late: the store was asked already.
+        let late = late && is_new;
         let late = late && !known.odd_time && batch.records.iter().any(starts);
         drop(known);
         if late {

@@ -63,7 +63,7 @@ pub(crate) struct Known {
     /// Whether the store has ever lost power.
     pub(crate) power_failed: bool,
     pub(crate) buried: BTreeSet<u64>,
-    /// When each drive of a job began, by the clock of its machine.
+    /// When each drive of a job began, or went on after the store was out, by the clock of its machine.
     pub(crate) drives: BTreeMap<String, Vec<Timestamp>>,
     /// The jobs that were promised, by key, in the order in which that was heard of.
     pub(crate) accepted: BTreeMap<String, Vec<String>>,

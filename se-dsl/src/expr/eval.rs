@@ -35,6 +35,8 @@ pub struct Limits {
     pub fuel: u64,
     /// Wall time.
     pub time: Duration,
+    /// When it has to have ended, however much of `time` is left: see [`Limits::together`].
+    pub until: Option<Instant>,
     /// Outputs.
     pub outputs: usize,
     /// Bytes of any text or value made.
@@ -46,8 +48,30 @@ impl Default for Limits {
         Self {
             fuel: 1_000_000,
             time: Duration::from_millis(200),
+            until: None,
             outputs: 10_000,
             bytes: 8 << 20,
+        }
+    }
+}
+
+impl Limits {
+    /// The same for several evaluations, which have `time` from now on for all of them.
+    ///
+    /// # Example
+    /// ```
+    /// use std::time::Duration;
+    /// use se_dsl::expr::{Limits, Scopes, Template};
+    /// let limits = Limits::default().together(Duration::from_secs(1));
+    /// let texts = ["${ 1 + 1 }", "${ [range(5)] | add }"].map(|it| Template::parse(it).unwrap());
+    /// let values = texts.map(|it| it.eval(&Scopes::new(), &limits));
+    /// assert_eq!(values, [Ok(2.into()), Ok(10.into())]);
+    /// ```
+    #[must_use]
+    pub fn together(self, time: Duration) -> Self {
+        Self {
+            until: meter::clock().checked_add(time),
+            ..self
         }
     }
 }
@@ -145,6 +169,16 @@ impl Expr {
     /// [`ExprError::Failed`] and [`ExprError::Exceeded`].
     pub fn eval(&self, scopes: &Scopes, limits: &Limits) -> Result<Value, ExprError> {
         self.value(scopes, limits).map(|value| value.to_json())
+    }
+
+    /// Its value, and how many bytes are in it.
+    pub(super) fn sized(
+        &self,
+        scopes: &Scopes,
+        limits: &Limits,
+    ) -> Result<(Value, usize), ExprError> {
+        let value = self.value(scopes, limits)?;
+        Ok((value.to_json(), value.extent().bytes))
     }
 
     /// Its value as text: a string as it is, anything else as compact JSON.

@@ -23,6 +23,7 @@ const CLOCK_SHIFT: u32 = 11;
 pub(super) enum Stop {
     Work,
     Time,
+    Together,
     Stack,
     Bytes,
     Depth,
@@ -39,6 +40,9 @@ impl Stop {
                 limits.fuel
             ),
             Self::Time => format!("ran for more than {} ms", limits.time.as_millis()),
+            Self::Together => "was not done when the time for all expressions that belong together, \
+                 as those of a step do, was over; let earlier steps compute what takes long"
+                .into(),
             Self::Stack => {
                 "calls itself too deeply; write the recursion as `reduce` or `while`".into()
             }
@@ -57,6 +61,8 @@ struct Meter {
     /// How long it may take, and until when: known once the clock was looked at.
     time: Cell<Duration>,
     deadline: Cell<Option<Instant>>,
+    /// When others have their time, whatever is left of its own.
+    until: Cell<Option<Instant>>,
     stack_floor: Cell<usize>,
     bytes: Cell<usize>,
     stop: Cell<Option<Stop>>,
@@ -68,6 +74,7 @@ thread_local! {
             fuel: Cell::new(u64::MAX),
             time: Cell::new(Duration::MAX),
             deadline: Cell::new(None),
+            until: Cell::new(None),
             stack_floor: Cell::new(0),
             bytes: Cell::new(usize::MAX),
             stop: Cell::new(None),
@@ -87,15 +94,20 @@ impl Meter {
 
     #[cold]
     fn in_time(&self) -> bool {
+        let time = self.time.get();
+        if time == Duration::MAX {
+            return true;
+        }
+        let now = clock();
+        if self.until.get().is_some_and(|until| now > until) {
+            return self.stop(Stop::Together);
+        }
         match self.deadline.get() {
-            Some(deadline) => clock() <= deadline || self.stop(Stop::Time),
+            Some(deadline) => now <= deadline || self.stop(Stop::Time),
             // Time counts from the first look, which small programs never get to: it comes after
             // a few microseconds of work.
             None => {
-                let time = self.time.get();
-                if time < Duration::MAX {
-                    self.deadline.set(clock().checked_add(time));
-                }
+                self.deadline.set(now.checked_add(time));
                 true
             }
         }
@@ -105,6 +117,7 @@ impl Meter {
         self.fuel.set(u64::MAX);
         self.time.set(Duration::MAX);
         self.deadline.set(None);
+        self.until.set(None);
         self.stack_floor.set(0);
         self.bytes.set(usize::MAX);
         self.stop.set(None);
@@ -116,7 +129,7 @@ impl Meter {
     clippy::disallowed_methods,
     reason = "a guard against slow expressions; no result depends on it unless the bound is passed"
 )]
-fn clock() -> Instant {
+pub(super) fn clock() -> Instant {
     Instant::now()
 }
 
@@ -141,6 +154,7 @@ pub(super) fn within<T>(
         meter.fuel.set(limits.fuel);
         meter.time.set(limits.time);
         meter.deadline.set(deadline);
+        meter.until.set(limits.until);
         meter.stack_floor.set(stack_pointer().saturating_sub(stack));
         meter.bytes.set(limits.bytes);
         meter.stop.set(None);

@@ -100,19 +100,40 @@ impl Template {
     /// The value it stands for.
     ///
     /// # Errors
-    /// The first expression that fails.
+    /// The first expression that fails, and [`ExprError::Exceeded`] where all of them make too much.
     pub fn eval(&self, scopes: &Scopes, limits: &Limits) -> Result<Value, ExprError> {
-        match self {
-            Self::Literal(value) => Ok(value.clone()),
-            Self::Expr(expr) => expr.eval(scopes, limits),
-            Self::Text(parts) => rendered(parts, scopes, limits).map(Value::String),
-            Self::Array(items) => items.iter().map(|it| it.eval(scopes, limits)).collect(),
-            Self::Object(entries) => entries
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), value.eval(scopes, limits)?)))
-                .collect::<Result<_, _>>()
-                .map(Value::Object),
-        }
+        self.sized(scopes, limits).map(|(value, _)| value)
+    }
+
+    /// The value, and how many bytes expressions have put into it. What is literal is bounded with its document.
+    fn sized(&self, scopes: &Scopes, limits: &Limits) -> Result<(Value, usize), ExprError> {
+        let mut bytes = 0_usize;
+        let mut part = |it: &Self| {
+            let (value, more) = it.sized(scopes, limits)?;
+            bytes = bytes.saturating_add(more);
+            // One may be large because the scopes are; many may not add up to more.
+            match bytes > limits.bytes && bytes > more {
+                true => Err(too_large(limits)),
+                false => Ok(value),
+            }
+        };
+        let value = match self {
+            Self::Literal(value) => value.clone(),
+            Self::Expr(expr) => return expr.sized(scopes, limits),
+            Self::Text(parts) => {
+                let text = rendered(parts, scopes, limits)?;
+                bytes = text.len();
+                Value::String(text)
+            }
+            Self::Array(items) => items.iter().map(part).collect::<Result<_, _>>()?,
+            Self::Object(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(key, value)| Ok((key.clone(), part(value)?)));
+                Value::Object(entries.collect::<Result<_, _>>()?)
+            }
+        };
+        Ok((value, bytes))
     }
 
     /// What it reads.
@@ -179,6 +200,13 @@ fn rendered(parts: &[Part], scopes: &Scopes, limits: &Limits) -> Result<String, 
         }
     }
     Ok(text)
+}
+
+fn too_large(limits: &Limits) -> ExprError {
+    let max = limits.bytes;
+    ExprError::Exceeded(format!(
+        "and those beside it made a value of more than {max} bytes"
+    ))
 }
 
 fn too_long(limits: &Limits) -> ExprError {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use se_runtime::event::Map;
-use se_runtime::{Call, Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus};
+use se_runtime::{Call, Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus, LogError};
 use serde_json::{Value, json};
 
-use crate::world::{Run, echo, plan};
+use crate::world::{Outage, Run, Script, echo, plan};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -233,6 +233,26 @@ fn a_failing_step_stops_reads_and_the_first_failure_in_document_order_is_the_job
 }
 
 #[test]
+fn all_expressions_of_a_step_together_have_one_second() {
+    // Each is well within what one may take.
+    let each = "${ reduce range(10000) as $i (0; . + $i) }";
+    let list = vec![each; 3_000].join("', '");
+    let step = format!(
+        "    - {{ id: s, uses: evaluate.regex@v1, with: {{ source: ['{list}'], regex: x }} }}\n"
+    );
+    let run = Run::new(plan(&step), Box::new(|call| (SECOND, echo(call))));
+    assert!(matches!(
+        run.drive(vec![]),
+        Some(Ok(Drive::Ended(JobStatus::Faulted)))
+    ));
+    let error = run.state().error().unwrap().detail.clone();
+    assert!(
+        error.starts_with("`with.source:") && error.contains("that belong together"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_attempt_that_never_ends_is_cut_off_after_its_timeout() {
     let step = "    - { id: s, uses: exec@v1, target: a, with: { command: x }, timeout: 5 }\n";
     let run = Run::new(plan(step), Box::new(|call| (SECOND * 3600, echo(call))));
@@ -380,6 +400,72 @@ fn after_a_crash_what_may_be_repeated_is_and_what_may_not_is_interrupted() {
             assert!(error.url.ends_with("/interrupted"), "{}", error.url);
         }
     }
+}
+
+/// Two changes at once, of 1 s and of 3 s, and a third that reads what the first gave. Batches are: what begins
+/// the two, then each end.
+fn changes_in_an_outage(outage: Outage) -> Run {
+    let steps = r#"
+    - { id: a, uses: exec@v1, target: a, with: { command: x }, capture: { stdout: out } }
+    - { id: b, uses: exec@v1, target: b, with: { command: x } }
+    - { id: c, uses: exec@v1, target: c, with: { command: "${vars.out}" } }
+"#;
+    let script: Box<Script> = Box::new(|call| match call.step.as_str() {
+        "b" => (SECOND * 3, echo(call)),
+        _ => (SECOND, echo(call)),
+    });
+    let run = Run::new(plan(steps), script);
+    *run.log.outage.lock().unwrap() = Some(outage);
+    run
+}
+
+#[test]
+fn what_may_not_be_made_twice_outlasts_a_store_that_is_away() {
+    for after in 0..4 {
+        for stores in [false, true] {
+            let run = changes_in_an_outage(Outage {
+                after,
+                appends: 12,
+                stores,
+            });
+            let ended = run.drive(vec![]);
+            assert!(
+                matches!(ended, Some(Ok(Drive::Ended(JobStatus::Completed)))),
+                "{after} {stores}: {ended:?}"
+            );
+            assert_eq!(run.actions.calls.lock().unwrap().len(), 3, "{after}");
+        }
+    }
+}
+
+#[test]
+fn a_cancel_does_not_wait_for_a_store_that_is_away() {
+    let run = changes_in_an_outage(Outage {
+        after: 1,
+        appends: usize::MAX,
+        stores: false,
+    });
+    let reason = "enough".to_owned();
+    let ended = run.drive_until(3, Control::Cancel { reason });
+    let is_away = |it: &_| matches!(it, Some(Err(DriveError::Log(LogError::Unavailable(_)))));
+    assert!(is_away(&ended), "{ended:?}");
+    assert_eq!(run.actions.most.lock().unwrap().0, 0, "what ran has ended");
+}
+
+#[test]
+fn what_may_be_made_again_does_not_wait_for_a_store_that_is_away() {
+    let step = "    - { id: s, uses: collect@v1, target: a, with: { command: x } }\n";
+    let run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));
+    *run.log.outage.lock().unwrap() = Some(Outage {
+        after: 1,
+        appends: 1,
+        stores: false,
+    });
+    let ended = run.drive(vec![]);
+    assert!(matches!(ended, Some(Err(DriveError::Log(_)))), "{ended:?}");
+    let ended = run.drive(vec![]);
+    let is_done = |it: &_| matches!(it, Some(Ok(Drive::Ended(JobStatus::Completed))));
+    assert!(is_done(&ended), "{ended:?}");
 }
 
 #[test]

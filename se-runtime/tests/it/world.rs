@@ -209,9 +209,30 @@ impl Clock for Virtual {
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) records: Mutex<Vec<Record>>,
-    /// Batches from here on are refused: the disk is full, the process is gone.
+    /// Batches from here on are refused: the job was given to somebody else.
     pub(crate) fails_after: Option<usize>,
     pub(crate) batches: Mutex<usize>,
+    pub(crate) outage: Mutex<Option<Outage>>,
+}
+
+/// A store that does not answer for a while.
+pub(crate) struct Outage {
+    /// After so many batches.
+    pub(crate) after: usize,
+    /// Appends that are left without an answer.
+    pub(crate) appends: usize,
+    /// Whether the first of them is stored all the same.
+    pub(crate) stores: bool,
+}
+
+impl Log {
+    /// Whether this append gets no answer, and whether it is stored.
+    fn is_away(&self, batches: usize) -> Option<bool> {
+        let mut outage = self.outage.lock().unwrap();
+        let it = outage.as_mut().filter(|it| batches >= it.after)?;
+        it.appends = it.appends.checked_sub(1)?;
+        Some(std::mem::take(&mut it.stores))
+    }
 }
 
 impl EventLog for Log {
@@ -220,6 +241,13 @@ impl EventLog for Log {
         let mut batches = self.batches.lock().unwrap();
         let found = u64::try_from(records.len()).unwrap();
         let result = if self.fails_after.is_some_and(|limit| *batches >= limit) {
+            Err(LogError::Fenced {
+                job: "job-1".into(),
+            })
+        } else if let Some(is_stored) = self.is_away(*batches) {
+            if is_stored {
+                records.extend(batch.records);
+            }
             Err(LogError::Unavailable("the disk is full".into()))
         } else if found == batch.after {
             *batches += 1;

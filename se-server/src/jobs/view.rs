@@ -1,5 +1,7 @@
 //! Jobs as callers see them: folded from their logs, secrets masked.
 
+use std::time::Duration;
+
 use se_dsl::expr::{Limits, Root, Scopes};
 use se_runtime::cloudevent::output_data;
 use se_runtime::event::{Again, Map};
@@ -166,6 +168,11 @@ pub fn list_item(job: &Job) -> Map {
     }
 }
 
+/// What computing the inputs of a plan that is only shown may take.
+const LOOK: Duration = Duration::from_secs(2);
+/// As many bytes of them are shown.
+const SHOWN: usize = 8 << 20;
+
 /// What a job would do: its plan, with the inputs that are known before anything has run.
 pub(super) fn dry_run(plan: &Plan, accepted: &Accepted, vault: &Vault) -> Value {
     let mut scopes = Scopes::new();
@@ -174,6 +181,8 @@ pub(super) fn dry_run(plan: &Plan, accepted: &Accepted, vault: &Vault) -> Value 
     scopes.set(Root::RuntimeEnv, &accepted.scopes.runtime_env);
     scopes.set(Root::Vars, &Value::Object(accepted.scopes.vars.clone()));
     let mut shown = plan.to_json();
+    let limits = Limits::default().together(LOOK);
+    let mut left = SHOWN;
     if let Some(steps) = shown.get_mut("steps").and_then(Value::as_array_mut) {
         for (shown, (_, node)) in steps.iter_mut().zip(plan.steps()) {
             let known = node
@@ -183,7 +192,9 @@ pub(super) fn dry_run(plan: &Plan, accepted: &Accepted, vault: &Vault) -> Value 
                 .filter(|(_, it)| it.reads().vars().next().is_none());
             let inputs: Map = known
                 .filter_map(|(key, it)| {
-                    Some((key.clone(), it.eval(&scopes, &Limits::default()).ok()?))
+                    let value = it.eval(&scopes, &limits).ok()?;
+                    left = left.checked_sub(value.to_string().len())?;
+                    Some((key.clone(), value))
                 })
                 .collect();
             shown["inputs"] = vault.mask_value(&Value::Object(inputs));

@@ -212,6 +212,7 @@ fn each_limit_says_what_it_is() {
         time: Duration::from_secs(20),
         outputs: 3,
         bytes: 1_000,
+        ..Limits::default()
     };
     let cases = [
         ("range(5)", "the expression has more than 3 outputs"),
@@ -243,6 +244,12 @@ fn each_limit_says_what_it_is() {
         error.unwrap_err().to_string(),
         "the expression ran for more than 0 ms"
     );
+    let over = patient().together(Duration::ZERO);
+    let error = Expr::compile("last(range(1e4))")
+        .unwrap()
+        .eval(&Scopes::new(), &over);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("that belong together"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Values with expressions in their strings.
 
-use se_dsl::expr::{ExprError, Limits, Template};
+use se_dsl::expr::{ExprError, Limits, Root, Template};
 use serde_json::{Value, json};
 
 use super::pod;
@@ -100,4 +100,24 @@ fn literals_are_known_without_scopes() {
         object.reads().vars().collect::<Vec<_>>(),
         [["ok".to_owned()]]
     );
+}
+
+#[test]
+fn many_expressions_do_not_add_up_to_more_than_one_may_make() {
+    let one = || Template::parse("${ \"x\" * 3000000 }").unwrap();
+    let both = |items| Template::array(items).eval(&pod(), &Limits::default());
+    assert!(both(vec![one(), one()]).is_ok());
+    let nested = Template::object([("a".to_owned(), Template::array(vec![one(), one()]))].into());
+    let error = both(vec![one(), nested]).unwrap_err().to_string();
+    assert!(
+        error.contains("value of more than 8388608 bytes"),
+        "{error}"
+    );
+    // What the scopes hold may be larger, and is there as one value.
+    let mut scopes = pod();
+    scopes.set(Root::Vars, &json!({"big": "x".repeat(9 << 20)}));
+    let big = || Template::parse("${vars.big}").unwrap();
+    let of = |items| Template::array(items).eval(&scopes, &Limits::default());
+    assert!(of(vec![big()]).is_ok());
+    assert!(of(vec![big(), one()]).is_err());
 }

@@ -1,0 +1,165 @@
+//! Storing what was decided, while attempts go on.
+
+use std::time::Duration;
+
+use futures_channel::mpsc;
+use futures_util::future::{BoxFuture, Either, pending, select};
+use futures_util::{FutureExt, StreamExt, pin_mut};
+
+use super::{Control, Driver};
+use crate::event::{Batch, Event, Record};
+use crate::machine::{Effects, Mode};
+use crate::plan::StepIndex;
+use crate::planted::{self, Bug};
+use crate::port::{LogError, Outcome};
+use crate::time::Timestamp;
+
+/// A store that did not answer is asked again after so long, then after twice that, and so on.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What happens while the store is not there.
+enum Meanwhile {
+    Told(Control),
+    Ended(Option<(StepIndex, Outcome)>),
+    Over,
+}
+
+impl Driver<'_> {
+    /// Everything decided is durable before any of it is done.
+    ///
+    /// Where the store does not answer, ending the drive would cut off what may not be done twice, or lose what
+    /// came of it; so the same is stored again, until it is told to cancel. Who drives it remembers that.
+    pub(super) async fn store(
+        &mut self,
+        effects: &Effects,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+    ) -> Result<(), LogError> {
+        let Some(batch) = self.batch(effects) else {
+            return Ok(());
+        };
+        let last = batch.after + batch.records.len() as u64;
+        if !self.is_once_only(effects) {
+            return self.append(batch).await;
+        }
+        let mut wait = FIRST_WAIT;
+        let mut appended = self.append(batch.clone()).await;
+        while let Err(LogError::Unavailable(why)) = appended {
+            let until = self.ports.clock.now().after(wait);
+            if self.is_cancelled_until(until, control).await {
+                return Err(LogError::Unavailable(why));
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+            appended = match self.append(batch.clone()).await {
+                // It had been stored; only the answer was lost.
+                Err(LogError::Conflict { found, .. })
+                    if found == last && !planted::is(Bug::OwnTakenForAnothers) =>
+                {
+                    Ok(())
+                }
+                other => other,
+            };
+        }
+        appended
+    }
+
+    fn batch(&self, effects: &Effects) -> Option<Batch> {
+        let first = effects.records.first()?;
+        let seal = |record: &Record| match record.clone() {
+            open if planted::is(Bug::Unsealed) => open,
+            open => open.seal(self.vault),
+        };
+        let mut records: Vec<Record> = effects.records.iter().map(seal).collect();
+        if planted::is(Bug::BatchReversed) {
+            records.reverse();
+        }
+        if planted::is(Bug::BatchCut) && records.len() > 2 {
+            records.pop();
+        }
+        Some(Batch {
+            after: first.seq - 1,
+            records,
+            summary: self.state.summary(),
+        })
+    }
+
+    /// Whether an attempt that may not be made twice is under way, or that one begins or what came of it is to
+    /// be stored: it may have been, though nobody knows.
+    fn is_once_only(&self, effects: &Effects) -> bool {
+        let once_only = |index| !self.state.node(index).step().uses.repeatable();
+        let is_of_one = |record: &Record| match &record.event {
+            Event::StepStarted { step, .. }
+            | Event::StepCompleted { step, .. }
+            | Event::StepFaulted { step, .. } => self.state.find(step).is_some_and(once_only),
+            _ => false,
+        };
+        !planted::is(Bug::CutOffUnstored)
+            && (self.handles.keys().copied().any(once_only) || effects.records.iter().any(is_of_one))
+    }
+
+    /// Appends while attempts go on. Borrows mutably, so that the drive can move between threads: what runs in
+    /// it cannot be shared by them.
+    async fn append(&mut self, batch: Batch) -> Result<(), LogError> {
+        let mut stored = self.ports.log.append(batch);
+        loop {
+            if self.running.is_empty() {
+                return stored.await;
+            }
+            match select(stored, self.running.next()).await {
+                Either::Left((appended, _)) => return appended,
+                Either::Right((ended, pending)) => {
+                    self.note(ended.flatten());
+                    stored = pending;
+                }
+            }
+        }
+    }
+
+    /// Lets attempts go on until then, or until a cancel is told.
+    async fn is_cancelled_until(
+        &mut self,
+        until: Timestamp,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+    ) -> bool {
+        let mut timer = self.ports.clock.sleep_until(until);
+        loop {
+            match self.meanwhile(&mut timer, control).await {
+                Meanwhile::Told(Control::Cancel { .. }) => return true,
+                Meanwhile::Told(Control::Drain) => self.mode = Mode::Drain,
+                Meanwhile::Ended(ended) => self.note(ended),
+                Meanwhile::Over => return false,
+            }
+        }
+    }
+
+    async fn meanwhile(
+        &mut self,
+        timer: &mut BoxFuture<'_, ()>,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+    ) -> Meanwhile {
+        let told = async {
+            match control.next().await {
+                Some(told) => Meanwhile::Told(told),
+                None => pending().await,
+            }
+        };
+        let ended = async {
+            match self.running.next().await {
+                Some(ended) => Meanwhile::Ended(ended),
+                None => pending().await,
+            }
+        };
+        pin_mut!(told, ended);
+        let one = select(told, ended).map(|it| it.factor_first().0);
+        let timer = timer.map(|()| Meanwhile::Over);
+        select(one, timer).await.factor_first().0
+    }
+
+    /// An attempt that was stopped gives nothing.
+    fn note(&mut self, ended: Option<(StepIndex, Outcome)>) {
+        if !planted::is(Bug::EndedWhileStoringLost) {
+            self.ended.extend(ended);
+        }
+    }
+}
