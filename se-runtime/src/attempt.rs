@@ -141,11 +141,7 @@ fn wanted(step: &Step, read: &Evaluation<'_>) -> Result<bool, Fault> {
 }
 
 /// The parameters of a composite: what is given, and defaults for what is not.
-fn parameters(
-    composite: &Composite,
-    step: &Step,
-    read: &Evaluation<'_>,
-) -> Result<Map, Fault> {
+fn parameters(composite: &Composite, step: &Step, read: &Evaluation<'_>) -> Result<Map, Fault> {
     let mut inputs = Map::new();
     for parameter in &composite.parameters {
         let name = &parameter.name;

@@ -9,7 +9,7 @@ use se_runtime::event::{AfterFault, Map};
 use se_runtime::{Event, FaultKind, JobStatus, Record, Secret, State, Timestamp, Vault};
 use serde_json::Value;
 
-use crate::db::Job;
+use crate::db::{Db, Job, WINDOW};
 use crate::executor::Stopped;
 use crate::log::TOO_LONG;
 use crate::package::{AT_ONCE, Does, OnError, PASSWORD, outer};
@@ -34,12 +34,13 @@ pub(crate) fn all(world: &Arc<World>, stopped: Stopped) {
     let db = world.store.durable();
     let known = world.known();
     let accepted: BTreeSet<String> = known.accepted.values().flatten().cloned().collect();
-    let odd = known.odd_time || known.long_out;
+    let odd = known.odd_time;
     drop(known);
-    // Where a clock jumped over the window, or nobody answered for as long, a caller that asked again got
-    // another job.
-    if db.jobs.len() != accepted.len() && !odd {
-        world.breaks(&format!("{} jobs of {}", db.jobs.len(), accepted.len()));
+    let unheard = |it: &&String| !odd && !accepted.contains(*it);
+    for id in db.jobs.keys().filter(unheard) {
+        if let Some(other) = accepted.iter().find(|it| is_repeat(&db, id, it)) {
+            return world.breaks(&format!("{id} was asked for once more and {other} made"));
+        }
     }
     for id in accepted.into_iter().chain(db.jobs.keys().cloned()) {
         let Some(job) = db.jobs.get(&id) else {
@@ -49,6 +50,17 @@ pub(crate) fn all(world: &Arc<World>, stopped: Stopped) {
             return world.breaks(&format!("{id}: {what}"));
         }
     }
+}
+
+/// Whether two jobs are of one key, and the second was made while the key led to the first. A caller that was
+/// not answered for longer than that gets another.
+fn is_repeat(db: &Db, first: &str, second: &str) -> bool {
+    let key = |id: &str| id.split('-').nth(1).map(str::to_owned);
+    let made = |id: &str| Some(db.jobs.get(id)?.log.first()?.at);
+    let (Some(first_at), Some(second_at)) = (made(first), made(second)) else {
+        return false;
+    };
+    key(first) == key(second) && first_at <= second_at && second_at < first_at.after(WINDOW)
 }
 
 type Verdict = Result<(), String>;

@@ -311,7 +311,9 @@ fn check_cut_off(world: &World, no: u64, job: &str) {
             .find(|it| !state.node(**it).step().uses.repeatable())
     {
         let key = state.key(*step);
-        world.breaks(&format!("{key} of {job} was cut off because the store was out"));
+        world.breaks(&format!(
+            "{key} of {job} was cut off because the store was out"
+        ));
     }
 }
 

@@ -138,7 +138,7 @@ impl StoredLog {
         }
     }
 
-    /// What was stopped has stopped two seconds later.
+    /// What was stopped has stopped soon after.
     fn check_stopped(&self, step: &str) {
         let world = Arc::clone(&self.world);
         let (job, step, by) = (self.job.clone(), step.to_owned(), self.by);
@@ -146,7 +146,8 @@ impl StoredLog {
         let log = db.jobs.get(&job).map(|it| it.log.clone());
         let attempt = last_attempt(log.iter().flatten().map(|it| &**it), &step);
         self.world.spawn_outside(async move {
-            world.sleep(2000, 2001).await;
+            let heard = u64::try_from(HEARD.as_millis()).unwrap_or_default();
+            world.sleep(heard, heard + 1).await;
             let odd = world.known().odd_time;
             if !odd && world.journal.is_under_way(&job, &step, attempt, by) {
                 world.breaks(&format!("{step} of {job} goes on after it was stopped"));

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use se_runtime::{Clock, Plan, Timestamp, deliver};
 
 use crate::chance::Chance;
-use crate::db::{Answer, Refusal, WINDOW, Write};
+use crate::db::{Answer, Refusal, Write};
 use crate::device::Journal;
 use crate::executor::{Executor, Owner, Sleep, lock};
 use crate::package::Step;
@@ -58,8 +58,6 @@ pub(crate) struct Known {
     pub(crate) trouble: Timestamp,
     /// Whether a clock jumped or a replica stood still.
     pub(crate) odd_time: bool,
-    /// Whether something was out for about as long as a key is known.
-    pub(crate) long_out: bool,
     /// Whether the store has ever lost power.
     pub(crate) power_failed: bool,
     pub(crate) buried: BTreeSet<u64>,
@@ -194,7 +192,6 @@ impl World {
 
     pub(crate) fn trouble(&self, until: Timestamp) {
         let mut known = self.known();
-        known.long_out |= until.since(self.now()) > WINDOW / 2;
         known.trouble = known.trouble.max(until);
     }
 

@@ -40,9 +40,11 @@ impl Stop {
                 limits.fuel
             ),
             Self::Time => format!("ran for more than {} ms", limits.time.as_millis()),
-            Self::Together => "was not done when the time for all expressions that belong together, \
+            Self::Together => {
+                "was not done when the time for all expressions that belong together, \
                  as those of a step do, was over; let earlier steps compute what takes long"
-                .into(),
+                    .into()
+            }
             Self::Stack => {
                 "calls itself too deeply; write the recursion as `reduce` or `while`".into()
             }

@@ -95,7 +95,8 @@ impl Driver<'_> {
             _ => false,
         };
         !planted::is(Bug::CutOffUnstored)
-            && (self.handles.keys().copied().any(once_only) || effects.records.iter().any(is_of_one))
+            && (self.handles.keys().copied().any(once_only)
+                || effects.records.iter().any(is_of_one))
     }
 
     /// Appends while attempts go on. Borrows mutably, so that the drive can move between threads: what runs in

@@ -380,3 +380,29 @@ async fn jobs_that_were_let_go_because_the_database_was_away_go_on_when_it_is_ba
     let next = server.ended(&next).await;
     assert_eq!(next["status"], "completed", "{next:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_runs_while_the_database_fails_over_is_not_cut_off() {
+    let mut stage = Stage::set(Place::shared()).await;
+    for server in stage.replicas.drain(..) {
+        assert_eq!(server.end("-TERM").await, Some(0));
+    }
+    let (url, folder) = (stage.place.url(), stage.folder.path());
+    // Longer than the database is away.
+    let lease = [("SE_STORE__LEASE", "120")];
+    let server = Server::of(PROGRAM, folder, url.as_deref(), "data-0", &lease).await;
+    let mut body = stage.body(0);
+    body["input_data"]["command"] = json!("sleep 2");
+    let job = server.post("/api/v1/jobs", &body).await;
+    let job = job["job_id"].as_str().unwrap().to_owned();
+    let running = |it: &Value| crate::process::count(it, "running") == 1;
+    server.when(&job, running).await;
+    let Place::Shared(_, cluster) = &stage.place else {
+        panic!("the database is a server");
+    };
+    cluster.kill().unwrap();
+    cluster.start_again().unwrap();
+    let ended = server.ended(&job).await;
+    assert_eq!(ended["status"], "completed", "{ended:#}");
+    assert_eq!(server.end("-TERM").await, Some(0));
+}
