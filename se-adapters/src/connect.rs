@@ -138,7 +138,7 @@ async fn open_console(it: Opening<'_>, way: ConsoleWay) -> Result<Box<dyn Device
     let mut pause = SHORTEST_PAUSE;
     let mut wire = console_wire(it, way).await.map_err(Failed::Connecting)?;
     loop {
-        let console = Console::new(wire, Place::new(endpoint), it.transcript.clone());
+        let console = Console::new(wire, endpoint, it.transcript.clone());
         match log_in(console, endpoint, deadline).await {
             Err(fault)
                 if fault.kind == FaultKind::Communication && Instant::now() + pause < until =>
@@ -202,7 +202,7 @@ async fn open_ssh(
         ))),
         ConnectorClass::CiscoCommon => {
             let wire = Wire::shell(connection.clone(), Pace::of(endpoint), deadline).await?;
-            let console = Console::new(wire, Place::new(endpoint), transcript.clone());
+            let console = Console::new(wire, endpoint, transcript.clone());
             let cli = Cli::open(console, Style::Cisco, Arc::clone(endpoint), deadline).await?;
             Ok(Box::new(cli.with_files_over(connection)))
         }

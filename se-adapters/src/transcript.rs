@@ -7,6 +7,8 @@ use se_runtime::{Clock, Timestamp, Vault};
 
 /// A connector's transcript is cut at its start when it is longer than this.
 const LONGEST: usize = 1024 * 1024;
+/// What an entry takes beside its text: empty lines are not free.
+const OVERHEAD: usize = size_of::<Entry>();
 /// A line longer than this is broken, so that an endless one does not grow for ever.
 const LONGEST_LINE: usize = 16 * 1024;
 
@@ -179,13 +181,13 @@ impl Inner {
     }
 
     fn push(&mut self, at: Timestamp, way: Way, text: String) {
-        self.bytes += text.len();
+        self.bytes += OVERHEAD + text.len();
         self.entries.push_back(Entry { at, way, text });
         while self.bytes > LONGEST {
             let Some(oldest) = self.entries.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.text.len();
+            self.bytes -= OVERHEAD + oldest.text.len();
             self.cut = true;
             match self.given.checked_sub(1) {
                 Some(given) => self.given = given,
@@ -208,7 +210,7 @@ mod tests {
     use futures_util::future::BoxFuture;
     use se_runtime::{Clock, Secret, Timestamp, Vault};
 
-    use super::{LONGEST, Transcript};
+    use super::{LONGEST, OVERHEAD, Transcript};
 
     struct Stopped;
 
@@ -259,7 +261,7 @@ mod tests {
         transcript.received(b"ter2");
         assert_eq!(text(false), None);
         assert_eq!(text(true), Some(format!("{zero} < ***\n")));
-        let line = vec![b'x'; 1000];
+        let line = vec![b'x'; 1000 - OVERHEAD];
         for _ in 0..(LONGEST / 1000 + 10) {
             transcript.received(&line);
             transcript.received(b"\n");
@@ -281,5 +283,16 @@ mod tests {
         let (entries, cut) = transcript.entries();
         assert!(cut);
         assert!(entries.len() <= LONGEST / 1000, "{}", entries.len());
+    }
+
+    #[test]
+    fn empty_lines_are_not_free() {
+        let transcript = transcript();
+        transcript.received(&vec![b'\n'; LONGEST]);
+        let (entries, cut) = transcript.entries();
+        assert!(cut);
+        assert!(entries.len() <= LONGEST / OVERHEAD, "{}", entries.len());
+        let news = transcript.news(true).unwrap().text;
+        assert!(news.len() <= LONGEST, "{}", news.len());
     }
 }

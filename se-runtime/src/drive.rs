@@ -117,6 +117,7 @@ pub async fn drive(
         news: &news,
         wake: None,
         ended: Vec::new(),
+        told: Vec::new(),
         environments: BTreeMap::new(),
     };
     driver.run(control).await
@@ -166,6 +167,8 @@ struct Driver<'a> {
     wake: Option<Timestamp>,
     /// What came of attempts that ended while something was stored.
     ended: Vec<(StepIndex, Outcome)>,
+    /// What was told meanwhile.
+    told: Vec<Control>,
     /// What attempts see of the pods, by part; made anew when something was learned.
     environments: BTreeMap<Option<usize>, Arc<Value>>,
 }
@@ -198,11 +201,8 @@ impl<'a> Driver<'a> {
         }
         let mut first = Some(again);
         // What was told before it begins is not to wait until something has begun.
-        while let Some(Some(told)) = control.next().now_or_never() {
-            if planted::is(Bug::ToldTooLate) {
-                break;
-            }
-            self.take_in(Arrival::Told(told), &mut events);
+        if !planted::is(Bug::ToldTooLate) {
+            self.hear(&mut control, &mut events);
         }
         loop {
             let at = self.ports.clock.now();
@@ -228,10 +228,11 @@ impl<'a> Driver<'a> {
             if effects.more {
                 yield_once().await;
             }
-            if self.ended.is_empty() {
+            if self.ended.is_empty() && self.told.is_empty() {
                 let arrival = self.wait(&mut control).await;
                 self.take_in(arrival, &mut events);
             }
+            self.hear(&mut control, &mut events);
             for (index, outcome) in std::mem::take(&mut self.ended) {
                 self.take_in(Arrival::Outcome(index, outcome), &mut events);
             }
@@ -284,7 +285,15 @@ impl<'a> Driver<'a> {
         let again = again
             .into_iter()
             .filter(|step| self.state.calling().contains(step) && !effects.start.contains(step));
-        let start: Vec<StepIndex> = again.chain(effects.start.iter().copied()).collect();
+        let mut start: Vec<StepIndex> = again.chain(effects.start.iter().copied()).collect();
+        if self
+            .told
+            .iter()
+            .any(|it| matches!(it, Control::Cancel { .. }))
+        {
+            // They were decided before that, and are stopped next.
+            start.clear();
+        }
         for step in start {
             let (handle, registration) = AbortHandle::new_pair();
             self.handles.insert(step, handle);
@@ -419,6 +428,16 @@ impl<'a> Driver<'a> {
         let outside = select(timer, news).map(|it| it.factor_first().0);
         pin_mut!(inside, outside);
         select(inside, outside).await.factor_first().0
+    }
+
+    /// What was told so far.
+    fn hear(&mut self, control: &mut mpsc::UnboundedReceiver<Control>, events: &mut Vec<Event>) {
+        for told in std::mem::take(&mut self.told) {
+            self.take_in(Arrival::Told(told), events);
+        }
+        while let Some(Some(told)) = control.next().now_or_never() {
+            self.take_in(Arrival::Told(told), events);
+        }
     }
 
     fn take_in(&mut self, arrival: Arrival, events: &mut Vec<Event>) {

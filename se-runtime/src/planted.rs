@@ -132,8 +132,6 @@ pub enum Bug {
     LookForgotten,
     /// What may not be made twice is cut off where the store does not answer.
     CutOffUnstored,
-    /// What was stored although its answer was lost is taken for another driver's.
-    OwnTakenForAnothers,
     /// What ends while something is stored is forgotten.
     EndedWhileStoringLost,
 }
@@ -205,7 +203,6 @@ impl Bug {
         Self::LimitAnew,
         Self::LookForgotten,
         Self::CutOffUnstored,
-        Self::OwnTakenForAnothers,
         Self::EndedWhileStoringLost,
     ];
 }

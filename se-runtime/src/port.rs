@@ -154,7 +154,8 @@ pub trait Progress: Send + Sync {
 /// # Contract
 /// `append` returns after the batch is durable, all of it or none. It fails with
 /// [`LogError::Conflict`] if the log does not end at `batch.after`, and with [`LogError::Fenced`] if
-/// another engine drives the job by now.
+/// another engine drives the job by now. A batch that the log ends with already is not stored twice: that its
+/// answer was lost is no error.
 pub trait EventLog: Send + Sync {
     /// Adds events at the end.
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<(), LogError>>;

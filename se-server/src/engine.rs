@@ -1,5 +1,7 @@
 //! The composition root: the only file that puts concrete stores and adapters together.
 
+mod bucket;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,8 @@ use crate::stream::Hub;
 use crate::tasks::{TaskKind, Tasks};
 use crate::{consoles, dispatch, housekeeping, lease, sealing, sender, stream};
 
+use bucket::Bucket;
+
 /// Large events in the data folder.
 const OBJECTS: &str = "objects";
 /// Unpacked content in the data folder.
@@ -34,6 +38,8 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) world: World,
     pub(crate) store: Store,
+    /// Nothing where none is configured.
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) packages: Packages,
     pub(crate) registry: Registry,
     pub(crate) connectors: Arc<Connectors>,
@@ -89,6 +95,7 @@ impl Engine {
         let root = folder.join(PACKAGES);
         se_content::sweep(&root)?;
         Ok(Arc::new(Self {
+            bucket: Bucket::of(&config),
             packages: Packages::new(root, config.content.limits()),
             registry: Registry::standard(),
             connectors: connectors(&store, &world),
@@ -105,25 +112,22 @@ impl Engine {
 
     /// Begins to run jobs, those first that an earlier engine left unfinished, and to send events.
     pub fn start(self: &Arc<Self>) {
+        let tasks = &self.tasks;
         let dispatching = dispatch::run(Arc::clone(self));
-        self.tasks
-            .spawn(TaskKind::Dispatcher, "dispatcher", dispatching, |_| {});
+        tasks.spawn_lasting(TaskKind::Dispatcher, "dispatcher", dispatching);
         let sending = sender::run(Arc::clone(self));
-        self.tasks
-            .spawn(TaskKind::Sender, "sender", sending, |_| {});
+        tasks.spawn_lasting(TaskKind::Sender, "sender", sending);
         let saying = stream::run(Arc::clone(self));
-        self.tasks
-            .spawn(TaskKind::Streams, "streams", saying, |_| {});
+        tasks.spawn_lasting(TaskKind::Streams, "streams", saying);
         if self.store.is_shared() {
             let living = lease::run(Arc::clone(self));
-            self.tasks.spawn(TaskKind::Lease, "lease", living, |_| {});
+            tasks.spawn_lasting(TaskKind::Lease, "lease", living);
             let yielding = consoles::run(Arc::clone(self));
-            self.tasks
-                .spawn(TaskKind::Consoles, "consoles", yielding, |_| {});
+            tasks.spawn_lasting(TaskKind::Consoles, "consoles", yielding);
         }
         let tidying = housekeeping::run(Arc::clone(self));
-        self.tasks
-            .spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
+        // Jobs run without it: a breakdown is logged and no more.
+        tasks.spawn(TaskKind::Housekeeping, "housekeeping", tidying, |_| {});
     }
 
     /// Stops: no new jobs, running ones end their step, due events are sent, the store is closed.

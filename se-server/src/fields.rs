@@ -1,9 +1,13 @@
 //! Fields of a request read one by one, so that every mistake is told at once and by its place.
 
+mod bounds;
+
 use serde_json::{Map, Value};
 
 use crate::config::{LONGEST_URL, is_http, nearest};
 use crate::error::{Error, Field, Result};
+
+pub(crate) use bounds::{nests_within, spell, token, too_large};
 
 /// The longest name that a database can look things up by, in bytes: PostgreSQL takes some 2,700 into an index, for
 /// all that it holds together.

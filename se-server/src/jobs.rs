@@ -53,6 +53,15 @@ pub async fn submit(
     idempotency_key: Option<&str>,
 ) -> Result<Submission> {
     let request = JobRequest::read(body)?;
+    let (key, correlation) = (idempotency_key, request.correlation());
+    let is_named = key.is_some() || correlation.is_some();
+    let request_hash = if is_named { hash(body) } else { String::new() };
+    // What runs already needs nothing that this one may lack by now.
+    if !request.dry_run
+        && let Some(first) = first_job(engine, names(key, correlation, &request_hash)).await?
+    {
+        return Ok(first);
+    }
     let Prepared {
         accepted,
         vault,
@@ -72,11 +81,31 @@ pub async fn submit(
         done: Vec::new(),
         at: engine.world.clock.now(),
         worker,
-        header_key: idempotency_key.map(str::to_owned),
-        correlation: request.correlation().map(str::to_owned),
-        request_hash: hash(body),
+        header_key: key.map(str::to_owned),
+        correlation: correlation.map(str::to_owned),
+        request_hash,
     };
     take_in(engine, intake).await
+}
+
+/// What the same request about the ended job `id` got before, whatever became of what it needs: to `retry` it, or
+/// to `regrade` it.
+///
+/// # Errors
+/// [`Error::Conflict`] if the key belongs to another request; [`Error::Unavailable`].
+pub async fn first_again(
+    engine: &Engine,
+    how: &str,
+    id: &str,
+    body: &Map<String, Value>,
+    key: Option<&str>,
+) -> Result<Option<Submission>> {
+    if key.is_none() {
+        return Ok(None);
+    }
+    // As `again` puts it.
+    let request = json!({how: id, "body": body});
+    first_job(engine, names(key, None, &hash(&request))).await
 }
 
 /// A job on its way into the store.
@@ -90,8 +119,9 @@ struct Intake {
     worker: Option<String>,
     /// The caller's Idempotency-Key.
     header_key: Option<String>,
-    /// What tells repetitions where there is none.
+    /// What tells repetitions too, whatever else they say.
     correlation: Option<String>,
+    /// As [`hash`] gives it.
     request_hash: String,
 }
 
@@ -101,18 +131,13 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
         at: it.at,
         event: Event::JobAccepted(Box::new(it.accepted)),
     };
-    let by_header = it.header_key.is_some();
-    let key = it.header_key.map(|it| format!("key:{it}"));
-    let correlation = it.correlation.map(|it| match it.len() {
-        // Longer than a database looks anything up by.
-        201.. => format!("correlation:sha256:{}", hash(&it)),
-        _ => format!("correlation:{it}"),
-    });
+    let (key, correlation) = (it.header_key.as_deref(), it.correlation.as_deref());
+    let names = names(key, correlation, &it.request_hash);
     let job = NewJob {
         accepted: record.seal(&it.vault),
         secrets: it.vault.iter().cloned().collect(),
         worker: it.worker,
-        idempotency_key: key.or(correlation),
+        idempotency_key: None,
         request_hash: it.request_hash,
     };
     let Event::JobAccepted(sealed) = job.accepted.event.clone() else {
@@ -120,14 +145,17 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
             "a sealed event changed its kind".to_owned(),
         ));
     };
-    if is_full(engine) && !is_known(engine, job.idempotency_key.as_deref()).await? {
+    if is_full(engine) {
+        if let Some(first) = first_job(engine, names).await? {
+            return Ok(first);
+        }
         let most = engine.config.jobs.max_queued;
         return Err(Error::Busy(format!(
             "{most} jobs wait already (jobs.max_queued): nothing was stored; send the same request \
              again later"
         )));
     }
-    match engine.store.submit_resumed(job, it.done).await? {
+    match engine.store.submit_named(job, it.done, names).await? {
         Submitted::New => {
             engine.metrics.submitted.add();
             engine.places.submitted();
@@ -136,15 +164,56 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
         }
         Submitted::Existing {
             job_id,
-            same_request: false,
-        } if by_header => Err(Error::Conflict(format!(
-            "this Idempotency-Key belongs to job {job_id}, which was another request; give \
-                 each request a key of its own"
-        ))),
-        Submitted::Existing { job_id, .. } => {
-            Ok(Submission::Repeated(engine.store.accepted(&job_id).await?))
-        }
+            same_request,
+        } => repeated(engine, job_id, same_request).await,
     }
+}
+
+/// What a request is known by, with the hash that the same one has where the name alone does not say so: the first
+/// name that is known decides, so the caller's key before the correlation.
+fn names(
+    key: Option<&str>,
+    correlation: Option<&str>,
+    request_hash: &str,
+) -> Vec<(String, Option<String>)> {
+    let mut names = Vec::new();
+    if let Some(key) = key {
+        // Engines of former versions know and compare the second alone.
+        let (sorted, sent) = request_hash.split_once(' ').unwrap_or_default();
+        names.push((format!("same:{sorted}:{key}"), None));
+        names.push((format!("key:{key}"), Some(sent.to_owned())));
+    }
+    let correlation = correlation.map(|it| match it.len() {
+        // Longer than a database looks anything up by.
+        201.. => format!("correlation:sha256:{}", digest(&it)),
+        _ => format!("correlation:{it}"),
+    });
+    names.extend(correlation.map(|it| (it, None)));
+    names
+}
+
+/// What the first request of these names got, if there was one.
+async fn first_job(
+    engine: &Engine,
+    names: Vec<(String, Option<String>)>,
+) -> Result<Option<Submission>> {
+    match engine.store.first_job(names).await? {
+        Some(Submitted::Existing {
+            job_id,
+            same_request,
+        }) => repeated(engine, job_id, same_request).await.map(Some),
+        Some(Submitted::New) | None => Ok(None),
+    }
+}
+
+async fn repeated(engine: &Engine, job_id: String, same_request: bool) -> Result<Submission> {
+    if !same_request {
+        return Err(Error::Conflict(format!(
+            "this Idempotency-Key belongs to job {job_id}, which was another request; give each \
+             request a key of its own"
+        )));
+    }
+    Ok(Submission::Repeated(engine.store.accepted(&job_id).await?))
 }
 
 /// Whether no more jobs may wait. Requests that come together may all see the last free place: there
@@ -152,14 +221,6 @@ async fn take_in(engine: &Engine, it: Intake) -> Result<Submission> {
 fn is_full(engine: &Engine) -> bool {
     let (_, queued) = engine.places.counts();
     queued >= engine.config.jobs.max_queued
-}
-
-/// Whether the request has been taken in before: then it costs nothing to say so again.
-async fn is_known(engine: &Engine, key: Option<&str>) -> Result<bool> {
-    match key {
-        Some(key) => Ok(engine.store.has_key(key).await?),
-        None => Ok(false),
-    }
 }
 
 /// A job that fits its content and its worker.
@@ -292,7 +353,14 @@ fn planless(error: &PlanError) -> Error {
     }
 }
 
+/// Two hashes of a request: with its members in the order of their names, and as it was sent.
 fn hash(request: &impl serde::Serialize) -> String {
+    let mut sorted = serde_json::to_value(request).expect("JSON is always JSON");
+    sorted.sort_all_objects();
+    format!("{} {}", digest(&sorted), digest(request))
+}
+
+fn digest(request: &impl serde::Serialize) -> String {
     let text = serde_json::to_vec(request).expect("JSON is always JSON");
     let digest = Sha256::digest(text);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -1,8 +1,9 @@
 //! The only place that spawns.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -38,6 +39,7 @@ pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
     abandon: CancellationToken,
+    lost: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 impl Tasks {
@@ -48,7 +50,33 @@ impl Tasks {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
             abandon: CancellationToken::new(),
+            lost: Arc::default(),
         }
+    }
+
+    /// Runs `work` that the engine cannot do without until it stops. Where it ends before, for whatever reason,
+    /// that is logged, and [`Self::lost`] names it.
+    pub fn spawn_lasting<W>(&self, kind: TaskKind, name: &'static str, work: W)
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        let tasks = (self.stop.clone(), Arc::clone(&self.lost));
+        self.spawn(kind, name, work, move |_| {
+            let (stop, lost) = tasks;
+            if !stop.is_cancelled() {
+                tracing::error!(?kind, name, "task ended before the engine: start it again");
+                lost.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(name);
+            }
+        });
+    }
+
+    /// Names of the tasks that the engine cannot do without, and that have ended all the same.
+    #[must_use]
+    pub fn lost(&self) -> Vec<&'static str> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.iter().copied().collect()
     }
 
     /// Runs `work` beside everything else. A panic in it is logged and ends nothing but it; `ended`

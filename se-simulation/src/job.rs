@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_channel::mpsc;
 use futures_util::future::BoxFuture;
-use se_runtime::event::Record;
+use se_runtime::event::{Event, Record};
 use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
 use se_runtime::{
-    Clock as _, Control, Drive, DriveError, LogError, Ports, Secret, State, Timestamp, Unanswered,
-    Vault, drive,
+    Clock as _, Control, Drive, DriveError, LogError, Ports, Secret, State, StepIndex, Timestamp,
+    Unanswered, Vault, drive,
 };
 
 use crate::db::Write;
@@ -250,7 +250,8 @@ impl Kept {
             return Ok(Drive::Ended(state.status()));
         }
         let clock = world.clock(self.host);
-        world.tell(&format!("{job} r{no} drives from event {}", state.seq()));
+        let from = state.seq();
+        world.tell(&format!("{job} r{no} drives from event {from}"));
         let devices = Devices {
             world: Arc::clone(world),
             job: job.clone(),
@@ -283,7 +284,7 @@ impl Kept {
         let is_over = over.is_some_and(|it| world.now() >= it) || world.known().odd_time;
         let stops = is_cancelled || is_over || self.is_told();
         if matches!(&driven, Err(DriveError::Log(_))) && !stops {
-            check_cut_off(world, no, job);
+            check_cut_off(world, no, job, from);
         }
         driven
     }
@@ -298,19 +299,28 @@ fn opened(world: &World, job: &str) -> Option<(Vault, Vec<Record>)> {
     Some((vault, records))
 }
 
-/// Whoever has the job still when the store takes nothing keeps at what may not be made twice.
-fn check_cut_off(world: &World, no: u64, job: &str) {
+/// Whoever has the job still when the store takes nothing keeps at what may not be made twice: what it has begun
+/// itself, after event `from`.
+fn check_cut_off(world: &World, no: u64, job: &str, from: u64) {
     let db = world.store.read();
     let is_own = db.jobs.get(job).is_some_and(|it| it.owner == Some(no));
-    let folded = opened(world, job).map(|it| State::fold(&world.plan, &it.1));
-    if let Some(Ok(state)) = folded
-        && is_own
-        && let Some(step) = state
-            .calling()
-            .iter()
-            .find(|it| !state.node(**it).step().uses.repeatable())
-    {
-        let key = state.key(*step);
+    let Some((_, records)) = opened(world, job).filter(|_| is_own) else {
+        return;
+    };
+    let Ok(state) = State::fold(&world.plan, &records) else {
+        return;
+    };
+    let begun = |key: &str| {
+        let mut own = records.iter().filter(|it| it.seq > from);
+        own.any(|it| matches!(&it.event, Event::StepStarted { step, .. } if step == key))
+    };
+    let once_only = |it: &&StepIndex| !state.node(**it).step().uses.repeatable();
+    let cut = state
+        .calling()
+        .iter()
+        .filter(once_only)
+        .map(|it| state.key(*it));
+    if let Some(key) = cut.into_iter().find(|it| begun(it)) {
         world.breaks(&format!(
             "{key} of {job} was cut off because the store was out"
         ));

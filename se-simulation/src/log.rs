@@ -99,7 +99,7 @@ impl StoredLog {
         if self.is_cancelled && batch.records.iter().any(starts) {
             world.breaks(&format!("{} begins steps and is to stop", self.job));
         }
-        self.check_limit(batch, batch.records.iter().any(starts));
+        self.check_limit(batch, is_new && batch.records.iter().any(starts));
         self.check_changes(batch);
     }
 

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let bug = None;
     match arguments.seed {
         Some(seed) => replay(seed, bug),
-        None => many(arguments.from, arguments.seeds),
+        None => many(arguments.from, arguments.seeds, bug),
     }
 }
 
@@ -74,15 +74,15 @@ fn replay(seed: u64, bug: Option<se_simulation::Planted>) -> ExitCode {
 }
 
 /// Many seeds, up to the first that breaks a promise.
-fn many(from: u64, count: u64) -> ExitCode {
+fn many(from: u64, count: u64, bug: Option<se_simulation::Planted>) -> ExitCode {
     #[expect(
         clippy::disallowed_methods,
         reason = "how fast it is is measured in real time"
     )]
     let start = Instant::now();
     for seed in from..from + count {
-        if run(seed, None, false).broken.is_some() {
-            return replay(seed, None);
+        if run(seed, bug, false).broken.is_some() {
+            return replay(seed, bug);
         }
     }
     let seconds = start.elapsed().as_secs_f64();

@@ -13,6 +13,8 @@ pub enum Planted {
     FencingRemoved,
     /// The row of a dead replica stays: it may write.
     LeaseRowKept,
+    /// What was stored already, though that was not answered, is refused.
+    AgainRefused,
     /// Who leaves keeps its jobs.
     JobsNotFreed,
     /// A second submission makes a second job.
@@ -49,6 +51,7 @@ impl Planted {
         Self::TornTaken,
         Self::FencingRemoved,
         Self::LeaseRowKept,
+        Self::AgainRefused,
         Self::JobsNotFreed,
         Self::KeyIgnored,
         Self::KeyKept,

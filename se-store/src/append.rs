@@ -17,7 +17,7 @@ use crate::objects::{LARGEST, Objects};
 use crate::outbox::{NewDelivery, enqueue, job_stream};
 use crate::sql::{self, Connection, On};
 use crate::together::Call;
-use crate::writer::Tx;
+use crate::writer::{Tx, Written};
 
 const DOING: &str = "append to logs";
 
@@ -49,6 +49,8 @@ pub(crate) struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
     Stored,
+    /// It was stored before, though whoever asked for it was not told.
+    Again,
     /// The log ends with this event.
     Elsewhere(u64),
     /// Another engine drives the job, or none.
@@ -92,6 +94,14 @@ impl Append {
         self.lines.last().map_or(self.after, |it| it.seq)
     }
 
+    /// Where it was stored before, nobody may have been told to see to what it has brought about.
+    pub(crate) fn ring(&self, found: Appended, written: &mut Written) {
+        if found == Appended::Again {
+            written.deliveries += 1;
+            written.jobs |= self.ended;
+        }
+    }
+
     pub(crate) fn owner(&self) -> Option<i64> {
         (!self.ended).then_some(self.job.replica)
     }
@@ -124,7 +134,10 @@ pub(crate) async fn store(tx: &mut Tx, mut appends: Vec<Append>) -> Result<Vec<A
             .await?;
             finish(tx, it).await?
         } else {
-            refused((&mut tx.conn).into(), &it.job).await?
+            let texts = it.lines.iter().map(|it| it.text.as_str());
+            let found = refused((&mut tx.conn).into(), &it, texts).await?;
+            it.ring(found, &mut tx.written);
+            found
         });
     }
     Ok(outcomes)
@@ -188,20 +201,39 @@ async fn update(tx: &mut Tx, it: &Append) -> Result<bool> {
     Ok(moved == 1)
 }
 
-pub(crate) async fn refused(on: On<'_>, job: &Subject) -> Result<Appended> {
-    let found: Option<(i64, Option<i64>)> =
-        sql::query("SELECT last_seq, owner FROM jobs WHERE row = $1")
-            .bind(job.row)
-            .fetch_optional(on)
-            .await
-            .doing("read the job")?;
-    Ok(match found {
-        Some((found, Some(owner))) if owner == job.replica => {
-            Appended::Elsewhere(u64::try_from(found).unwrap_or_default())
-        }
-        Some(_) => Appended::NotOurs,
-        None => Appended::Deleted,
-    })
+/// What stands against an append; `texts` are those of its lines. Nothing if its log ends with just these: that it
+/// is this engine's, or has ended by them, means that nobody else has written them.
+pub(crate) async fn refused<'t>(
+    on: On<'_>,
+    it: &Append,
+    texts: impl Iterator<Item = &'t str>,
+) -> Result<Appended> {
+    let texts: Vec<&str> = texts.collect();
+    let last = it.after.saturating_add_unsigned(texts.len() as u64);
+    let found: Vec<(i64, Option<i64>, Option<String>)> = sql::query(
+        "SELECT last_seq, owner, record FROM jobs \
+         LEFT JOIN events ON job = row AND last_seq = $2 AND seq > $3 WHERE row = $1 ORDER BY seq",
+    )
+    .bind(it.job.row)
+    .bind(last)
+    .bind(it.after)
+    .fetch_all(on)
+    .await
+    .doing("read the job")?;
+    let Some(&(end, owner, _)) = found.first() else {
+        return Ok(Appended::Deleted);
+    };
+    let stored = found.iter().filter_map(|(.., text)| text.as_deref());
+    let is_own = owner == Some(it.job.replica);
+    Ok(
+        if !texts.is_empty() && owner == it.owner() && stored.eq(texts) {
+            Appended::Again
+        } else if is_own {
+            Appended::Elsewhere(u64::try_from(end).unwrap_or_default())
+        } else {
+            Appended::NotOurs
+        },
+    )
 }
 
 /// The lines of a log, each as it is stored.

@@ -1,3 +1,5 @@
+mod names;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::seal::Sealed;
 use crate::sql;
 use crate::store::Store;
 use crate::writer::Tx;
+
+use names::Name;
 
 /// How long the same idempotency key gets the first job.
 pub(crate) const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
@@ -151,6 +155,24 @@ impl Store {
     /// # Errors
     /// As [`Self::submit`]; [`Error::Corrupt`] if `done` is numbered otherwise.
     pub async fn submit_resumed(&self, job: NewJob, done: Vec<Record>) -> Result<Submitted> {
+        let key = job.idempotency_key.clone();
+        let names = key.map(|key| (key, Some(job.request_hash.clone())));
+        self.submit_named(job, done, names.into_iter().collect())
+            .await
+    }
+
+    /// Takes in such a job whose request has these names instead of an idempotency key, each with the hash that
+    /// the same request has, or none where the name alone says that it is the same. The first name that is known
+    /// decides; no two are alike.
+    ///
+    /// # Errors
+    /// As [`Self::submit_resumed`].
+    pub async fn submit_named(
+        &self,
+        job: NewJob,
+        done: Vec<Record>,
+        names: Vec<(String, Option<String>)>,
+    ) -> Result<Submitted> {
         let Event::JobAccepted(accepted) = &job.accepted.event else {
             let reason = "the first event of a job must be its acceptance";
             return Err(Error::corrupt("events", "1", reason));
@@ -195,7 +217,7 @@ impl Store {
             lines,
             sealed,
             worker: job.worker.unwrap_or_default(),
-            idempotency: job.idempotency_key.map(|key| (key, job.request_hash)),
+            names: names::storable(names),
             now: self.now(),
         };
         self.write("store the job", move |tx| Box::pin(submission.store(tx)))
@@ -313,16 +335,14 @@ struct Submission {
     deliveries: Vec<NewDelivery>,
     sealed: Option<Sealed>,
     worker: String,
-    idempotency: Option<(String, String)>,
+    names: Vec<Name>,
     now: Timestamp,
 }
 
 impl Submission {
     async fn store(self, tx: &mut Tx) -> Result<Submitted> {
         let id = &self.accepted.job_id;
-        if let Some((key, hash)) = &self.idempotency
-            && let Some(existing) = first_job(tx, key, hash, self.now).await?
-        {
+        if let Some(existing) = names::first(&mut tx.conn, &self.names, self.now).await? {
             return Ok(existing);
         }
         let job = self.insert_job(tx).await?;
@@ -339,20 +359,7 @@ impl Submission {
             .await
             .doing("store the secrets of the job")?;
         }
-        if let Some((key, hash)) = self.idempotency {
-            sql::query(
-                "INSERT INTO idempotency (key, job_id, request_hash, expires_at) \
-                 VALUES ($1, $2, $3, $4) ON CONFLICT (key) DO UPDATE SET job_id = $2, \
-                 request_hash = $3, expires_at = $4",
-            )
-            .bind(key)
-            .bind(id)
-            .bind(hash)
-            .bind(self.now.after(WINDOW).micros())
-            .execute(&mut tx.conn)
-            .await
-            .doing("store the idempotency key")?;
-        }
+        names::give(tx, id, self.names, self.now).await?;
         enqueue(tx, &job_stream(id), self.deliveries, self.now).await?;
         Ok(Submitted::New)
     }
@@ -388,26 +395,6 @@ impl Submission {
         tx.written.jobs = true;
         Ok(row)
     }
-}
-
-async fn first_job(
-    tx: &mut Tx,
-    key: &str,
-    hash: &str,
-    now: Timestamp,
-) -> Result<Option<Submitted>> {
-    let row: Option<(String, String)> = sql::query(
-        "SELECT job_id, request_hash FROM idempotency WHERE key = $1 AND expires_at > $2",
-    )
-    .bind(key)
-    .bind(now.micros())
-    .fetch_optional(&mut tx.conn)
-    .await
-    .doing("look for the idempotency key")?;
-    Ok(row.map(|(job_id, first)| Submitted::Existing {
-        job_id,
-        same_request: first == hash,
-    }))
 }
 
 pub(crate) fn no_job(id: &str) -> Error {

@@ -282,7 +282,7 @@ impl JobLog {
             Err(error) => Err(error),
         };
         match stored {
-            Ok(Appended::Stored) => Ok(()),
+            Ok(Appended::Stored | Appended::Again) => Ok(()),
             Ok(Appended::Elsewhere(found)) => Err(LogError::Conflict {
                 job: id.clone(),
                 expected,

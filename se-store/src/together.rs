@@ -10,7 +10,6 @@ use sqlx::{PgConnection, Row as _};
 use crate::append::{Append, Appended, refused};
 use crate::changes::News;
 use crate::error::{Doing, Error, Result};
-use crate::log::Subject;
 use crate::outbox::job_stream;
 use crate::sql::{self, On, within};
 use crate::writer::Written;
@@ -211,9 +210,12 @@ impl Call {
                 written.jobs |= it.ended;
                 Ok(Appended::Stored)
             } else if answers {
-                let read = against(conn, &it.job, self.limit).await;
+                let lines = self.event_logs.iter().zip(&self.records);
+                let own = lines.filter(|(log, _)| **log == it.job.row);
+                let texts = own.map(|(_, text)| text.as_str());
+                let read = against(conn, it, texts, self.limit).await;
                 answers = read.is_ok();
-                read
+                read.inspect(|found| it.ring(*found, written))
             } else {
                 Err(Error::stopped(READING))
             });
@@ -223,12 +225,13 @@ impl Call {
 }
 
 /// What stands against an append.
-async fn against(
+async fn against<'t>(
     conn: &mut PgConnection,
-    job: &Subject,
+    it: &Append,
+    texts: impl Iterator<Item = &'t str>,
     limit: Option<Duration>,
 ) -> Result<Appended> {
-    let read = async { Ok(refused(On::Postgres(conn), job).await) };
+    let read = async { Ok(refused(On::Postgres(conn), it, texts).await) };
     let read: sql::Result<_> = within(limit, read).await;
     read.doing(READING).flatten()
 }

@@ -201,7 +201,8 @@ impl Client {
         if !reply.status.is_success() {
             return Err(self.fault(&request, &Trouble::Refused(reply), 1));
         }
-        let fresh: String = self.read(&request, &reply)?;
+        let fresh: String = serde_json::from_slice(&reply.body)
+            .map_err(|_| self.fault(&request, &Trouble::NoToken, 1))?;
         let fresh = Secret::new(fresh);
         *token = Some(fresh.clone());
         Ok(fresh)

@@ -33,6 +33,8 @@ pub(super) enum Trouble {
         /// How the answer starts.
         start: String,
     },
+    /// Not the text that a token is. It may hold one all the same, and is not shown.
+    NoToken,
     /// An answer whose status is no success.
     Refused(Reply),
 }
@@ -61,7 +63,9 @@ impl Trouble {
         match self {
             Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => true,
             Self::Refused(reply) => is_passing(reply.status),
-            Self::Certificate(_) | Self::TooLarge(_) | Self::Unreadable { .. } => false,
+            Self::Certificate(_) | Self::TooLarge(_) | Self::Unreadable { .. } | Self::NoToken => {
+                false
+            }
         }
     }
 
@@ -72,7 +76,8 @@ impl Trouble {
             | Self::Certificate(_)
             | Self::Broken(_)
             | Self::TooLarge(_)
-            | Self::Unreadable { .. } => FaultKind::Communication,
+            | Self::Unreadable { .. }
+            | Self::NoToken => FaultKind::Communication,
             Self::TimedOut(_) => FaultKind::Timeout,
             Self::Refused(reply) => match reply.status.as_u16() {
                 401 | 403 => FaultKind::Authentication,
@@ -100,6 +105,7 @@ impl Trouble {
             Self::Unreadable { reason, start } => {
                 format!("the answer cannot be read ({reason}), it starts with `{start}`")
             }
+            Self::NoToken => "the answer is no token".to_owned(),
             Self::Refused(reply) => match wire::description(&reply.body) {
                 Some(text) => {
                     format!("{} with `{}`", reply.status, cut(&secrets.mask_text(&text)))
@@ -120,7 +126,7 @@ impl Trouble {
                  it"
             }
             Self::Broken(_) | Self::TimedOut(_) => "check the controller and the way to it",
-            Self::TooLarge(_) | Self::Unreadable { .. } => {
+            Self::TooLarge(_) | Self::Unreadable { .. } | Self::NoToken => {
                 "check that this is a Cisco Modeling Labs controller and no proxy in front of it"
             }
             Self::Refused(reply) => return refused_advice(reply, username),

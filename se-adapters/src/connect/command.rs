@@ -213,7 +213,7 @@ impl Running {
     }
 
     fn reply(&self, ended: &Ended) -> Reply {
-        let text = format!("{}{}", self.screen.text(), self.screen.line());
+        let text = self.screen.whole();
         let errors = String::from_utf8_lossy(&self.errors);
         let said = errors.lines().rev().find(|it| !it.trim().is_empty());
         let said = said.map_or_else(String::new, |it| format!(": {}", it.trim()));
@@ -249,9 +249,10 @@ impl Drop for Running {
 }
 
 /// OpenSSH passes no signals on to root's commands. All children of its process for this connection are
-/// abandoned: the connection has one user, who has gone. The shell that runs this is a child, too.
-const STOP_CHILDREN: &str = "[ \"$(ps -o comm= -p $PPID)\" = sshd ] && \
-    for child in $(pgrep -P $PPID); do [ \"$child\" = $$ ] || kill -TERM -- -\"$child\"; done";
+/// abandoned: the connection has one user, who has gone. The shell that runs this is a child, too. The process is
+/// called `sshd-session` since OpenSSH 9.8.
+const STOP_CHILDREN: &str = "case \"$(ps -o comm= -p $PPID)\" in sshd|sshd-session) \
+    for child in $(pgrep -P $PPID); do [ \"$child\" = $$ ] || kill -TERM -- -\"$child\"; done;; esac";
 async fn stop_children(connection: &Connection, deadline: Instant) {
     let stopping = async {
         let mut channel = connection.channel(deadline).await?;
@@ -322,5 +323,29 @@ impl Device for Commands {
             stop_children(&self.connection, deadline).await;
             self.connection.close(deadline).await;
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::STOP_CHILDREN;
+
+    /// What is killed where the shell's parent is called that.
+    fn killed(parent: &str) -> String {
+        let around = "pgrep() { echo 4242 $$; }; kill() { echo \"$@\"; }";
+        let script = format!("ps() {{ echo '{parent}'; }}; {around}; {STOP_CHILDREN}");
+        let said = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(said.stderr.is_empty(), "{said:?}");
+        String::from_utf8(said.stdout).unwrap()
+    }
+
+    #[test]
+    fn children_of_the_ssh_server_are_stopped_whatever_it_is_called() {
+        for parent in ["sshd", "sshd-session"] {
+            assert_eq!(killed(parent), "-TERM -- -4242\n", "{parent}");
+        }
+        assert_eq!(killed("systemd"), "");
     }
 }

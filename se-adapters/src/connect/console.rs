@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use se_runtime::{Fault, FaultKind, Secret};
+use se_dsl::checked::ConnectorClass;
+use se_runtime::{Endpoint, Fault, FaultKind, Secret};
 use tokio::time::{Instant, timeout_at};
 
 use super::place::{Came, Place};
@@ -22,6 +23,15 @@ const LINES_SHOWN: usize = 5;
 const GOODBYE: Duration = Duration::from_millis(150);
 const LONGEST_GOODBYE: Duration = Duration::from_secs(1);
 
+/// Ctrl-C, and where a network device may be behind it Ctrl-^: on IOS nothing else stops `ping` and `traceroute`. To a
+/// shell that is text.
+pub(crate) fn stops(class: ConnectorClass) -> &'static [u8] {
+    match class {
+        ConnectorClass::CiscoCommon => b"\x03\x1e",
+        ConnectorClass::Unix | ConnectorClass::Control => b"\x03",
+    }
+}
+
 /// What a look at the screen says.
 pub(crate) enum Look<T> {
     /// This is it.
@@ -37,17 +47,20 @@ pub(crate) struct Console {
     pub(crate) screen: Screen,
     place: Place,
     transcript: Transcript,
-    /// Something may be running: closing needs a Ctrl-C.
+    /// The keys that stop what runs.
+    stop: &'static [u8],
+    /// Something may be running: closing needs those keys.
     busy: bool,
 }
 
 impl Console {
-    pub(crate) fn new(wire: Wire, place: Place, transcript: Transcript) -> Self {
+    pub(crate) fn new(wire: Wire, endpoint: &Endpoint, transcript: Transcript) -> Self {
         Self {
             wire,
             screen: Screen::default(),
-            place,
+            place: Place::new(endpoint),
             transcript,
+            stop: stops(endpoint.class),
             busy: true,
         }
     }
@@ -184,7 +197,7 @@ impl Console {
 
     /// Stops what runs, and reads what that comes to before hanging up.
     pub(crate) async fn abandon(mut self, deadline: Instant) {
-        self.wire.interrupt();
+        self.wire.interrupt(self.stop);
         let until = deadline.min(Instant::now() + LONGEST_GOODBYE);
         let silence = |_: &Screen| Look::After(GOODBYE, ());
         self.screen.clear();
@@ -223,7 +236,7 @@ impl Console {
 impl Drop for Console {
     fn drop(&mut self) {
         if self.busy {
-            self.wire.interrupt();
+            self.wire.interrupt(self.stop);
         }
         self.transcript.note("closed");
     }

@@ -7,7 +7,7 @@ use regex::Regex;
 use se_runtime::{Endpoint, Fault, FaultKind, Secret};
 use tokio::time::Instant;
 
-use super::console::{Console, Look};
+use super::console::{Console, Look, stops};
 use super::prompt::{Cue, Prompt, Shown, cue, pattern};
 use super::screen::Screen;
 
@@ -113,8 +113,8 @@ pub(crate) async fn reach_prompt(
             None => {
                 login.woken += 1;
                 login.noisy += 1;
-                let key: &[u8] = if login.noisy > NOISY_RETURNS {
-                    b"\x03"
+                let key = if login.noisy > NOISY_RETURNS {
+                    stops(endpoint.class)
                 } else {
                     b"\r"
                 };
@@ -127,7 +127,7 @@ pub(crate) async fn reach_prompt(
 
 fn look(screen: &Screen, prompt: &Prompt, login: &Login<'_>, silence: Duration) -> Look<Seen> {
     let line = screen.line();
-    if login.passwords > 0 && (REFUSED.is_match(screen.text()) || REFUSED.is_match(&line)) {
+    if login.passwords > 0 && (REFUSED.is_match(screen.recent()) || REFUSED.is_match(&line)) {
         return Look::Found(Seen::Refused);
     }
     // Some devices end the line after asking for Return.
@@ -292,7 +292,7 @@ impl Login<'_> {
     /// A device that hangs up after refusing a login has refused it.
     fn at_end(&self, console: &Console, fault: Fault) -> Fault {
         let refused =
-            REFUSED.is_match(console.screen.text()) || REFUSED.is_match(&console.screen.line());
+            REFUSED.is_match(console.screen.recent()) || REFUSED.is_match(&console.screen.line());
         if fault.kind == FaultKind::Communication && (refused || self.passwords > 0) {
             self.refused(console)
         } else {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use se_dsl::checked::Transport;
 use se_runtime::{Endpoint, Fault, FaultKind, Secret, Vault};
 
+/// How much of a line a fault shows, from its end and in characters.
+const LONGEST_SHOWN: usize = 500;
+
 /// A connector as messages name it, with what must not be shown in them.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -71,12 +74,15 @@ pub(crate) enum Came<'a> {
     Lines(&'a str),
 }
 
+/// Of each line no more than a fault shows. Cut only here, where it is masked: half a secret would not be found.
 fn indented(lines: &str) -> String {
-    lines
+    let shown = lines
         .lines()
-        .map(|it| format!("  {it}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .map(|line| match line.char_indices().nth_back(LONGEST_SHOWN) {
+            Some((at, _)) => format!("  …{}", line.get(at..).unwrap_or_default()),
+            None => format!("  {line}"),
+        });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 impl fmt::Display for Place {

@@ -1,5 +1,11 @@
 //! What a terminal would show of the bytes a device sends, as plain lines.
 
+/// So much of the line the cursor is in is looked at, from its end and in characters: no prompt or question is longer, and
+/// a line without end is looked at again with every piece of it.
+const LONGEST_LOOK: usize = 4 * 1024;
+/// So much of the finished lines is news to somebody who looks whenever a piece comes, in bytes.
+const RECENT: usize = 32 * 1024;
+
 /// Lines as they stand after overstrikes, backspaces and escape sequences.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
@@ -56,9 +62,23 @@ impl Screen {
         &self.text
     }
 
-    /// The line the cursor is in.
+    /// The last of the finished lines: what a look now may find and former looks may not have found.
+    pub(crate) fn recent(&self) -> &str {
+        let from = self.text.len().saturating_sub(RECENT);
+        let from = self.text.ceil_char_boundary(from);
+        self.text.get(from..).unwrap_or_default()
+    }
+
+    /// The line the cursor is in, of a very long one its end.
     pub(crate) fn line(&self) -> String {
-        self.line.iter().collect()
+        let from = self.line.len().saturating_sub(LONGEST_LOOK);
+        self.line.iter().skip(from).collect()
+    }
+
+    /// Everything shown.
+    pub(crate) fn whole(&self) -> String {
+        let line: String = self.line.iter().collect();
+        format!("{}{line}", self.text)
     }
 
     /// How much there is, in bytes.
@@ -177,10 +197,10 @@ mod tests {
     fn shown(bytes: &[u8]) -> String {
         let mut whole = Screen::default();
         whole.feed(bytes);
-        let text = format!("{}{}", whole.text(), whole.line());
+        let text = whole.whole();
         let mut split = Screen::default();
         bytes.chunks(1).for_each(|it| split.feed(it));
-        assert_eq!(format!("{}{}", split.text(), split.line()), text);
+        assert_eq!(split.whole(), text);
         text
     }
 
@@ -200,6 +220,20 @@ mod tests {
         ] {
             assert_eq!(shown(bytes), expect);
         }
+    }
+
+    #[test]
+    fn of_a_line_without_end_its_end_is_looked_at() {
+        let mut screen = Screen::default();
+        screen.feed("ü".repeat(100_000).as_bytes());
+        screen.feed(b"Password: ");
+        assert!(screen.line().ends_with("üPassword: "));
+        assert!(screen.line().len() < 10_000);
+        assert!(screen.tail(1).len() < 10_000);
+        assert_eq!(screen.whole().chars().count(), 100_010);
+        screen.feed(b"\n");
+        assert!(screen.recent().ends_with("üPassword: \n"));
+        assert!(screen.recent().len() < 40_000);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who talks to which device: sessions that a job keeps between its steps, and one user per console.
 
+mod slots;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +12,9 @@ use russh::keys::PrivateKey;
 use se_dsl::checked::Transport;
 use se_runtime::{Clock, Endpoint, Fault, FaultKind};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use self::slots::{Claim, Open, Slot, Slots, Taken, key};
 use super::place::{Came, Place};
 use super::{NodeConsoles, Opening};
 use crate::device::Device;
@@ -22,6 +24,8 @@ use crate::transcript::Transcript;
 const POLL: Duration = Duration::from_millis(250);
 /// How long a session that is in another's way may take to log out.
 const LEAVE: Duration = Duration::from_secs(2);
+/// A console that was left because others wait for it is not taken again for so long: they have looked by then.
+const THEIRS: Duration = Duration::from_millis(500);
 
 /// Who may use a console, where several processes may want the same.
 pub trait ConsoleLeases: std::fmt::Debug + Send + Sync {
@@ -39,6 +43,8 @@ pub struct Connectors {
     consoles: Slots,
     /// Of consoles that other processes use too.
     leases: Option<Arc<dyn ConsoleLeases>>,
+    /// Consoles that were left for others, and from when on they may be taken again.
+    left: Mutex<BTreeMap<String, Instant>>,
     jobs: AtomicU64,
 }
 
@@ -51,6 +57,7 @@ impl Connectors {
             identity: None,
             consoles: Slots::default(),
             leases: None,
+            left: Mutex::default(),
             jobs: AtomicU64::new(0),
         }
     }
@@ -62,10 +69,10 @@ impl Connectors {
         self
     }
 
-    /// Whether a session stands on some console.
+    /// Whether a session stands on some console, or somebody works on one.
     #[must_use]
     pub fn is_used(&self) -> bool {
-        !lock(&self.consoles.0).is_empty()
+        self.consoles.is_used()
     }
 
     /// Logs out of a console that others wait for, once the step that uses it has ended; its job opens another
@@ -75,11 +82,34 @@ impl Connectors {
         let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
             return;
         };
-        match (slot.take(), &self.leases) {
-            (Some(open), _) => open.close(deadline).await,
+        let open = slot.take();
+        let mut taken = Taken::new(slot, self.claim(address.to_owned()));
+        match open {
+            Some(open) => taken.close(open, deadline).await,
             // A lease without a session: what it was taken for has failed.
-            (None, Some(leases)) => leave(leases.as_ref(), address).await,
-            (None, None) => {}
+            None => taken.leave().await,
+        }
+        // The slot is still taken: who gets it next knows.
+        self.note_left(address);
+    }
+
+    fn note_left(&self, address: &str) {
+        let now = Instant::now();
+        let mut left = lock(&self.left);
+        left.retain(|_, until| *until > now);
+        left.insert(address.to_owned(), now + THEIRS);
+    }
+
+    fn claim(&self, address: String) -> Claim {
+        let leases = self.leases.as_ref();
+        leases.map_or_else(Claim::none, |it| Claim::new(Arc::clone(it), address))
+    }
+
+    /// The right to what `endpoint` is on.
+    fn claim_of(&self, endpoint: &Endpoint) -> Claim {
+        match endpoint.transport {
+            Transport::Telnet | Transport::Console => self.claim(key(endpoint)),
+            Transport::Ssh => Claim::none(),
         }
     }
 
@@ -157,45 +187,43 @@ impl Sessions {
                 "raise the step's `timeout`, or see which job uses this device",
             ));
         };
-        let transcript = self.transcript(endpoint);
-        if let Some(open) = slot.take()
-            && let Some(open) = self.reuse(open, endpoint, deadline).await
-        {
-            return Ok(Lease::new(slot, open, true));
+        let open = slot.take();
+        let mut taken = Taken::new(slot, self.shared.claim_of(endpoint));
+        if let Some(open) = open {
+            taken = match self.reuse(open, taken, endpoint, deadline).await {
+                Ok(lease) => return Ok(lease),
+                Err(taken) => taken,
+            };
         }
-        let claim = self.claim(endpoint, deadline).await?;
+        self.wait_for(taken.claim(), endpoint, deadline).await?;
         let opening = Opening {
             endpoint,
-            transcript: &transcript,
+            transcript: &self.transcript(endpoint),
             identity: self.shared.identity.as_ref(),
             nodes: self.nodes.as_deref(),
             deadline,
         };
-        let device = match super::open(opening).await {
-            Ok(device) => device,
-            Err(fault) => {
-                claim.leave().await;
-                return Err(fault);
-            }
-        };
         let open = Open {
             job: self.job,
             endpoint: Arc::clone(endpoint),
-            device,
-            claim,
+            device: super::open(opening).await?,
         };
-        Ok(Lease::new(slot, open, false))
+        Ok(Lease::new(taken, open, false))
     }
 
     /// Waits until no other process uses the console.
-    async fn claim(&self, endpoint: &Arc<Endpoint>, deadline: Instant) -> Result<Claim, Fault> {
-        let leases = self.shared.leases.as_ref();
-        let Some(leases) = leases.filter(|_| endpoint.transport != Transport::Ssh) else {
-            return Ok(Claim(None));
-        };
-        let address = key(endpoint);
+    async fn wait_for(
+        &self,
+        claim: &Claim,
+        endpoint: &Endpoint,
+        deadline: Instant,
+    ) -> Result<(), Fault> {
+        let theirs = lock(&self.shared.left).get(&key(endpoint)).copied();
+        if let Some(theirs) = theirs {
+            sleep_until(theirs.min(deadline)).await;
+        }
         let job = self.job.to_string();
-        while !leases.take(&address, &job).await? {
+        while !claim.take(&job).await? {
             if Instant::now() + POLL >= deadline {
                 return Err(Place::new(endpoint).fault(
                     FaultKind::Timeout,
@@ -206,47 +234,41 @@ impl Sessions {
             }
             sleep(POLL).await;
         }
-        Ok(Claim(Some((Arc::clone(leases), address))))
+        Ok(())
     }
 
-    /// The session that is there, if it is this job's and still works.
+    /// The session that is there, if it is this job's and still works; else the slot without it.
     async fn reuse(
         &self,
-        mut open: Open,
+        open: Open,
+        taken: Taken,
         endpoint: &Arc<Endpoint>,
         deadline: Instant,
-    ) -> Option<Open> {
+    ) -> Result<Lease, Taken> {
         if open.job != self.job || open.endpoint != *endpoint {
             let soon = deadline.min(Instant::now() + LEAVE);
-            open.close(soon).await;
-            return None;
+            open.device.close(soon).await;
+            return Err(taken);
         }
-        match open.device.ready(deadline).await {
-            Ok(()) => Some(open),
+        let mut lease = Lease::new(taken, open, true);
+        match lease.device().ready(deadline).await {
+            Ok(()) => Ok(lease),
             Err(fault) => {
                 tracing::debug!(connector = endpoint.name, %fault, "reopening a session");
-                open.claim.leave().await;
-                None
+                Err(lease.into_held().taken)
             }
         }
     }
 
     /// Leaves every device; sessions that do not log out until `deadline` are cut off.
     pub async fn close_all(&self, deadline: Instant) {
-        let slots = [&self.shared.consoles, &self.connections]
-            .into_iter()
-            .flat_map(Slots::all);
-        let closing = slots.map(|slot| async move {
-            let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
-                return;
-            };
-            if let Some(open) = slot.take_if(|it| it.job == self.job) {
-                open.close(deadline).await;
-            }
-        });
-        join_all(closing).await;
-        self.shared.consoles.prune();
+        close(&self.shared, self.all(), self.job, deadline).await;
         self.connections.prune();
+    }
+
+    fn all(&self) -> Vec<Slot> {
+        let slots = [&self.shared.consoles, &self.connections];
+        slots.into_iter().flat_map(Slots::all).collect()
     }
 
     /// What went over each connector, by its name.
@@ -271,6 +293,42 @@ impl Sessions {
     }
 }
 
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        let mut slots = self.all();
+        // One that is locked may be about to get a session back that its step has done with.
+        let may_be_own = |it: &Slot| {
+            let open = it.try_lock();
+            open.map_or(true, |it| it.as_ref().is_some_and(|it| it.job == self.job))
+        };
+        slots.retain(may_be_own);
+        let (false, Ok(runtime)) = (slots.is_empty(), Handle::try_current()) else {
+            return;
+        };
+        let (shared, job) = (Arc::clone(&self.shared), self.job);
+        let leaving = async move {
+            close(&shared, slots, job, Instant::now() + LEAVE).await;
+        };
+        // A drop cannot wait; the task ends by itself within `LEAVE`.
+        drop(runtime.spawn(leaving));
+    }
+}
+
+/// Leaves what `job` has open in `slots`.
+async fn close(shared: &Connectors, slots: Vec<Slot>, job: u64, deadline: Instant) {
+    let closing = slots.into_iter().map(|slot| async move {
+        let Ok(mut slot) = timeout_at(deadline, slot.lock_owned()).await else {
+            return;
+        };
+        if let Some(open) = slot.take_if(|it| it.job == job) {
+            let mut taken = Taken::new(slot, shared.claim_of(&open.endpoint));
+            taken.close(open, deadline).await;
+        }
+    });
+    join_all(closing).await;
+    shared.consoles.prune();
+}
+
 impl std::fmt::Debug for Sessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sessions({})", self.job)
@@ -281,20 +339,30 @@ impl std::fmt::Debug for Sessions {
 /// stopped within two seconds, and only then the next step gets the device.
 pub struct Lease(Option<Held>);
 
+const WHOLE: &str = "only what ends the lease takes the session";
+
 struct Held {
-    slot: OwnedMutexGuard<Option<Open>>,
+    taken: Taken,
     open: Open,
     reused: bool,
 }
 
 impl Lease {
-    fn new(slot: OwnedMutexGuard<Option<Open>>, open: Open, reused: bool) -> Self {
-        Self(Some(Held { slot, open, reused }))
+    fn new(taken: Taken, open: Open, reused: bool) -> Self {
+        let held = Held {
+            taken,
+            open,
+            reused,
+        };
+        Self(Some(held))
+    }
+
+    fn into_held(mut self) -> Held {
+        self.0.take().expect(WHOLE)
     }
 
     fn held(&mut self) -> &mut Held {
-        let held = self.0.as_mut();
-        held.expect("only `keep` and `drop` take the session, and both end the lease")
+        self.0.as_mut().expect(WHOLE)
     }
 
     /// The device.
@@ -309,10 +377,9 @@ impl Lease {
     }
 
     /// Keeps the session open for the next step.
-    pub fn keep(mut self) {
-        if let Some(Held { mut slot, open, .. }) = self.0.take() {
-            *slot = Some(open);
-        }
+    pub fn keep(self) {
+        let Held { taken, open, .. } = self.into_held();
+        taken.keep(open);
     }
 }
 
@@ -321,10 +388,12 @@ impl Drop for Lease {
         let (Some(held), Ok(runtime)) = (self.0.take(), Handle::try_current()) else {
             return;
         };
-        let Held { slot, open, .. } = held;
+        let Held {
+            mut taken, open, ..
+        } = held;
         let abandoning = async move {
-            open.abandon(Instant::now() + LEAVE).await;
-            drop(slot);
+            open.device.abandon(Instant::now() + LEAVE).await;
+            taken.leave().await;
         };
         // A drop cannot wait; the task ends by itself within `LEAVE`, and the slot waits for it.
         drop(runtime.spawn(abandoning));
@@ -335,77 +404,6 @@ impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.0.as_ref().map(|it| it.open.endpoint.name.as_str());
         write!(f, "Lease({})", name.unwrap_or("-"))
-    }
-}
-
-struct Open {
-    job: u64,
-    endpoint: Arc<Endpoint>,
-    device: Box<dyn Device>,
-    claim: Claim,
-}
-
-impl Open {
-    async fn close(self, deadline: Instant) {
-        self.device.close(deadline).await;
-        self.claim.leave().await;
-    }
-
-    async fn abandon(self, deadline: Instant) {
-        self.device.abandon(deadline).await;
-        self.claim.leave().await;
-    }
-}
-
-/// The right to use a console, where other processes want to as well.
-struct Claim(Option<(Arc<dyn ConsoleLeases>, String)>);
-
-impl Claim {
-    async fn leave(self) {
-        if let Some((leases, address)) = self.0 {
-            leave(leases.as_ref(), &address).await;
-        }
-    }
-}
-
-async fn leave(leases: &dyn ConsoleLeases, address: &str) {
-    if let Err(fault) = leases.leave(address).await {
-        tracing::warn!(address, %fault, "others wait for a console until this engine ends");
-    }
-}
-
-type Slot = Arc<tokio::sync::Mutex<Option<Open>>>;
-
-/// Places that one session may be in.
-#[derive(Default)]
-struct Slots(Mutex<BTreeMap<String, Slot>>);
-
-impl Slots {
-    fn slot(&self, key: String) -> Slot {
-        Arc::clone(lock(&self.0).entry(key).or_default())
-    }
-
-    fn all(&self) -> Vec<Slot> {
-        lock(&self.0).values().cloned().collect()
-    }
-
-    /// Forgets places that nobody uses.
-    fn prune(&self) {
-        lock(&self.0).retain(|_, slot| {
-            Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|open| open.is_some())
-        });
-    }
-}
-
-/// A console is a place, whoever calls it what; SSH connections are told apart by connector.
-fn key(endpoint: &Endpoint) -> String {
-    let address = format!("{}:{}", endpoint.host, endpoint.port);
-    match endpoint.transport {
-        Transport::Console if endpoint.port == Endpoint::NO_PORT => {
-            format!("{}/{}", endpoint.host, endpoint.device)
-        }
-        Transport::Telnet | Transport::Console => address,
-        Transport::Ssh => format!("{}@{address}", endpoint.name),
     }
 }
 

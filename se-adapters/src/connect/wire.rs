@@ -24,9 +24,6 @@ pub(crate) const ROWS: u32 = 1000;
 /// How much of a console is read at a time.
 const PIECE: usize = 16 * 1024;
 
-/// Ctrl-C.
-const INTERRUPT: u8 = 3;
-
 pub(crate) struct Wire {
     line: Line,
     pace: Pace,
@@ -138,17 +135,17 @@ impl Wire {
         Ok(())
     }
 
-    /// Stops what runs, as far as that goes without waiting: the connection is about to be dropped.
-    pub(crate) fn interrupt(&mut self) {
+    /// Stops what runs with these keys, as far as that goes without waiting: the connection is about to be dropped.
+    pub(crate) fn interrupt(&mut self, keys: &'static [u8]) {
         let sent = match &mut self.line {
-            Line::Telnet(wire) => wire.interrupt(),
+            Line::Telnet(wire) => wire.interrupt(keys),
             Line::Shell(wire) => {
-                let interrupt = wire.channel.data_bytes(Bytes::from_static(&[INTERRUPT]));
+                let interrupt = wire.channel.data_bytes(Bytes::from_static(keys));
                 interrupt.now_or_never().is_some()
             }
             Line::Stream(stream) => {
                 let interrupt = async {
-                    stream.write_all(&[INTERRUPT]).await?;
+                    stream.write_all(keys).await?;
                     stream.flush().await
                 };
                 matches!(interrupt.now_or_never(), Some(Ok(())))
@@ -190,8 +187,10 @@ impl Line {
 }
 
 impl TelnetWire {
-    /// Whether it could be sent at once.
-    fn interrupt(&mut self) -> bool {
+    /// Whether it could be sent at once; else it goes with what is sent next. What the other side has not taken yet
+    /// is not to be typed any more.
+    fn interrupt(&mut self, keys: &[u8]) -> bool {
+        self.framed.write_buffer_mut().clear();
         let stream = self.framed.get_ref();
         // Unread bytes would turn the close into a reset, and the Ctrl-C could be lost with it.
         let mut unread = [0; 16 * 1024];
@@ -199,7 +198,10 @@ impl TelnetWire {
         while reads.next().is_some() && stream.try_read(&mut unread).is_ok_and(|length| length > 0)
         {
         }
-        stream.try_write(&[INTERRUPT]).is_ok()
+        let sent = stream.try_write(keys).unwrap_or(0);
+        let rest = keys.get(sent..).unwrap_or_default();
+        self.framed.write_buffer_mut().extend_from_slice(rest);
+        rest.is_empty()
     }
 
     /// What was typed is answered in several small pieces, each of which the other side may hold back until the one
@@ -239,5 +241,43 @@ impl ShellWire {
                 Some(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
+
+    use super::{Pace, Wire};
+
+    async fn read_to_ctrl_c(device: &mut TcpStream, typed: &mut Vec<u8>) {
+        while typed.last() != Some(&3) {
+            device.read_buf(typed).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_stalled_device_has_not_taken_is_not_typed_after_ctrl_c() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (mut device, _) = listener.accept().await.unwrap();
+        let mut wire = Wire::telnet(stream.unwrap(), Pace::default());
+        let script = vec![b'x'; 32 << 20];
+        let typing = timeout(Duration::from_millis(200), wire.send(&script)).await;
+        assert!(typing.is_err(), "the device has taken it all");
+        wire.interrupt(b"\x03");
+        let mut typed = Vec::new();
+        let reading = read_to_ctrl_c(&mut device, &mut typed);
+        let reading = timeout(Duration::from_secs(20), reading);
+        // It sends what waits to be sent.
+        let (read, _) = tokio::join!(reading, timeout(Duration::from_secs(1), wire.receive()));
+        read.unwrap();
+        assert!(typed.len() < script.len(), "{}", typed.len());
+        drop(wire);
+        assert_eq!(device.read_buf(&mut typed).await.unwrap(), 0);
     }
 }

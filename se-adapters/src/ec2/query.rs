@@ -76,8 +76,9 @@ impl Query {
         } = options;
         let endpoint = endpoint.unwrap_or_else(|| format!("https://ec2.{region}.amazonaws.com"));
         let invalid = |why: &str| {
-            let detail =
-                format!("the endpoint of EC2 is `{endpoint}`: {why}; write https://<host>");
+            // A name and a password may stand before the host.
+            let shown = endpoint.rsplit_once('@').map_or(&*endpoint, |(_, it)| it);
+            let detail = format!("the endpoint of EC2 is `{shown}`: {why}; write https://<host>");
             Fault::new(FaultKind::Validation, detail)
         };
         let url = Url::parse(&endpoint).map_err(|error| invalid(&error.to_string()))?;

@@ -308,7 +308,9 @@ impl Client {
             Trouble::Refused(status, body) => {
                 let (kind, check) = refused(*status);
                 let said = String::from_utf8_lossy(body);
-                let said: String = said.trim().chars().take(SHOWN).collect();
+                // Masked before it is cut: half a secret would not be found.
+                let said = self.mask.mask_text(said.trim());
+                let said: String = said.chars().take(SHOWN).collect();
                 (kind, format!("{status}: {said}"), check)
             }
         };

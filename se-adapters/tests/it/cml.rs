@@ -286,6 +286,24 @@ async fn a_controller_that_repeats_the_password_does_not_give_it_away() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_login_that_cannot_be_read_is_not_shown() {
+    let sim = controller(options()).await;
+    let says = CmlFault {
+        description: Some("c0de-of-a-token".to_owned()),
+        ..refusing("authenticate", 200, None)
+    };
+    sim.add_fault(&says).unwrap();
+    let fault = adapter(&worker(&sim)).check(&within(5.0)).await;
+    let fault = fault.unwrap_err();
+    assert_tells(
+        &fault,
+        FaultKind::Communication,
+        &["the answer is no token"],
+    );
+    assert!(!fault.detail.contains("c0de"), "{}", fault.detail);
+}
+
+#[tokio::test]
 async fn a_burst_of_503_is_waited_out() {
     let sim = controller(options()).await;
     for (path, status) in [("authenticate", 503), ("populate", 502), ("populate", 504)] {

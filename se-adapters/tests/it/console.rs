@@ -328,6 +328,36 @@ async fn what_asks_is_answered_in_order() {
     assert!(stdout.ends_with("[OK]"), "{stdout}");
 }
 
+#[tokio::test]
+async fn a_line_without_end_costs_no_more_than_its_length() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let line = vec![b'x'; 4 << 20];
+    let talking = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(&line).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let r1 = Endpoint {
+        timeout: Duration::from_secs(5),
+        ..super::bench::router(port)
+    };
+    let sessions = sessions();
+    let since = Instant::now();
+    let fault = tokio::select! {
+        // Neither holds anything that a drop would lose.
+        () = talking => panic!("the server ended"),
+        shown = collect(&sessions, &r1, "show clock") => shown.unwrap_err(),
+    };
+    assert_eq!(fault.kind, FaultKind::Timeout, "{fault}");
+    assert!(fault.detail.len() < 2000, "{}", fault.detail.len());
+    assert!(
+        since.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        since.elapsed()
+    );
+}
+
 /// The fault of a connector on a port where something is wrong, and how long it took.
 async fn broken(
     sessions: &Sessions,

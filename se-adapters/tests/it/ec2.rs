@@ -272,3 +272,24 @@ async fn an_instance_that_takes_too_long_is_given_up_in_time() {
     end.write_all(b"END").unwrap();
     assert!(answering.join().unwrap() >= 2);
 }
+
+#[test]
+fn an_endpoint_is_shown_without_who_logs_in_there() {
+    for endpoint in [
+        "https://key:hidden@ec2.test",
+        "https://key:hidden@",
+        "key:hidden@ec2.test:port",
+        "ftp://key:hid@hidden@ec2.test",
+    ] {
+        let options = Ec2Options {
+            endpoint: Some(endpoint.to_owned()),
+            region: "eu-west-1".to_owned(),
+            access_key_id: "key".to_owned(),
+            secret_access_key: Secret::new("secret"),
+            session_token: None,
+        };
+        let fault = Ec2::new(options).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Validation, "{fault}");
+        assert!(!fault.detail.contains("hidden"), "{fault}");
+    }
+}

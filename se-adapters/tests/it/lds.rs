@@ -13,6 +13,8 @@ use se_runtime::port::Progress;
 use se_runtime::{Actions as _, Call, Endpoints, Fault, FaultKind, Outcome, Secret};
 use se_testkit::sim::{LdsCall, LdsFault, LdsSim};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::bench::{Wall, connectors};
@@ -385,4 +387,35 @@ async fn logins_regions_and_inputs_that_cannot_work_say_why() {
         1,
         "nothing was made for what cannot work"
     );
+}
+
+/// Refuses whatever it is asked, with this text.
+async fn refuse(listener: TcpListener, body: &str) {
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut asked = [0; 4096];
+        drop(stream.read(&mut asked).await);
+        drop(stream.write_all(answer.as_bytes()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_not_shown_wherever_a_long_answer_is_cut() {
+    for before in [290, 295] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let services = [("default".to_owned(), service(url, PASSWORD))];
+        let pod = pod("eu", services.into());
+        let body = format!("{}{PASSWORD}", "x".repeat(before));
+        let fault = tokio::select! {
+            // Neither holds anything that a drop would lose.
+            () = refuse(listener, &body) => panic!("the server ended"),
+            done = provision(&pod, json!({}), facts()) => done.unwrap_err(),
+        };
+        assert!(fault.detail.contains("400 Bad Request"), "{fault}");
+        assert!(!fault.detail.contains("lds-s"), "{fault}");
+    }
 }

@@ -17,6 +17,7 @@ mod frr;
 mod lds;
 mod netmiko;
 mod pod;
+mod sessions;
 mod simulated;
 mod ssh;
 mod ssh_policy;

@@ -8,7 +8,7 @@ use jaq_core::{Ctx, Error, Filter, Vars};
 use serde_json::Value;
 
 use super::compile::{self, Program};
-use super::meter::{self, Stop};
+use super::meter::{self, MAX_DEPTH, Stop};
 use super::natives::{Data, Engine};
 use super::value::{Val, to_text};
 use super::{Known, Reads, Root, Scopes, stack};
@@ -190,9 +190,11 @@ impl Expr {
     fn value(&self, scopes: &Scopes, limits: &Limits) -> Result<Val, ExprError> {
         let plain = self.program.plain.as_ref();
         if let Some(value) = plain.and_then(|path| path.value(scopes)) {
+            shallow(std::slice::from_ref(value), limits)?;
             return Ok(value.clone());
         }
         let mut outputs = self.outputs(scopes, limits)?;
+        shallow(&outputs, limits)?;
         Ok(match outputs.len() {
             0 => Val::Null,
             1 => outputs.swap_remove(0),
@@ -231,6 +233,16 @@ impl Expr {
 impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Expr({:?})", self.source())
+    }
+}
+
+/// The scopes may nest deeper than what programs make, and several outputs are one level more.
+fn shallow(outputs: &[Val], limits: &Limits) -> Result<(), ExprError> {
+    let around = usize::from(outputs.len() > 1);
+    let is_deep = |it: &Val| it.extent().depth + around > MAX_DEPTH;
+    match outputs.iter().any(is_deep) {
+        true => Err(exceeded(Stop::Depth, limits)),
+        false => Ok(()),
     }
 }
 

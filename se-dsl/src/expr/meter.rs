@@ -12,8 +12,9 @@ use super::eval::Limits;
 use super::value::Extent;
 
 /// Containers may not be nested deeper than this: then comparing, writing and dropping any value
-/// needs a small stack.
-pub(super) const MAX_DEPTH: usize = 160;
+/// needs a small stack. JSON is read to 127 levels, and whoever stores a value in a record must be
+/// able to read it again.
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// The clock is looked at once per this much fuel (a power of two).
 const CLOCK_SHIFT: u32 = 11;

@@ -1,5 +1,6 @@
 //! A YAML value in which strings may hold expressions.
 
+mod depth;
 mod scan;
 
 use indexmap::IndexMap;
@@ -100,9 +101,11 @@ impl Template {
     /// The value it stands for.
     ///
     /// # Errors
-    /// The first expression that fails, and [`ExprError::Exceeded`] where all of them make too much.
+    /// The first expression that fails, and [`ExprError::Exceeded`] where all of them make too much,
+    /// or nest too deeply with what is around them.
     pub fn eval(&self, scopes: &Scopes, limits: &Limits) -> Result<Value, ExprError> {
-        self.sized(scopes, limits).map(|(value, _)| value)
+        let (value, _) = self.sized(scopes, limits)?;
+        depth::admitted(self, value)
     }
 
     /// The value, and how many bytes expressions have put into it. What is literal is bounded with its document.
@@ -112,7 +115,7 @@ impl Template {
             let (value, more) = it.sized(scopes, limits)?;
             bytes = bytes.saturating_add(more);
             // One may be large because the scopes are; many may not add up to more.
-            match bytes > limits.bytes && bytes > more {
+            match more > 0 && bytes > more && bytes > most(limits) {
                 true => Err(too_large(limits)),
                 false => Ok(value),
             }
@@ -202,8 +205,13 @@ fn rendered(parts: &[Part], scopes: &Scopes, limits: &Limits) -> Result<String, 
     Ok(text)
 }
 
+/// As many bytes may all expressions of a list or mapping make.
+fn most(limits: &Limits) -> usize {
+    limits.bytes.saturating_mul(4)
+}
+
 fn too_large(limits: &Limits) -> ExprError {
-    let max = limits.bytes;
+    let max = most(limits);
     ExprError::Exceeded(format!(
         "and those beside it made a value of more than {max} bytes"
     ))

@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt, pin_mut};
 
 use super::{Control, Driver};
 use crate::event::{Batch, Event, Record};
+use crate::fault::FaultKind;
 use crate::machine::{Effects, Mode};
 use crate::plan::StepIndex;
 use crate::planted::{self, Bug};
@@ -30,38 +31,26 @@ impl Driver<'_> {
     /// Everything decided is durable before any of it is done.
     ///
     /// Where the store does not answer, ending the drive would cut off what may not be done twice, or lose what
-    /// came of it; so the same is stored again, until it is told to cancel. Who drives it remembers that.
+    /// came of it; so the same is stored again, which does nothing where it was stored. A cancel cuts off what
+    /// is under way; who drives it remembers that.
     pub(super) async fn store(
         &mut self,
         effects: &Effects,
         control: &mut mpsc::UnboundedReceiver<Control>,
     ) -> Result<(), LogError> {
-        let Some(batch) = self.batch(effects) else {
-            return Ok(());
-        };
-        let last = batch.after + batch.records.len() as u64;
-        if !self.is_once_only(effects) {
-            return self.append(batch).await;
-        }
         let mut wait = FIRST_WAIT;
-        let mut appended = self.append(batch.clone()).await;
-        while let Err(LogError::Unavailable(why)) = appended {
+        while let Some(batch) = self.batch(effects) {
+            let stored = self.append(batch).await;
+            if !matches!(stored, Err(LogError::Unavailable(_))) || !self.is_once_only(effects) {
+                return stored;
+            }
             let until = self.ports.clock.now().after(wait);
-            if self.is_cancelled_until(until, control).await {
-                return Err(LogError::Unavailable(why));
+            if self.is_cut_off_until(until, control).await {
+                return stored;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
-            appended = match self.append(batch.clone()).await {
-                // It had been stored; only the answer was lost.
-                Err(LogError::Conflict { found, .. })
-                    if found == last && !planted::is(Bug::OwnTakenForAnothers) =>
-                {
-                    Ok(())
-                }
-                other => other,
-            };
         }
-        appended
+        Ok(())
     }
 
     fn batch(&self, effects: &Effects) -> Option<Batch> {
@@ -85,16 +74,19 @@ impl Driver<'_> {
     }
 
     /// Whether an attempt that may not be made twice is under way, or that one begins or what came of it is to
-    /// be stored: it may have been, though nobody knows.
+    /// be stored: it may have been, though nobody knows. A job that is to stop is cut off.
     fn is_once_only(&self, effects: &Effects) -> bool {
         let once_only = |index| !self.state.node(index).step().uses.repeatable();
         let is_of_one = |record: &Record| match &record.event {
+            // What was cut off already will be so again.
+            Event::StepFaulted { error, .. } if error.url == FaultKind::Interrupted.url() => false,
             Event::StepStarted { step, .. }
             | Event::StepCompleted { step, .. }
             | Event::StepFaulted { step, .. } => self.state.find(step).is_some_and(once_only),
             _ => false,
         };
         !planted::is(Bug::CutOffUnstored)
+            && self.state.cancel_reason().is_none()
             && (self.handles.keys().copied().any(once_only)
                 || effects.records.iter().any(is_of_one))
     }
@@ -117,8 +109,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Lets attempts go on until then, or until a cancel is told.
-    async fn is_cancelled_until(
+    /// Lets attempts go on until then, or until a cancel is told and cuts some off.
+    async fn is_cut_off_until(
         &mut self,
         until: Timestamp,
         control: &mut mpsc::UnboundedReceiver<Control>,
@@ -126,8 +118,9 @@ impl Driver<'_> {
         let mut timer = self.ports.clock.sleep_until(until);
         loop {
             match self.meanwhile(&mut timer, control).await {
-                Meanwhile::Told(Control::Cancel { .. }) => return true,
                 Meanwhile::Told(Control::Drain) => self.mode = Mode::Drain,
+                Meanwhile::Told(told) if self.running.is_empty() => self.told.push(told),
+                Meanwhile::Told(_) => return true,
                 Meanwhile::Ended(ended) => self.note(ended),
                 Meanwhile::Over => return false,
             }

@@ -1,5 +1,6 @@
 //! Jobs run from their log to their end, whatever happens on the way.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use se_runtime::event::Map;
@@ -402,16 +403,14 @@ fn after_a_crash_what_may_be_repeated_is_and_what_may_not_is_interrupted() {
     }
 }
 
-/// Two changes at once, of 1 s and of 3 s, and a third that reads what the first gave. Batches are: what begins
-/// the two, then each end.
+/// Two changes at once, of 1 s and of 3 s, and a third after them. Batches are: what begins the two, then each end.
 fn changes_in_an_outage(outage: Outage) -> Run {
     let steps = r#"
-    - { id: a, uses: exec@v1, target: a, with: { command: x }, capture: { stdout: out } }
-    - { id: b, uses: exec@v1, target: b, with: { command: x } }
-    - { id: c, uses: exec@v1, target: c, with: { command: "${vars.out}" } }
+    - { id: a, uses: exec@v1, target: a, with: { command: x }, for_each: { var: n, in: [0, 1], mode: concurrent } }
+    - { id: c, uses: exec@v1, target: c, with: { command: x } }
 "#;
     let script: Box<Script> = Box::new(|call| match call.step.as_str() {
-        "b" => (SECOND * 3, echo(call)),
+        "a[1]" => (SECOND * 3, echo(call)),
         _ => (SECOND, echo(call)),
     });
     let run = Run::new(plan(steps), script);
@@ -434,6 +433,7 @@ fn what_may_not_be_made_twice_outlasts_a_store_that_is_away() {
                 "{after} {stores}: {ended:?}"
             );
             assert_eq!(run.actions.calls.lock().unwrap().len(), 3, "{after}");
+            assert_eq!(run.actions.most.lock().unwrap().1, 2, "two at once");
         }
     }
 }
@@ -450,6 +450,56 @@ fn a_cancel_does_not_wait_for_a_store_that_is_away() {
     let is_away = |it: &_| matches!(it, Some(Err(DriveError::Log(LogError::Unavailable(_)))));
     assert!(is_away(&ended), "{ended:?}");
     assert_eq!(run.actions.most.lock().unwrap().0, 0, "what ran has ended");
+}
+
+#[test]
+fn a_cancel_that_cannot_be_stored_stops_what_runs() {
+    let run = changes_in_an_outage(Outage {
+        after: 1,
+        appends: usize::MAX,
+        stores: false,
+    });
+    let reason = "enough".to_owned();
+    // Both run; the outage begins with what follows from the cancel.
+    let ended = run.drive_until(1, Control::Cancel { reason });
+    assert!(matches!(ended, Some(Err(DriveError::Log(_)))), "{ended:?}");
+    assert_eq!(run.actions.most.lock().unwrap().0, 0, "what ran has ended");
+    assert!(run.state().completed_at().is_none());
+}
+
+#[test]
+fn what_came_of_a_change_is_stored_though_a_cancel_was_told_meanwhile() {
+    let step = "    - { id: a, uses: exec@v1, target: a, with: { command: x } }\n";
+    let run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));
+    *run.log.outage.lock().unwrap() = Some(Outage {
+        after: 1,
+        appends: 12,
+        stores: false,
+    });
+    let reason = "enough".to_owned();
+    let ended = run.drive_until(4, Control::Cancel { reason });
+    assert!(matches!(ended, Some(Ok(Drive::Ended(_)))), "{ended:?}");
+    let story = run.story();
+    assert!(story.contains(&"step_completed a".to_owned()), "{story:?}");
+}
+
+#[test]
+fn a_cancel_is_heard_where_something_ends_with_every_append() {
+    let step = "    - { id: look, uses: collect@v1, target: a, with: { command: x }, \
+                for_each: { var: n, in: '${ [range(300)] }', mode: concurrent } }\n";
+    let begun = AtomicU32::new(0);
+    let script: Box<Script> = Box::new(move |call| {
+        let nth = begun.fetch_add(1, Ordering::Relaxed);
+        (SECOND + Duration::from_millis(31) * (nth % 32), echo(call))
+    });
+    let mut run = Run::new(plan(step), script);
+    run.log.takes = Some((run.clock.clone(), Duration::from_millis(100)));
+    let reason = "enough".to_owned();
+    let ended = run.drive_until(60, Control::Cancel { reason });
+    let is_cancelled = |it: &_| matches!(it, Some(Ok(Drive::Ended(JobStatus::Cancelled))));
+    assert!(is_cancelled(&ended), "{ended:?}");
+    let calls = run.actions.calls.lock().unwrap().len();
+    assert!(calls < 150, "{calls} were begun");
 }
 
 #[test]

@@ -213,6 +213,8 @@ pub(crate) struct Log {
     pub(crate) fails_after: Option<usize>,
     pub(crate) batches: Mutex<usize>,
     pub(crate) outage: Mutex<Option<Outage>>,
+    /// How long an append takes, and by which clock.
+    pub(crate) takes: Option<(Virtual, Duration)>,
 }
 
 /// A store that does not answer for a while.
@@ -253,6 +255,8 @@ impl EventLog for Log {
             *batches += 1;
             records.extend(batch.records);
             Ok(())
+        } else if records.ends_with(&batch.records) {
+            Ok(())
         } else {
             Err(LogError::Conflict {
                 job: "job-1".into(),
@@ -260,7 +264,17 @@ impl EventLog for Log {
                 found,
             })
         };
-        async move { result }.boxed()
+        let done = self.takes.as_ref().map(|(clock, takes)| {
+            let until = clock.now().after(*takes);
+            clock.sleep_until(until)
+        });
+        async move {
+            if let Some(done) = done {
+                done.await;
+            }
+            result
+        }
+        .boxed()
     }
 }
 

@@ -3,6 +3,7 @@
 mod keys;
 mod transfer;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -20,7 +21,8 @@ use crate::jobs::plan;
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
     /// Checks the database: the file, the order of events, that each job is what its events say, the
-    /// outbox. Reads one moment and writes nothing; the service may be running.
+    /// outbox. Reads one moment and writes nothing; the service may be running. Jobs of a shared database whose
+    /// package is not on this machine are not folded, and counted.
     #[command(
         after_help = "Example:\n  se-server store check --data-dir ./data\n\nExit code: 0 whole, 1 something is wrong, 2 could not read."
     )]
@@ -91,6 +93,33 @@ struct Report {
     jobs: u64,
     events: u64,
     findings: Vec<Finding>,
+    /// By the hash of content that other engines have, the jobs that were not folded.
+    unchecked: BTreeMap<String, Unchecked>,
+}
+
+/// Jobs whose package is not on this machine.
+#[derive(Debug)]
+struct Unchecked {
+    /// The pod definition, as it was called first.
+    definition: String,
+    jobs: u64,
+}
+
+impl Unchecked {
+    fn of(job: &Job) -> Self {
+        Self {
+            definition: format!("{}@{}", job.definition_id, job.version),
+            jobs: 0,
+        }
+    }
+
+    fn message(&self, hash: &str) -> String {
+        let Self { definition, jobs } = self;
+        format!(
+            "jobs not checked: {jobs}, of pod definition {definition}, whose content {hash} is not on this \
+             machine; check with the --data-dir of an engine that has it"
+        )
+    }
 }
 
 pub(super) fn run(command: Store) -> Ended {
@@ -158,12 +187,21 @@ async fn look(config: &Config, address: &str, objects: Objects) -> se_store::Res
     {
         report.jobs += 1;
         report.findings.extend(findings);
-        if let Some((job, records)) = whole {
-            report.events += records.len() as u64;
-            report
-                .findings
-                .extend(folded(&packages, &job, &records).await);
+        let Some((job, records)) = whole else {
+            continue;
+        };
+        report.events += records.len() as u64;
+        if config.store.is_shared()
+            && se_content::locate(packages.root(), &job.content_hash).is_none()
+        {
+            let hash = job.content_hash.clone();
+            let of_package = report.unchecked.entry(hash);
+            of_package.or_insert_with(|| Unchecked::of(&job)).jobs += 1;
+            continue;
         }
+        report
+            .findings
+            .extend(folded(&packages, &job, &records).await);
     }
     audit.close().await;
     Ok(report)
@@ -203,19 +241,36 @@ fn text(report: &Report) -> String {
         jobs,
         events,
         findings,
+        unchecked,
     } = report;
     let mut text: String = findings.iter().map(|it| format!("{it}\n")).collect();
+    for (hash, it) in unchecked {
+        text.push_str(&format!("{}\n", it.message(hash)));
+    }
     let count = match findings.len() {
         0 => "nothing is wrong".to_owned(),
         1 => "1 finding".to_owned(),
         more => format!("{more} findings"),
     };
     text.push_str(&format!("{jobs} jobs with {events} events: {count}"));
+    let skipped: u64 = unchecked.values().map(|it| it.jobs).sum();
+    if skipped > 0 {
+        text.push_str(&format!(", not checked: {skipped}"));
+    }
     text
 }
 
 fn as_json(report: &Report) -> serde_json::Value {
     let finding = |it: &Finding| json!({"table": it.table, "row": it.row, "message": it.message});
     let findings: Vec<_> = report.findings.iter().map(finding).collect();
-    json!({"jobs": report.jobs, "events": report.events, "findings": findings})
+    let unchecked = |(hash, it): (&String, &Unchecked)| {
+        json!({
+            "content_hash": hash, "definition": it.definition, "jobs": it.jobs,
+            "message": it.message(hash),
+        })
+    };
+    let unchecked: Vec<_> = report.unchecked.iter().map(unchecked).collect();
+    json!({
+        "jobs": report.jobs, "events": report.events, "findings": findings, "unchecked": unchecked,
+    })
 }

@@ -148,13 +148,18 @@ pub async fn sync(engine: &Arc<Engine>, body: SyncBody) -> Result<Synced> {
     };
     let begun = engine.store.definitions().begin_sync(request).await?;
     let (tell, told) = tokio::sync::oneshot::channel();
-    let (owner, name) = (Arc::clone(engine), body.key.to_string());
+    let (owner, key) = (Arc::clone(engine), body.key.clone());
+    let name = key.to_string();
     let work = async move {
         let ended = end(&owner, begun, &origin, &body).await;
         // Nobody may wait any more; the store knows the outcome.
         tell.send(ended).ok();
     };
     engine.tasks.spawn(TaskKind::Sync, &name, work, |_| {});
+    let DefinitionKey {
+        definition_id: id,
+        version,
+    } = key;
     let patience = Duration::from_secs(engine.config.content.sync_wait);
     match tokio::time::timeout(patience, told).await {
         Ok(Ok(ended)) => ended,
@@ -164,7 +169,7 @@ pub async fn sync(engine: &Arc<Engine>, body: SyncBody) -> Result<Synced> {
         Err(_) => Ok(Synced {
             status: "synchronizing",
             message: Some(format!(
-                "still going on; GET /api/v1/content/{name} tells the end"
+                "still going on; GET /api/v1/content/{id}?version={version} tells the end"
             )),
             ..Synced::default()
         }),

@@ -14,6 +14,8 @@ use crate::error::chain;
 
 /// So much is kept of a connector of one job, in bytes; a device that talks without end must not fill the disk.
 const MOST: usize = 4 << 20;
+/// How what is kept ends, where that is not all.
+const CUT: &str = "(what came later is not kept: it is too much)\n";
 
 /// Keeps the transcripts of one job.
 pub(super) struct Keeper {
@@ -103,12 +105,19 @@ fn named(part: Option<&str>, connector: String) -> String {
 impl State {
     fn add(&mut self, connector: String, at: se_runtime::Timestamp, mut text: String) {
         let kept = self.kept.entry(connector.clone()).or_default();
-        if *kept >= MOST {
+        if *kept == MOST {
             return;
         }
-        *kept += text.len();
-        if *kept >= MOST {
-            text.push_str("(what came later is not kept: it is too much)\n");
+        // There is always room to say that it was cut.
+        let room = MOST - CUT.len() - *kept;
+        if text.len() > room {
+            let mut lines = text.as_bytes().iter().take(room);
+            let whole = lines.rposition(|it| *it == b'\n').map_or(0, |it| it + 1);
+            text.truncate(whole);
+            text.push_str(CUT);
+            *kept = MOST;
+        } else {
+            *kept += text.len();
         }
         self.waiting.pieces.push(Piece {
             connector,
@@ -128,7 +137,7 @@ mod tests {
     use se_store::Piece;
     use tokio::sync::oneshot;
 
-    use super::Waiting;
+    use super::{CUT, MOST, State, Waiting};
 
     fn piece(text: &str) -> Piece {
         Piece {
@@ -167,6 +176,28 @@ mod tests {
         waiting.hand_in(write).await.unwrap();
         assert!(waiting.pieces.is_empty());
         kept.into_inner().unwrap()
+    }
+
+    #[test]
+    fn no_more_is_handed_in_than_is_kept() {
+        let line = format!("{}\n", "ü".repeat(100));
+        for lines in [1, 1000, MOST / 150] {
+            let mut state = State::default();
+            for _ in 0..=(MOST / lines / line.len()) {
+                let at = Timestamp::from_micros(0);
+                state.add("r1".to_owned(), at, line.repeat(lines));
+            }
+            let pieces = state.waiting.pieces.iter().map(|it| it.text.as_str());
+            let text: String = pieces.collect();
+            assert!(text.len() <= MOST, "{lines}: {}", text.len());
+            let kept = text.strip_suffix(CUT).unwrap();
+            assert!(
+                kept.len() > MOST - 2 * line.len(),
+                "{lines}: {}",
+                kept.len()
+            );
+            assert!(kept.ends_with(&line), "{lines}");
+        }
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ fn delivery(it: &Delivery) -> Value {
 }
 
 /// Receivers may keep a token in their address.
-fn without_query(url: &str) -> String {
+pub(super) fn without_query(url: &str) -> String {
     match reqwest::Url::parse(url) {
         Ok(mut url) => {
             let changed = url.set_password(None).and_then(|()| url.set_username(""));

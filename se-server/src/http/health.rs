@@ -33,8 +33,17 @@ pub(super) async fn readyz(State(engine): State<Arc<Engine>>) -> Response {
     if engine.tasks.is_stopping() {
         trouble.push("dispatcher: the engine stops".to_owned());
     }
+    for name in engine.tasks.lost() {
+        let why = "it has broken down, and the log says where; start the engine again";
+        trouble.push(format!("{name}: {why}"));
+    }
     if let Err(error) = engine.store.ping().await {
         trouble.push(format!("store: {error}"));
+    }
+    if let Some(bucket) = &engine.bucket
+        && let Some(why) = bucket.trouble().await
+    {
+        trouble.push(format!("object store: {why}"));
     }
     let root = engine.config.content.root.as_ref();
     for folder in std::iter::once(&engine.config.store.data_dir).chain(root) {

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use se_runtime::{Accepted, JobStatus, Record};
+use se_runtime::{Accepted, Event, JobStatus, Record};
 use se_store::JobFilter;
 use serde_json::{Value, json};
 
+use super::deliveries::without_query;
 use super::dto;
 use super::input::{AnyObject, Object, Params};
 use super::problem::Problem;
@@ -46,14 +47,21 @@ pub(super) async fn submit(
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<&str>, Error> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|it| it.to_str().ok());
-    let length = key.map_or(0, str::len);
-    if length > LONGEST_NAME {
-        return Err(Error::Malformed(format!(
-            "the header Idempotency-Key is {length} bytes long; give at most {LONGEST_NAME}"
-        )));
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let wrong = |why: String| Error::Malformed(format!("the header Idempotency-Key {why}"));
+    let Ok(key) = value.to_str() else {
+        let why = "holds more than visible ASCII; give letters, digits and punctuation";
+        return Err(wrong(why.to_owned()));
+    };
+    match key.len() {
+        0 => Err(wrong("is empty; give a key, or leave it out".to_owned())),
+        1..=LONGEST_NAME => Ok(Some(key)),
+        length => Err(wrong(format!(
+            "is {length} bytes long; give at most {LONGEST_NAME}"
+        ))),
     }
-    Ok(key.filter(|it| !it.is_empty()))
 }
 
 async fn answer(engine: &Engine, submission: Submission) -> Result<Response, Problem> {
@@ -95,7 +103,11 @@ pub(super) async fn retry(
     headers: HeaderMap,
     AnyObject(body): AnyObject,
 ) -> Result<Response, Problem> {
-    let submission = jobs::retry(&engine, &id, &body, key(&headers)?).await?;
+    let key = key(&headers)?;
+    let submission = match jobs::first_again(&engine, "retry", &id, &body, key).await? {
+        Some(first) => first,
+        None => jobs::retry(&engine, &id, &body, key).await?,
+    };
     answer(&engine, submission).await
 }
 
@@ -123,7 +135,11 @@ pub(super) async fn regrade(
     headers: HeaderMap,
     AnyObject(body): AnyObject,
 ) -> Result<Response, Problem> {
-    let submission = jobs::regrade(&engine, &id, &body, key(&headers)?).await?;
+    let key = key(&headers)?;
+    let submission = match jobs::first_again(&engine, "regrade", &id, &body, key).await? {
+        Some(first) => first,
+        None => jobs::regrade(&engine, &id, &body, key).await?,
+    };
     answer(&engine, submission).await
 }
 
@@ -273,7 +289,16 @@ pub(super) async fn events(
     let limit = params.limit()?;
     let page = engine.store.events(&id, after.unwrap_or(0), limit).await;
     let page = page.map_err(Error::from)?;
-    let events: Vec<Record> = page.records.into_iter().map(Record::mask).collect();
+    let events: Vec<Record> = page.records.into_iter().map(shown).collect();
     let next = events.last().filter(|_| page.more).map(|it| it.seq);
     Ok(Json(json!({"events": events, "next_after": next})))
+}
+
+/// Without its secrets, those of the address that its events go to included.
+fn shown(record: Record) -> Record {
+    let mut shown = record.mask();
+    if let Event::JobAccepted(accepted) = &mut shown.event {
+        accepted.callback_url = accepted.callback_url.as_deref().map(without_query);
+    }
+    shown
 }

@@ -14,6 +14,11 @@ use super::freeze::merge;
 use super::view::folded;
 use crate::engine::Engine;
 use crate::error::Result;
+use crate::fields::nests_within;
+
+/// What nests deeper, as the name of a capture may make it, could not be read again from the record of
+/// the job that takes it over.
+const DEEPEST: usize = 100;
 
 /// Variables by part; none is what belongs to no part.
 pub(super) type Carried = BTreeMap<Option<usize>, Map<String, Value>>;
@@ -77,7 +82,8 @@ fn wanted(phase: &Phase) -> BTreeSet<String> {
 /// Secrets are masked: the job that captured them has ended, and its secrets with it.
 fn take(into: &mut Map<String, Value>, vars: &Value, wanted: &BTreeSet<String>) {
     for name in wanted {
-        if let Some(value) = vars.get(name).filter(|it| !it.is_null()) {
+        let value = vars.get(name).filter(|it| !it.is_null());
+        if let Some(value) = value.filter(|it| nests_within(it, DEEPEST)) {
             let known = into.entry(name.clone()).or_insert(Value::Null);
             merge(known, &mask_value(value));
         }

@@ -14,6 +14,7 @@ use super::{JobRequest, What, worker};
 use crate::config;
 use crate::content::Package;
 use crate::error::{Error, Result, chain};
+use crate::fields::spell;
 
 /// Parts of names that say that what is under them is secret.
 const SECRET_NAMES: [&str; 9] = [
@@ -59,6 +60,7 @@ pub(super) fn freeze(
             .entry("session_id")
             .or_insert_with(|| Value::from(id.as_str()));
     }
+    spell_secrets(&mut session);
     let checked = &pod.package.checked;
     let known = env(request, pod, None, secrets)?;
     let mut parts = BTreeMap::new();
@@ -113,6 +115,7 @@ fn env(
     merge(&mut env, &Value::Object(learned(pod, part)));
     merge(&mut env, &Value::Object(named(&request.secrets)));
     merge(&mut env, &Value::Object(request.runtime_env.clone()));
+    spell_secrets(&mut env);
     stored(&mut env, &content.connectors, secrets)?;
     Ok(env)
 }
@@ -133,7 +136,10 @@ fn vars(request: &JobRequest, pod: &Pod<'_>, part: Option<usize>) -> Map<String,
     let mut vars = Value::Object(carried);
     merge(&mut vars, &Value::Object(request.variables.clone()));
     match vars {
-        Value::Object(vars) => vars,
+        Value::Object(mut vars) => {
+            spell_named(&mut vars);
+            vars
+        }
         _ => Map::new(),
     }
 }
@@ -225,9 +231,37 @@ pub(super) fn collect(value: &Value, secret: bool, found: &mut BTreeSet<String>)
     }
 }
 
+/// Makes numbers texts whose names end so: nothing else can be sealed, and a password may well be digits. Where
+/// a name only begins so, it is a measure (`token_ttl`).
+pub(super) fn spell_secrets(value: &mut Value) {
+    match value {
+        Value::Array(all) => all.iter_mut().for_each(spell_secrets),
+        Value::Object(all) => spell_named(all),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+pub(super) fn spell_named(all: &mut Map<String, Value>) {
+    for (key, it) in all {
+        match is_a_secret(key) {
+            true => spell(it),
+            false => spell_secrets(it),
+        }
+    }
+}
+
+fn is_a_secret(key: &str) -> bool {
+    let key = plain(key);
+    SECRET_NAMES.iter().any(|it| key.ends_with(it))
+}
+
 fn names_a_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase().replace('-', "_");
+    let key = plain(key);
     SECRET_NAMES.iter().any(|it| key.contains(it))
+}
+
+fn plain(key: &str) -> String {
+    key.to_ascii_lowercase().replace('-', "_")
 }
 
 /// Adds, from the server's secrets, those that connectors read and nobody gave.
@@ -318,7 +352,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::{collect, merge, named};
+    use super::{collect, merge, named, spell_secrets};
 
     #[test]
     fn secrets_are_found_by_the_names_above_them() {
@@ -334,6 +368,20 @@ mod tests {
             found.into_iter().collect::<Vec<_>>(),
             ["a1", "b2", "c3", "d4"]
         );
+    }
+
+    #[test]
+    fn numbers_become_texts_under_the_names_of_secrets_only() {
+        let mut value = json!({
+            "devices": {"r1": {"password": 12_345_678, "port": 5}, "r2": {"token": [0, {"x": 1.5}]}},
+            "secret": true, "token_ttl": 3600,
+        });
+        spell_secrets(&mut value);
+        let spelled = json!({
+            "devices": {"r1": {"password": "12345678", "port": 5}, "r2": {"token": ["0", {"x": "1.5"}]}},
+            "secret": true, "token_ttl": 3600,
+        });
+        assert_eq!(value, spelled);
     }
 
     #[test]

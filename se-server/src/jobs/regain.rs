@@ -8,6 +8,7 @@ use se_runtime::secret::{map_texts, only_placeholder, open_text_with, placeholde
 use serde_json::Value;
 
 use crate::error::Field;
+use crate::fields::token;
 
 /// Texts by the place they stand at in a request, as a JSON Pointer.
 pub(super) type Texts = BTreeMap<String, String>;
@@ -156,11 +157,6 @@ fn each_text(value: &Value, at: &str, see: &mut dyn FnMut(&str, &str)) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// A key as JSON Pointers write it.
-pub(super) fn token(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

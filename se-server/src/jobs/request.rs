@@ -3,6 +3,7 @@
 use se_runtime::event::ScenarioRef;
 use serde_json::{Map, Value};
 
+use super::freeze::spell_named;
 use crate::error::Result;
 use crate::fields::Fields;
 
@@ -82,8 +83,10 @@ impl JobRequest {
     pub fn read(body: &Map<String, Value>) -> Result<Self> {
         let mut fields = Fields::new();
         fields.known(body, "", KNOWN);
-        let metadata = fields.object(body, "", "metadata");
-        let input = fields.object(body, "", "input_data");
+        fields.shallow(body);
+        let metadata = fields.metadata(body);
+        let mut input = fields.object(body, "", "input_data");
+        spell_named(&mut input);
         let what = what(&mut fields, body, &input);
         let session_id = fields
             .name(body, "", "session_id")
@@ -106,7 +109,7 @@ impl JobRequest {
             variables: fields.object(body, "", "variables"),
             session: fields.object(body, "", "session"),
             runtime_env: fields.object(body, "", "runtime_env"),
-            secrets: fields.object(body, "", "secrets"),
+            secrets: fields.secrets(body),
             metadata: body.get("metadata").filter(|it| !it.is_null()).cloned(),
             callback_url,
             dry_run: fields.boolean(body, "", "dry_run"),

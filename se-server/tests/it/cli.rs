@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use se_testkit::postgres::Database;
+use serde_json::{Value, json};
 
 use crate::harness::{DOCUMENTS, changed, zip};
+use crate::process::Server;
 
 fn se(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_se-server"));
@@ -229,4 +231,36 @@ fn findings_are_explained_or_listed() {
     assert_eq!(code, Some(0));
     assert!(all.contains("SE1103  an unknown key\n"), "{all}");
     assert!(all.lines().count() > 90, "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_of_a_shared_database_tells_what_is_elsewhere_from_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::create();
+    let url = database.url();
+    zip(folder.path(), "tiny.zip", &DOCUMENTS);
+    let server = Server::replica(folder.path(), Some(&url), "data-0", &[]).await;
+    server.sync("tiny", &folder.path().join("tiny.zip")).await;
+    for _ in 0..2 {
+        let body = json!({"definition_id": "tiny", "version": "1", "phase": "judge"});
+        let job = server.post("/api/v1/jobs", &body).await;
+        server.ended(job["job_id"].as_str().unwrap()).await;
+    }
+    for (data, told) in [("data-0", 0), ("data-1", 1)] {
+        let line = format!("store check --store {url} --data-dir {data}");
+        let (code, out, err) = run(folder.path(), &line);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert!(out.contains(": nothing is wrong"), "{out}");
+        let of_package = "jobs not checked: 2, of pod definition tiny@1";
+        assert_eq!(out.matches(of_package).count(), told, "{out}");
+        assert_eq!(
+            out.contains("--data-dir of an engine that has it"),
+            told > 0
+        );
+        let (_, out, _) = run(folder.path(), &format!("{line} --format json"));
+        let shown: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(shown["findings"], json!([]));
+        assert_eq!(shown["unchecked"].as_array().unwrap().len(), told);
+    }
+    assert_eq!(server.end("-TERM").await, Some(0));
 }

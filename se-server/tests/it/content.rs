@@ -281,3 +281,22 @@ async fn names_that_are_too_long_to_be_looked_up_are_refused() {
         "{problem}"
     );
 }
+
+#[tokio::test]
+async fn a_sync_that_takes_long_says_where_its_end_is_told() {
+    let service = Service::with(|config| config.content.sync_wait = 0).await;
+    let uri = zip(service.folder.path(), "tiny.zip", &DOCUMENTS);
+    let body = json!({"definition_id": "tiny", "version": "v1", "source_uri": uri});
+    let (status, answer) = service.post("/api/v1/content/sync", body).await;
+    let said = (status, answer["status"].as_str().unwrap());
+    assert_eq!(said, (202, "synchronizing"), "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    let address = message.split("GET ").nth(1).unwrap();
+    let address = address.split(' ').next().unwrap();
+    let (status, found) = service.get(address).await;
+    assert_eq!(
+        (status, &found["version"]),
+        (200, &json!("v1")),
+        "{message}"
+    );
+}

@@ -1,10 +1,21 @@
 //! What every route answers to good and bad requests.
 
-use axum::body::Body;
-use axum::http::Request;
-use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::harness::{Service, text};
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
+use futures_util::future::BoxFuture;
+use se_runtime::{Clock, Event, Record, Timestamp};
+use se_server::World;
+use se_store::NewJob;
+use se_testkit::s3::S3Server;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use crate::harness::{Home, PATIENCE, Service, text};
 
 #[tokio::test]
 async fn health_and_its_aliases_answer_with_and_without_a_slash() {
@@ -460,4 +471,251 @@ async fn names_of_a_query_that_nobody_reads_are_mistakes() {
     ] {
         assert_eq!(service.get(path).await.0, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn no_answer_shows_the_token_in_a_receivers_address() {
+    let service = Service::ready(|_| {}).await;
+    let to = json!({"callback_url": "http://127.0.0.1:9/events?token=t0ken-of-the-receiver"});
+    let id = service.submit("judge", to).await;
+    let mut shown = service.followed(&id).await;
+    for path in [
+        format!("/api/v1/jobs/{id}/events"),
+        format!("/api/v1/jobs/{id}"),
+        "/api/v1/deliveries".to_owned(),
+    ] {
+        let (status, answer) = service.get(&path).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        shown.push_str(&answer.to_string());
+    }
+    assert!(
+        shown.contains("\"callback_url\":\"http://127.0.0.1:9/events\""),
+        "{shown}"
+    );
+    assert!(!shown.contains("t0ken"), "{shown}");
+}
+
+/// What a request with that key, if one is given, is answered.
+async fn keyed(service: &Service, path: &str, key: Option<&str>, body: &str) -> (u16, Value) {
+    let mut request = Request::post(path);
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    service.send(request).await
+}
+
+const JOBS: &str = "/api/v1/jobs";
+
+#[tokio::test]
+async fn a_repeated_request_gets_its_job_whatever_became_of_its_content() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({"definition_id": "tiny", "version": "1", "phase": "judge"}).to_string();
+    let mut more: Value = serde_json::from_str(&body).unwrap();
+    more["metadata"] = json!({"step_correlation_id": "c"});
+    let correlated = more.to_string();
+    let (_, by_key) = keyed(&service, JOBS, Some("k"), &body).await;
+    let (_, by_correlation) = keyed(&service, JOBS, None, &correlated).await;
+    let id = service.submit("wait", json!({})).await;
+    service.reaches(&id, "step_started", "long").await;
+    let path = format!("/api/v1/jobs/{id}");
+    service.call("DELETE", &path, "").await;
+    service.followed(&id).await;
+    let retry = format!("{path}/retry");
+    let (_, retried) = keyed(&service, &retry, Some("r"), "{}").await;
+    assert_ne!(retried["job_id"], id, "{retried}");
+
+    let expired = service.call("DELETE", "/api/v1/content/tiny", "").await.0;
+    assert_eq!(expired, 204);
+    std::fs::remove_dir_all(service.folder.path().join("data/packages")).unwrap();
+    for (path, key, body, first) in [
+        (JOBS, Some("k"), body.as_str(), &by_key),
+        (JOBS, None, correlated.as_str(), &by_correlation),
+        (&retry, Some("r"), "{}", &retried),
+    ] {
+        let (status, again) = keyed(&service, path, key, body).await;
+        let id = &first["job_id"];
+        assert_eq!((status, &again["job_id"]), (202, id), "{again}");
+    }
+    // Another request with that key is told so, and another key gets what became of the content.
+    for (key, says) in [("k", "another request"), ("new", "is expired")] {
+        let (status, problem) =
+            keyed(&service, JOBS, Some(key), &correlated.replace("\"c\"", "1")).await;
+        assert_eq!(status, 409, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{detail}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_read_are_refused() {
+    let service = Service::ready(|_| {}).await;
+    let body = json!({"definition_id": "tiny", "phase": "judge"}).to_string();
+    let long = "k".repeat(256);
+    for key in [b"caf\xc3\xa9".as_slice(), b"", long.as_bytes()] {
+        let key = HeaderValue::from_bytes(key).unwrap();
+        let request = Request::post(JOBS).header("Idempotency-Key", key);
+        let request = request.body(Body::from(body.clone())).unwrap();
+        let (status, problem) = service.send(request).await;
+        assert_eq!(status, 400, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Idempotency-Key"), "{detail}");
+    }
+    assert_eq!(service.get(JOBS).await.1["jobs"], json!([]));
+}
+
+#[tokio::test]
+async fn a_job_is_known_by_its_key_and_by_its_correlation() {
+    let service = Service::ready(|_| {}).await;
+    let send = async |key: Option<&str>, correlation: &str| {
+        let body = json!({
+            "definition_id": "tiny", "phase": "judge",
+            "metadata": {"step_correlation_id": correlation},
+        });
+        let (status, answer) = keyed(&service, JOBS, key, &body.to_string()).await;
+        (status, answer["job_id"].clone())
+    };
+    let (_, first) = send(Some("one"), "a").await;
+    let (_, other) = send(Some("two"), "b").await;
+    assert_ne!(first, other);
+    for (key, correlation, expected) in [
+        (None, "a", &first),
+        (None, "b", &other),
+        // A step that is tried again with a fresh key.
+        (Some("three"), "a", &first),
+    ] {
+        let (status, again) = send(key, correlation).await;
+        assert_eq!((status, &again), (202, expected), "{key:?} {correlation}");
+    }
+    // Where they lead to different jobs, the key decides: it was another request.
+    assert_eq!(send(Some("one"), "b").await.0, 409);
+}
+
+#[tokio::test]
+async fn members_in_another_order_are_the_same_request() {
+    let service = Service::ready(|_| {}).await;
+    let sent = r#"{"phase": "judge", "definition_id": "tiny", "variables": {"b": 1, "a": 2}}"#;
+    let other = r#"{"variables": {"a": 2, "b": 1}, "definition_id": "tiny", "phase": "judge"}"#;
+    for (key, first, second) in [("x", sent, other), ("y", other, sent)] {
+        let (_, taken) = keyed(&service, JOBS, Some(key), first).await;
+        let (status, again) = keyed(&service, JOBS, Some(key), second).await;
+        assert_eq!(
+            (status, &again["job_id"]),
+            (202, &taken["job_id"]),
+            "{again}"
+        );
+        let changed = second.replace("2", "3");
+        assert_eq!(keyed(&service, JOBS, Some(key), &changed).await.0, 409);
+    }
+}
+
+/// Former versions hashed what was sent as it was, and knew a job by one name.
+#[tokio::test]
+async fn a_key_that_a_former_version_stored_gets_its_job() {
+    let service = Service::ready(|_| {}).await;
+    let model = service.submit("judge", json!({})).await;
+    let store = service.engine.store();
+    let first = store.events(&model, 0, 1).await.unwrap().records.remove(0);
+    let Event::JobAccepted(mut accepted) = first.event else {
+        panic!("a log begins with the acceptance")
+    };
+    accepted.job_id = "former".to_owned();
+    let event = Event::JobAccepted(accepted);
+    let body = json!({"phase": "judge", "definition_id": "tiny"}).to_string();
+    let hash = Sha256::digest(&body);
+    let hash: String = hash.iter().map(|it| format!("{it:02x}")).collect();
+    let job = NewJob {
+        accepted: Record { event, ..first },
+        secrets: Vec::new(),
+        worker: None,
+        idempotency_key: Some("key:old".to_owned()),
+        request_hash: hash,
+    };
+    store.submit(job).await.unwrap();
+    let (status, again) = keyed(&service, JOBS, Some("old"), &body).await;
+    assert_eq!(
+        (status, &again["job_id"]),
+        (202, &json!("former")),
+        "{again}"
+    );
+    let other = body.replace("judge", "wait");
+    assert_eq!(keyed(&service, JOBS, Some("old"), &other).await.0, 409);
+}
+
+/// What `/readyz` says against the service once it says all of this.
+async fn unready(service: &Service, says: &[&str]) -> String {
+    let unready = async {
+        loop {
+            let (status, problem) = service.get("/readyz").await;
+            let detail = problem["detail"].as_str().unwrap_or_default();
+            if status == 503 && says.iter().all(|it| detail.contains(it)) {
+                return detail.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, unready).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_bucket_that_does_not_answer_is_told_soon() {
+    let s3 = S3Server::start().unwrap();
+    s3.make_bucket("shared").unwrap();
+    let (url, key) = (s3.url(), se_runtime::Secret::new("hunter2"));
+    let service = Service::with(|config| {
+        config.s3.endpoint = Some(url);
+        config.s3.bucket = Some("shared".to_owned());
+        config.s3.access_key = Some("id".to_owned());
+        config.s3.secret_key = Some(key);
+    })
+    .await;
+    let (status, ready) = service.get("/readyz").await;
+    assert_eq!(status, 200, "{ready}");
+    drop(s3);
+    let detail = unready(&service, &["object store: the bucket shared"]).await;
+    // It is not asked anew for everybody.
+    let begun = Instant::now();
+    assert_eq!(unready(&service, &[]).await, detail);
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+/// A clock that takes down whoever waits by it, from some moment on.
+struct Trap(Arc<dyn Clock>, Arc<AtomicBool>);
+
+impl Clock for Trap {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        assert!(!self.1.load(Ordering::SeqCst), "a defect");
+        self.0.sleep_until(at)
+    }
+}
+
+#[tokio::test]
+async fn a_service_without_dispatcher_or_sender_is_not_ready() {
+    let (system, armed) = (World::system(), Arc::new(AtomicBool::new(false)));
+    let world = World {
+        clock: Arc::new(Trap(Arc::clone(&system.clock), Arc::clone(&armed))),
+        ..system
+    };
+    let folder = Arc::new(Home::new());
+    let service = Service::in_world(folder, world, |config| {
+        config.jobs.max_concurrent = 1;
+        config.events.sink = Some("http://127.0.0.1:9/".to_owned());
+    })
+    .await;
+    let uri = crate::harness::zip(
+        service.folder.path(),
+        "tiny.zip",
+        &crate::harness::DOCUMENTS,
+    );
+    let body = json!({"definition_id": "tiny", "version": "1", "s3_uri": uri});
+    service.post("/api/v1/content/sync", body).await;
+    let running = service.submit("wait", json!({})).await;
+    service.reaches(&running, "step_started", "long").await;
+    armed.store(true, Ordering::SeqCst);
+    service.submit("wait", json!({})).await;
+    unready(&service, &["dispatcher: ", "sender: "]).await;
 }

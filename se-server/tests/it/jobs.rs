@@ -327,3 +327,109 @@ async fn longer_names_are_refused() {
     let (status, problem) = service.send(request).await;
     assert_eq!(status, 400, "{problem}");
 }
+
+/// A mapping that nests so many levels.
+fn nested(levels: usize) -> Value {
+    (0..levels).fold(json!(1), |inner, _| json!({ "a": inner }))
+}
+
+/// Where a request is at fault, and what is said of it.
+fn said(problem: &Value, pointer: &str) -> String {
+    let errors = problem["errors"].as_array().unwrap();
+    let said = errors.iter().find(|it| it["pointer"] == pointer);
+    assert!(said.is_some(), "{pointer}: {problem}");
+    said.unwrap()["message"].to_string()
+}
+
+#[tokio::test]
+async fn what_nests_as_deep_as_may_be_is_read_again() {
+    let service = Service::ready(|_| {}).await;
+    let path = ["a"; 16].join(".");
+    let given = json!({
+        "runtime_env": nested(64), "session": nested(64), "variables": nested(64),
+        "metadata": nested(64), "secrets": {path: nested(63)}, "worker": {"more": nested(63)},
+    });
+    let id = service.submit("judge", given).await;
+    service.followed(&id).await;
+    let (status, job) = service.get(&format!("/api/v1/jobs/{id}")).await;
+    assert_eq!(
+        (status, &job["status"]),
+        (200, &json!("completed")),
+        "{job}"
+    );
+    let path = format!("/api/v1/jobs/{id}/events");
+    assert_eq!(service.get(&path).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_nests_deeper_is_refused_by_its_name() {
+    let service = Service::ready(|_| {}).await;
+    for field in [
+        "runtime_env",
+        "session",
+        "variables",
+        "secrets",
+        "metadata",
+        "worker",
+        "input_data",
+        "more",
+    ] {
+        for (path, levels) in [
+            ("/api/v1/jobs", 65),
+            ("/api/v1/jobs", 125),
+            ("/api/v1/jobs/nobody/retry", 65),
+            ("/api/v1/jobs/nobody/retry", 125),
+        ] {
+            let body = json!({"definition_id": "tiny", "phase": "judge", field: nested(levels)});
+            let (status, problem) = service.post(path, body).await;
+            assert_eq!(status, 422, "{field}: {problem}");
+            let said = said(&problem, &format!("/{field}"));
+            assert!(said.contains("deeper than 64 levels"), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_with_endless_names_are_refused_before_anything_is_made_of_them() {
+    let service = Service::ready(|_| {}).await;
+    let (dots, parts) = ("a.".repeat(100_000), ["a"; 17].join("."));
+    for (name, pointer, says) in [
+        (dots, "/secrets", "200000 bytes; give at most 255"),
+        (noise(256), "/secrets", "256 bytes; give at most 255"),
+        (parts.clone(), &*format!("/secrets/{parts}"), "17 parts"),
+    ] {
+        let body = json!({"definition_id": "tiny", "phase": "judge", "secrets": {name: "v"}});
+        for path in ["/api/v1/jobs", "/api/v1/jobs/nobody/retry"] {
+            let (status, problem) = service.post(path, body.clone()).await;
+            assert_eq!(status, 422, "{problem}");
+            let said = said(&problem, pointer);
+            assert!(said.contains(says), "{said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn metadata_that_every_event_would_hold_is_bounded() {
+    let service = Service::ready(|_| {}).await;
+    // The quotes, the braces and the name are seven bytes more.
+    let metadata = |name: &str, bytes: usize| json!({"metadata": {name: noise(bytes - 8)}});
+    let largest = metadata("a", 16 << 10);
+    let id = service.submit("wait", largest).await;
+    let job = format!("/api/v1/jobs/{id}");
+    assert_eq!(service.call("DELETE", &job, "").await.0, 204);
+    service.followed(&id).await;
+    let mut larger = metadata("a", (16 << 10) + 1);
+    larger["definition_id"] = json!("tiny");
+    larger["phase"] = json!("judge");
+    let retry = format!("{job}/retry");
+    for (path, body) in [
+        ("/api/v1/jobs", larger.clone()),
+        (&retry, larger),
+        (&retry, metadata("b", 1_000)),
+    ] {
+        let (status, problem) = service.post(path, body).await;
+        assert_eq!(status, 422, "{problem}");
+        let said = said(&problem, "/metadata");
+        assert!(said.contains("give at most 16384"), "{said}");
+    }
+}

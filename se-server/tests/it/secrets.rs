@@ -3,9 +3,11 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use se_testkit::sim::{NodeState, Pod, PodOptions};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::crash::example;
 use crate::harness::Service;
 
 const SECRETS: [&str; 4] = [
@@ -175,4 +177,92 @@ async fn a_job_cannot_read_a_secret_that_it_was_not_given() {
     shown.push_str(&events.to_string());
     assert!(!shown.contains("s3cr3t"), "{shown}");
     service.engine.stop().await;
+}
+
+/// Digits that occur nowhere by chance.
+const NUMBERS: [u64; 3] = [8_675_309_424_242, 9_192_631_770_123, 6_626_070_150_345];
+
+/// The example's pod with a number for a password, and the example in the service.
+async fn digits(service: &Service) -> Pod {
+    let bytes = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
+    let zip = service.folder.path().join("lab.zip");
+    std::fs::write(&zip, bytes).unwrap();
+    let uri = format!("file://{}", zip.display());
+    let body = json!({"definition_id": "lab", "version": "1", "s3_uri": uri});
+    let (_, answer) = service.post("/api/v1/content/sync", body).await;
+    assert_eq!(answer["status"], "ready", "{answer}");
+    let mut options = PodOptions::new(example()).unwrap();
+    options.profile.defaults.enable_password = Some(NUMBERS[0].to_string());
+    let pod = Pod::start(options).await.unwrap();
+    pod.power().set("rtr01", NodeState::Booted);
+    pod
+}
+
+/// Runs a job that needs its numbers, stops one and goes on from it, and gives all that is shown.
+async fn shown_of_numbers(service: &Service, pod: &Pod) -> String {
+    let mut body = pod.facts();
+    body["definition_id"] = json!("lab");
+    body["scenario_name"] = json!("exec");
+    body["input_data"] = json!({"target": "rtr01", "command": "show running-config"});
+    body["runtime_env"]["devices"]["rtr01"]["enable_password"] = json!(NUMBERS[0]);
+    body["secrets"] = json!({"pin": NUMBERS[1], "more": [{"pin": NUMBERS[1]}]});
+    body["session"] = json!({"access_token": NUMBERS[2]});
+    body["variables"] = json!({"api_key": NUMBERS[2]});
+    let (status, answer) = service.post("/api/v1/jobs", body.clone()).await;
+    assert_eq!(status, 202, "{answer}");
+    let id = answer["job_id"].as_str().unwrap();
+    let mut shown = service.followed(id).await;
+    let (_, job) = service.get(&format!("/api/v1/jobs/{id}")).await;
+    assert_eq!(job["status"], "completed", "{job:#}");
+    body["dry_run"] = json!(true);
+    shown.push_str(&service.post("/api/v1/jobs", body).await.1.to_string());
+
+    let given = json!({"runtime_env": {"devices": {"r1": {"password": NUMBERS[0]}}}});
+    let stopped = service.submit("wait", given.clone()).await;
+    let path = format!("/api/v1/jobs/{stopped}");
+    assert_eq!(service.call("DELETE", &path, "").await.0, 204);
+    service.followed(&stopped).await;
+    let (status, problem) = service.post(&format!("{path}/retry"), json!({})).await;
+    assert_eq!(status, 422, "it was a secret: {problem}");
+    let (status, again) = service.post(&format!("{path}/retry"), given).await;
+    assert_eq!(status, 202, "{again}");
+    for id in [id, &stopped, again["job_id"].as_str().unwrap()] {
+        for path in ["", "/events?limit=1000", "/report", "/transcripts"] {
+            let (_, answer) = service.get(&format!("/api/v1/jobs/{id}{path}")).await;
+            shown.push_str(&answer.to_string());
+        }
+    }
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_is_as_good_a_secret_and_as_well_kept() {
+    let service = Service::ready(|_| {}).await;
+    let pod = digits(&service).await;
+    let shown = shown_of_numbers(&service, &pod).await;
+    let mut stored = service.folder.stored();
+    service.engine.stop().await;
+    stored.extend(service.folder.stored());
+    for number in NUMBERS {
+        let number = number.to_string();
+        assert!(!shown.contains(&number), "{number} is shown: {shown}");
+        assert!(!holds(&stored, &number), "{number} is stored");
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_no_secret_is_refused() {
+    let service = Service::ready(|_| {}).await;
+    for value in [json!(true), json!(["text", {"more": false}])] {
+        let body = json!({"definition_id": "tiny", "phase": "judge", "secrets": {"a/b": value}});
+        for path in ["/api/v1/jobs", "/api/v1/jobs/nobody/retry"] {
+            let (status, problem) = service.post(path, body.clone()).await;
+            let pointer = &problem["errors"][0]["pointer"];
+            assert_eq!(
+                (status, pointer),
+                (422, &json!("/secrets/a~1b")),
+                "{problem}"
+            );
+        }
+    }
 }

@@ -42,6 +42,7 @@ contracts! {
         one_of_many_requests_with_one_key_is_stored,
         a_request_that_fails_does_not_hurt_its_group,
         a_log_takes_events_only_at_its_end,
+        what_a_log_ends_with_is_not_stored_twice,
         of_two_drivers_one_goes_on,
         what_is_claimed_in_one_go_keeps_to_the_limits,
         a_clock_that_goes_back_loses_nothing,

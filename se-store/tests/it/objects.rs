@@ -18,7 +18,7 @@ use crate::sqlite::{sql, url};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a device said, so many bytes of it.
-fn said(bytes: usize) -> Event {
+pub(crate) fn said(bytes: usize) -> Event {
     let line = "GigabitEthernet0/0/1 is up, line protocol is up\n";
     let text: String = line.chars().cycle().take(bytes).collect();
     Event::StepCompleted {
@@ -34,7 +34,7 @@ async fn paths(objects: &InMemory) -> Vec<String> {
     all.into_iter().map(|it| it.location.to_string()).collect()
 }
 
-async fn whole_log(store: &Store, id: &str) -> Vec<Record> {
+pub(crate) async fn whole_log(store: &Store, id: &str) -> Vec<Record> {
     let mut all: Vec<Record> = Vec::new();
     loop {
         let after = all.last().map_or(0, |it| it.seq);

@@ -8,6 +8,8 @@ mod pager;
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until};
+
 use self::config::Config;
 use self::noise::Noise;
 use self::pager::{ERASE, MORE, Pager};
@@ -47,7 +49,12 @@ enum State {
     More(Pager),
     /// `copy running-config startup-config` asks where to.
     Destination,
+    /// `ping` with a count that it does not come to, and when its next answer comes. Only Ctrl-^ stops it.
+    Pinging(Instant),
 }
+
+/// Between two answers to a `ping`.
+const ANSWERED: Duration = Duration::from_millis(50);
 
 /// Where in the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,7 +153,7 @@ impl Cisco {
         let line = String::from_utf8_lossy(&typed).into_owned();
         say(acts, "\r\n");
         match self.state.clone() {
-            State::Idle | State::More(_) => {}
+            State::Idle | State::More(_) | State::Pinging(_) => {}
             State::Username if line.trim().is_empty() => say(acts, "Username: "),
             State::Username => {
                 let username = line.trim().to_owned();
@@ -227,7 +234,7 @@ impl Cisco {
         self.typed.clear();
         let configures = matches!(self.mode, Mode::Config | Mode::Section { .. });
         match self.state {
-            State::Idle => return,
+            State::Idle | State::Pinging(_) => return,
             State::Username | State::Password { .. } => {
                 say(acts, "\r\n");
                 return self.ask(State::Username, "Username: ", acts);
@@ -240,6 +247,19 @@ impl Cisco {
         }
         say(acts, "\r\n");
         self.ready(acts);
+    }
+
+    fn ping(&mut self, acts: &mut Vec<Act>) {
+        self.state = State::Pinging(Instant::now());
+        say(acts, "Type escape sequence to abort.\r\n");
+    }
+
+    fn pinging_key(&mut self, key: u8, acts: &mut Vec<Act>) {
+        if key == 0x1e {
+            self.journal("escape", "ping");
+            say(acts, "\r\nSuccess rate is 100 percent\r\n");
+            self.ready(acts);
+        }
     }
 
     fn edit(&mut self, key: u8, acts: &mut Vec<Act>) {
@@ -265,6 +285,7 @@ impl Cisco {
 impl Terminal for Cisco {
     fn key(&mut self, key: u8, acts: &mut Vec<Act>) {
         match (self.state.clone(), key) {
+            (State::Pinging(_), _) => self.pinging_key(key, acts),
             (State::More(pager), _) if key != 0x03 => self.page_key(key, pager, acts),
             (_, 0x03 | 0x1a) => self.interrupt(key, acts),
             (State::Idle, b'\r') => self.wake(acts),
@@ -275,7 +296,12 @@ impl Terminal for Cisco {
     }
 
     async fn output(&mut self) -> Vec<Act> {
-        std::future::pending().await
+        let State::Pinging(next) = &mut self.state else {
+            return std::future::pending().await;
+        };
+        sleep_until(*next).await;
+        *next = Instant::now() + ANSWERED;
+        vec![Act::Say(b"!".to_vec())]
     }
 
     fn boot(&mut self, acts: &mut Vec<Act>) {

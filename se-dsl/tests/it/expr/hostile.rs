@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use se_dsl::expr::{Expr, ExprError, Limits, Root, Scopes};
-use serde_json::json;
+use se_dsl::expr::{Expr, ExprError, Limits, Root, Scopes, Template};
+use serde_json::{Value, json};
 
 use super::eval_on;
 
@@ -43,7 +43,7 @@ fn sources_that_are_hard_to_compile_are_answered() {
 }
 
 /// Evaluates with no bound on time.
-fn worked(source: &str) -> Result<serde_json::Value, ExprError> {
+fn worked(source: &str) -> Result<Value, ExprError> {
     let expr = Expr::compile(source).map_err(|mut errors| errors.remove(0))?;
     let limits = Limits {
         time: Duration::from_secs(3_600),
@@ -266,4 +266,39 @@ fn messages_are_short_whatever_failed() {
         let error = super::eval(source, &scopes).unwrap_err();
         assert!(error.to_string().len() < 5_000, "{source}");
     }
+}
+
+/// Nested lists, as deep as the text of an expression says.
+fn nested(levels: usize) -> String {
+    format!("${{ reduce range({levels}) as $i (1; [.]) }}")
+}
+
+#[test]
+fn what_is_made_can_be_read_again_from_where_it_is_stored() {
+    let limits = patient();
+    let made = |template: &Template| template.eval(&Scopes::new(), &limits);
+    let deepest = Template::parse(&nested(100)).unwrap();
+    // Some levels of a record around it.
+    let record = json!({"a": [{"b": {"c": [{"d": made(&deepest).unwrap()}]}}]}).to_string();
+    assert!(serde_json::from_str::<Value>(&record).is_ok());
+    let with =
+        |template| Template::object([("a".to_owned(), Template::array(vec![template]))].into());
+    assert!(made(&with(Template::parse(&nested(98)).unwrap())).is_ok());
+    let several = Template::parse("${ (1, 2) | reduce range(100) as $i (.; [.]) }").unwrap();
+    let around = with(Template::parse(&nested(99)).unwrap());
+    for over in [Template::parse(&nested(101)).unwrap(), several, around] {
+        let error = made(&over).unwrap_err();
+        assert!(matches!(error, ExprError::Exceeded(_)), "{error}");
+        assert!(
+            error.to_string().contains("more than 100 levels deep"),
+            "{error}"
+        );
+    }
+    // The name of a variable may make the scopes deeper.
+    let mut scopes = Scopes::new();
+    let path: Vec<String> = vec!["a".to_owned(); 120];
+    scopes.write_var(&path, &json!(1));
+    let read = |source: &str| Expr::compile(source).unwrap().eval(&scopes, &limits);
+    assert!(matches!(read("vars"), Err(ExprError::Exceeded(_))));
+    assert_eq!(read(&format!("vars.{}", path.join("."))), Ok(json!(1)));
 }

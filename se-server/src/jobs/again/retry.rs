@@ -11,7 +11,7 @@ use super::{Recording, ended_well, intake};
 use crate::content::Package;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::fields::Fields;
+use crate::fields::{Fields, too_large};
 use crate::jobs::regain::{self, Regained, Texts};
 use crate::jobs::{Submission, freeze, hash, take_in, worker};
 
@@ -40,20 +40,22 @@ impl Changes {
     fn read(body: &Map<String, Value>) -> Result<Self> {
         let mut fields = Fields::new();
         fields.known(body, "", KNOWN);
+        fields.shallow(body);
         let worker = worker::read(&mut fields, body);
-        let secrets = fields.object(body, "", "secrets");
+        let secrets = fields.secrets(body);
         let callback_url = fields.callback_url(body);
-        fields.object(body, "", "metadata");
+        fields.metadata(body);
         let mut runtime_env = Value::Object(worker::runtime_env(&worker));
         freeze::merge(&mut runtime_env, &json!(freeze::named(&secrets)));
         let own = fields.object(body, "", "runtime_env");
         freeze::merge(&mut runtime_env, &Value::Object(own));
-        let scopes = json!({
+        let mut scopes = json!({
             "runtime_env": runtime_env,
             "session": fields.object(body, "", "session"),
             "variables": fields.object(body, "", "variables"),
             "input_data": fields.object(body, "", "input_data"),
         });
+        freeze::spell_secrets(&mut scopes);
         let metadata = body.get("metadata").filter(|it| !it.is_null()).cloned();
         fields.finish(Self {
             worker,
@@ -96,9 +98,10 @@ pub async fn retry(
         "runtime_env": changes.scopes["runtime_env"],
         "vars": changes.scopes["variables"],
     });
-    for part in scopes["parts"].as_object_mut().into_iter().flatten() {
-        freeze::merge(part.1, &changed);
+    for (_, part) in scopes["parts"].as_object_mut().into_iter().flatten() {
+        freeze::merge(part, &changed);
     }
+    spell_scopes(&mut scopes);
     let vault = vault(&scopes, &changes, found.values());
     let accepted = accepted(engine, &old, &changes, scopes, |it| {
         regain::open_value(it, &found)
@@ -156,6 +159,18 @@ fn sealed_scopes(accepted: &Accepted) -> Value {
     })
 }
 
+/// What former versions left as numbers. The names of parts say nothing of secrets.
+fn spell_scopes(scopes: &mut Value) {
+    for (name, of_all) in scopes.as_object_mut().into_iter().flatten() {
+        match of_all {
+            Value::Object(parts) if name == "parts" => {
+                parts.values_mut().for_each(freeze::spell_secrets);
+            }
+            other => freeze::spell_secrets(other),
+        }
+    }
+}
+
 /// What content and configuration know.
 fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -> Result<Texts> {
     let worker = old.accepted.scopes.runtime_env.get("worker");
@@ -182,9 +197,9 @@ fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -
         )?;
     }
     let session = &package.checked.session;
-    Ok(regain::texts(
-        &json!({"runtime_env": runtime_env, "session": session}),
-    ))
+    let mut own = json!({"runtime_env": runtime_env, "session": session});
+    freeze::spell_secrets(&mut own);
+    Ok(regain::texts(&own))
 }
 
 /// What the secret store has, by names with dots as paths.
@@ -217,7 +232,14 @@ fn accepted(
     let before = &old.accepted;
     let mut metadata = before.metadata.as_ref().map(&open);
     if let Some(changed) = &changes.metadata {
-        freeze::merge(metadata.get_or_insert(Value::Null), changed);
+        let merged = metadata.get_or_insert(Value::Null);
+        freeze::merge(merged, changed);
+        if let Some(why) = too_large(merged) {
+            return Err(Error::field(
+                "/metadata",
+                format!("together with the job's own, {why}"),
+            ));
+        }
     }
     let mut scenario = before.scenario.clone();
     if let Some(scenario) = &mut scenario {

@@ -119,6 +119,9 @@ impl Cisco {
 
     fn execute(&mut self, line: &str, asked: &str, acts: &mut Vec<Act>) {
         let typed = words(asked);
+        if let ["ping", .., "repeat", _] = typed.as_slice() {
+            return self.ping(acts);
+        }
         let Some(meant) = self.meant(&typed) else {
             return self.invalid(line, asked, acts);
         };
