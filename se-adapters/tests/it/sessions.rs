@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use se_adapters::connect::{Connectors, ConsoleLeases, Sessions};
-use se_runtime::{Endpoint, Fault, Secret};
+use se_runtime::{Endpoint, Fault, FaultKind, Secret};
 use se_testkit::sim::{NodeState, Pod, PodOptions};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
@@ -24,11 +25,18 @@ struct Shared {
     engine: usize,
     /// How long it takes until an engine knows that a console is its own.
     slow: Duration,
+    /// How often the table cannot be asked.
+    away: AtomicU32,
 }
 
 impl ConsoleLeases for Shared {
     fn take<'a>(&'a self, address: &'a str, _job: &'a str) -> BoxFuture<'a, Result<bool, Fault>> {
         Box::pin(async move {
+            let less = |it: u32| it.checked_sub(1);
+            let order = Ordering::SeqCst;
+            if self.away.fetch_update(order, order, less).is_ok() {
+                return Err(Fault::new(FaultKind::Communication, "the table is away"));
+            }
             let engine = self.engine;
             let owner = *self
                 .table
@@ -51,11 +59,17 @@ impl ConsoleLeases for Shared {
 }
 
 fn engine(table: &Table, engine: usize, slow: Duration) -> Arc<Connectors> {
+    engine_away(table, engine, slow, 0)
+}
+
+fn engine_away(table: &Table, engine: usize, slow: Duration, away: u32) -> Arc<Connectors> {
     let table = Arc::clone(table);
+    let away = AtomicU32::new(away);
     let leases = Shared {
         table,
         engine,
         slow,
+        away,
     };
     Arc::new(Connectors::new(Arc::new(Wall)).with_leases(Arc::new(leases)))
 }
@@ -181,4 +195,13 @@ async fn what_was_left_for_another_engine_is_not_taken_back_before_that_has_look
     let waits = timeout(Duration::from_secs(4), wants);
     let (had, ()) = tokio::join!(waits, goes_on);
     had.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_say_whose_a_console_is_may_be_back_in_time() {
+    let (_pod, r1) = booted().await;
+    let table = Table::default();
+    let sessions = Sessions::new(engine_away(&table, 1, Duration::ZERO, 3));
+    let shown = collect(&sessions, &r1, LOOPBACK).await.unwrap();
+    assert!(shown.contains("10.255.81.2/32"));
 }
