@@ -315,12 +315,8 @@ fn check_cut_off(world: &World, no: u64, job: &str, from: u64) {
         own.any(|it| matches!(&it.event, Event::StepStarted { step, .. } if step == key))
     };
     let once_only = |it: &&StepIndex| !state.node(**it).step().uses.repeatable();
-    let cut = state
-        .calling()
-        .iter()
-        .filter(once_only)
-        .map(|it| state.key(*it));
-    if let Some(key) = cut.into_iter().find(|it| begun(it)) {
+    let calling = state.calling().iter().filter(once_only);
+    if let Some(key) = calling.map(|it| state.key(*it)).find(|it| begun(it)) {
         world.breaks(&format!(
             "{key} of {job} was cut off because the store was out"
         ));

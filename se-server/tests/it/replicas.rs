@@ -156,6 +156,17 @@ impl Stage {
         unreachable!("numbers do not end")
     }
 
+    /// A job whose command runs on a console by now.
+    async fn runs(&self, server: &Server, command: &str) -> String {
+        let mut body = self.body(0);
+        body["input_data"]["command"] = json!(command);
+        let job = server.post("/api/v1/jobs", &body).await;
+        let job = job["job_id"].as_str().unwrap().to_owned();
+        let running = |it: &Value| crate::process::count(it, "running") == 1;
+        server.when(&job, running).await;
+        job
+    }
+
     /// How often a job has said its number.
     fn said(&self, number: usize) -> usize {
         let mark = format!("echo job-{number}-");
@@ -327,16 +338,11 @@ async fn replicas_are_replaced_one_after_the_other_while_jobs_run_and_none_is_cu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_was_stopped_for_too_long_joins_again_and_writes_nothing_of_before() {
     let mut stage = Stage::set(Place::shared()).await;
-    let (client, long) = (reqwest::Client::new(), "sleep 40");
+    let client = reqwest::Client::new();
     for server in stage.replicas.drain(1..) {
         assert_eq!(server.end("-TERM").await, Some(0));
     }
-    let mut body = stage.body(0);
-    body["input_data"]["command"] = json!(long);
-    let job = stage.replicas[0].post("/api/v1/jobs", &body).await;
-    let job = job["job_id"].as_str().unwrap().to_owned();
-    let running = |it: &Value| crate::process::count(it, "running") == 1;
-    stage.replicas[0].when(&job, running).await;
+    let job = stage.runs(&stage.replicas[0], "sleep 40").await;
     let other = stage.replica(1).await;
     stage.replicas[0].signal("-STOP").await;
     // The command may not be repeated, so who takes the job over says that it was cut short.
@@ -360,12 +366,7 @@ async fn jobs_that_were_let_go_because_the_database_was_away_go_on_when_it_is_ba
         assert_eq!(server.end("-TERM").await, Some(0));
     }
     let server = &stage.replicas[0];
-    let mut body = stage.body(0);
-    body["input_data"]["command"] = json!("sleep 40");
-    let job = server.post("/api/v1/jobs", &body).await;
-    let job = job["job_id"].as_str().unwrap().to_owned();
-    let running = |it: &Value| crate::process::count(it, "running") == 1;
-    server.when(&job, running).await;
+    let job = stage.runs(server, "sleep 40").await;
     let Place::Shared(_, cluster) = &stage.place else {
         panic!("the database is a server");
     };
@@ -391,12 +392,7 @@ async fn a_command_that_runs_while_the_database_fails_over_is_not_cut_off() {
     // Longer than the database is away.
     let lease = [("SE_STORE__LEASE", "120")];
     let server = Server::of(PROGRAM, folder, url.as_deref(), "data-0", &lease).await;
-    let mut body = stage.body(0);
-    body["input_data"]["command"] = json!("sleep 2");
-    let job = server.post("/api/v1/jobs", &body).await;
-    let job = job["job_id"].as_str().unwrap().to_owned();
-    let running = |it: &Value| crate::process::count(it, "running") == 1;
-    server.when(&job, running).await;
+    let job = stage.runs(&server, "sleep 2").await;
     let Place::Shared(_, cluster) = &stage.place else {
         panic!("the database is a server");
     };
