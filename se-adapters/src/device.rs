@@ -21,7 +21,8 @@ pub use files::{copy, fetch};
 /// # Contract
 /// - Every method ends at its `deadline`, with a `timeout` fault that shows the last lines.
 /// - A method that returned a fault leaves a session of unknown state: abandon it.
-/// - After a fault or a dropped future, [`Device::abandon`] stops what runs (Ctrl-C, or a signal over SSH).
+/// - After a fault or a dropped future, [`Device::stop`] and [`Device::abandon`] stop what runs (Ctrl-C, or a signal
+///   over SSH).
 /// - No fault shows the connector's username, password or enable password.
 pub trait Device: Send {
     /// Makes sure that the device answers and stands at its command prompt, privileged where it can be.
@@ -50,6 +51,9 @@ pub trait Device: Send {
 
     /// Leaves the device as it was found, as far as that goes within `deadline`.
     fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()>;
+
+    /// Stops what runs, after a fault or a dropped future; [`Device::ready`] says whether the session is of use still.
+    fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()>;
 
     /// Stops what runs and closes the connection, after a fault or a dropped future.
     fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()>;

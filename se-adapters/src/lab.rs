@@ -55,6 +55,14 @@ pub trait PodAdapter: fmt::Debug + Send + Sync {
         title: &'a str,
         deadline: &'a Deadline,
     ) -> Answer<'a, ImportedLab>;
+    /// Gives a lab this title and these notes.
+    fn describe_lab<'a>(
+        &'a self,
+        lab: &'a LabId,
+        title: &'a str,
+        notes: &'a str,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ()>;
     /// Starts every node.
     fn start_lab<'a>(&'a self, lab: &'a LabId, deadline: &'a Deadline) -> Answer<'a, ()>;
     /// Stops every node.
@@ -163,6 +171,8 @@ pub struct LabSummary {
     pub title: String,
     /// How it is.
     pub state: LabState,
+    /// What was noted about it.
+    pub notes: String,
     /// When it was made, as the controller writes it.
     pub created: String,
 }

@@ -15,6 +15,9 @@ use crate::error::{Doing, Error, Refused, Result};
 use crate::limits::Limits;
 use crate::origin::{Origin, Places, S3};
 
+/// Begins the name of a zip that is being fetched.
+pub(crate) const FETCHED: &str = ".fetch-";
+
 /// A zip on the local disk with its hash. One that was fetched goes when this does.
 #[derive(Debug)]
 pub struct Fetched {
@@ -125,9 +128,7 @@ pub async fn fetch(
 
 fn temporary(folder: &Path) -> Result<NamedTempFile> {
     std::fs::create_dir_all(folder).doing("make the folder", folder)?;
-    let file = tempfile::Builder::new()
-        .prefix(".fetch-")
-        .tempfile_in(folder);
+    let file = tempfile::Builder::new().prefix(FETCHED).tempfile_in(folder);
     file.doing("make a file in", folder)
 }
 

@@ -1,6 +1,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use se_dsl::Sources;
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::archive::{Archive, Entry, Metered, Stopped, Warning};
 use crate::digest::{Contents, hex};
 use crate::error::{Doing, Error, Refused, Result};
-use crate::fetch::Fetched;
+use crate::fetch::{FETCHED, Fetched};
 use crate::limits::Limits;
 use crate::name::{self, CONTENT};
 use crate::package::open;
@@ -74,6 +75,10 @@ pub fn ingest(fetched: &Fetched, limits: &Limits, root: &Path) -> Result<Ingeste
     };
     publish(incoming, &folder, is_whole)?;
     let package = open(&folder, limits)?;
+    if package.content_hash.as_ref() != Some(&content_hash) {
+        let lost = io::Error::other("files are missing that were just written; send it again");
+        return Err(Error::io("unpack the package to", &folder, lost));
+    }
     Ok(Ingested {
         content_hash,
         package_hash: fetched.package_hash().to_owned(),
@@ -110,12 +115,12 @@ pub fn locate(root: &Path, content_hash: &str) -> Option<PathBuf> {
     found.into_iter().next()
 }
 
-/// Removes what an engine that was killed left half unpacked under `root`. For the start of an
-/// engine: it must not run beside [`ingest`].
+/// Removes what engines that were killed left half fetched or unpacked under `root`: all of it, or what was last changed
+/// before then. Without a time it must not run beside [`ingest`].
 ///
 /// # Errors
 /// [`Error::Unavailable`] and its like if `root` cannot be read or written.
-pub fn sweep(root: &Path) -> Result<()> {
+pub fn sweep(root: &Path, before: Option<SystemTime>) -> Result<()> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -124,11 +129,31 @@ pub fn sweep(root: &Path) -> Result<()> {
     for entry in entries {
         let path = entry.doing("read the folder", root)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(INCOMING) {
-            fs::remove_dir_all(&path).doing("remove", &path)?;
+        if !name.starts_with(INCOMING) && !name.starts_with(FETCHED) {
+            continue;
+        }
+        match remove(&path, before) {
+            // Whoever fills it is done with it, or another engine sweeps as well.
+            Err(error) if is_of_others(&error) => {}
+            other => other.doing("remove", &path)?,
         }
     }
     Ok(())
+}
+
+fn remove(path: &Path, before: Option<SystemTime>) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    let changed = found.modified()?;
+    match before {
+        Some(before) if changed >= before => Ok(()),
+        _ if found.is_dir() => fs::remove_dir_all(path),
+        _ => fs::remove_file(path),
+    }
+}
+
+fn is_of_others(error: &io::Error) -> bool {
+    use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    matches!(error.kind(), NotFound | DirectoryNotEmpty)
 }
 
 /// The file at `path` (from the root of the package) in an ingested folder.

@@ -3,36 +3,32 @@
 //! One job is one future. It spawns nothing, waits on nothing but its ports, and dropping it stops the
 //! job where it is; the log says how to go on.
 
+mod attempts;
 mod news;
 mod storing;
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::mpsc;
-use futures_util::future::{AbortHandle, Abortable, BoxFuture, Either, select};
+use futures_util::future::{AbortHandle, Abortable, BoxFuture, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, pin_mut};
-use se_dsl::expr::Root;
 use serde_json::Value;
 
-use crate::event::{Event, JobStatus, Map};
-use crate::fault::{Fault, FaultKind};
-use crate::machine::{self, Context, Effects, Mode};
+use crate::event::{Event, JobStatus};
+use crate::machine::{self, Context, Effects, Half, Mode, Turn};
 use crate::plan::{Plan, StepIndex};
 use crate::planted::{self, Bug};
-use crate::port::{Actions, Call, Clock, Done, Endpoints, EventLog, LogError, Outcome};
+use crate::port::{Actions, Clock, Endpoints, EventLog, LogError, Outcome};
 use crate::secret::Vault;
-use crate::state::{FoldError, State};
+use crate::state::{FoldError, State, frozen};
 use crate::time::Timestamp;
 
-use news::{News, Voice};
+use news::News;
 
-/// An attempt that does not end by itself is dropped this long after its timeout.
-const GRACE: Duration = Duration::from_secs(1);
 /// What follows by itself is computed for so long before it is stored, and others have their turn.
 const BURST: Duration = Duration::from_millis(20);
 /// Progress that an attempt reports is stored at most this often.
@@ -112,26 +108,29 @@ pub async fn drive(
         ports,
         endpoints,
         mode: Mode::Run,
+        half: Half::default(),
         running: FuturesUnordered::new(),
         handles: BTreeMap::new(),
         news: &news,
         wake: None,
         ended: Vec::new(),
         told: Vec::new(),
+        cut_off: false,
         environments: BTreeMap::new(),
     };
     driver.run(control).await
 }
 
-/// The connectors of the package, then those of each part.
+/// The connectors of the package, then those of each part. They are what they were when the job was taken in, whatever
+/// has been captured since: however often it is driven, it reaches the same devices.
 async fn endpoints(plan: &Plan, state: &State, clock: &dyn Clock) -> Vec<Arc<Endpoints>> {
     let package = plan.package();
     let parts = (0..package.parts.len()).map(Some);
-    let mut all = Vec::with_capacity(package.parts.len() + 1);
+    let frozen = frozen(package, &state.accepted().scopes);
+    let mut all = Vec::with_capacity(frozen.len());
     let mut end = clock.now().after(BURST);
-    for part in std::iter::once(None).chain(parts) {
-        let content = package.content(part);
-        let evaluated = Endpoints::evaluate(content, state.scopes_of_part(part));
+    for (part, scopes) in std::iter::once(None).chain(parts).zip(&frozen) {
+        let evaluated = Endpoints::evaluate(package.content(part), scopes);
         all.push(Arc::new(evaluated));
         if clock.now() >= end {
             yield_once().await;
@@ -161,6 +160,8 @@ struct Driver<'a> {
     ports: Ports<'a>,
     endpoints: Vec<Arc<Endpoints>>,
     mode: Mode,
+    /// What is computed and not stored yet.
+    half: Half,
     running: FuturesUnordered<Attempt<'a>>,
     handles: BTreeMap<StepIndex, AbortHandle>,
     news: &'a News,
@@ -169,6 +170,8 @@ struct Driver<'a> {
     ended: Vec<(StepIndex, Outcome)>,
     /// What was told meanwhile.
     told: Vec<Control>,
+    /// Whether a cancel has stopped what ran.
+    cut_off: bool,
     /// What attempts see of the pods, by part; made anew when something was learned.
     environments: BTreeMap<Option<usize>, Arc<Value>>,
 }
@@ -241,6 +244,19 @@ impl<'a> Driver<'a> {
                 let arrived = arrived.map_or(Arrival::Stopped, |(at, it)| Arrival::Outcome(at, it));
                 self.take_in(arrived, &mut events);
             }
+            let is_cancel = |it: &Event| matches!(it, Event::CancelRequested { .. });
+            if events.iter().any(is_cancel) {
+                self.stop_at_once();
+            }
+        }
+    }
+
+    /// Stops what runs before it is stored that it is stopped: who cancels a job does not wait for a slow store, and
+    /// has it remembered by whoever told it.
+    fn stop_at_once(&mut self) {
+        self.cut_off |= !self.running.is_empty();
+        if !planted::is(Bug::StopForgotten) {
+            self.handles.values().for_each(AbortHandle::abort);
         }
     }
 
@@ -269,8 +285,11 @@ impl<'a> Driver<'a> {
             vault: self.vault,
         };
         let (clock, end) = (self.ports.clock, at.after(BURST));
-        let goes_on = || clock.now() < end;
-        machine::step_while(context, &mut self.state, events, (at, self.mode), goes_on)
+        let mut turn = Turn {
+            goes_on: &mut || clock.now() < end,
+            half: &mut self.half,
+        };
+        machine::step_while(context, &mut self.state, events, (at, self.mode), &mut turn)
     }
 
     fn act(&mut self, effects: &Effects, again: Vec<StepIndex>) {
@@ -303,95 +322,6 @@ impl<'a> Driver<'a> {
             self.running.push(attempt.boxed());
         }
         self.wake = effects.wake.filter(|_| !planted::is(Bug::TimerForgotten));
-    }
-
-    /// One attempt: bounded in time, and a panic in an adapter is its fault, not the job's end.
-    fn attempt(&mut self, index: StepIndex) -> BoxFuture<'a, Outcome> {
-        let node = self.state.node(index);
-        let step = self.state.step(index);
-        let Some(primitive) = node.step().uses.primitive() else {
-            let why = Fault::new(FaultKind::Validation, "only primitives are attempted");
-            return async { Err(why) }.boxed();
-        };
-        let timeout = node.step().timeout.unwrap_or_else(|| primitive.timeout());
-        let part = node.job().part;
-        let endpoints = self.endpoints.get(part.map_or(0, |it| it + 1));
-        let endpoints = endpoints.cloned().unwrap_or_default();
-        let target = step.target.as_deref().map(|name| endpoints.get(name));
-        let target = match target.transpose() {
-            Ok(target) => target,
-            Err(fault) => return async { Err(fault) }.boxed(),
-        };
-        let call = Call {
-            step: self.state.key(index).to_owned(),
-            attempt: step.attempt,
-            part,
-            primitive,
-            inputs: step.inputs.clone(),
-            target,
-            endpoints,
-            runtime_env: self.environment(part),
-            timeout,
-        };
-        let ports = self.ports;
-        let voice: &'a News = self.news;
-        let limit = match ports.clock.now().after(timeout + GRACE) {
-            _ if planted::is(Bug::TimeoutForgotten) => futures_util::future::pending().boxed(),
-            limit => ports.clock.sleep_until(limit),
-        };
-        async move {
-            let voice = Voice { news: voice, step: call.step.clone() };
-            let work = AssertUnwindSafe(ports.actions.call(call, &voice)).catch_unwind();
-            match select(work, limit).await {
-                Either::Left((Ok(outcome), _)) => outcome,
-                Either::Left((Err(_), _)) => Err(Fault::new(
-                    FaultKind::Communication,
-                    "the adapter broke down while it worked: a defect of the engine; its log says where",
-                )),
-                Either::Right(_) => Err(Fault::new(
-                    FaultKind::Timeout,
-                    format!("no answer within {} s", timeout.as_secs_f64()),
-                )),
-            }
-        }
-        .boxed()
-    }
-
-    fn environment(&mut self, part: Option<usize>) -> Arc<Value> {
-        if let Some(known) = self.environments.get(&part) {
-            return Arc::clone(known);
-        }
-        let made = Arc::new(self.runtime_env(part));
-        self.environments.insert(part, Arc::clone(&made));
-        made
-    }
-
-    /// `runtime_env` with what the job has learned.
-    fn runtime_env(&self, part: Option<usize>) -> Value {
-        let mut env = self.state.scopes_of_part(part).get(Root::RuntimeEnv);
-        let learned = self.state.learned();
-        let learned = match part {
-            None => Some(learned),
-            Some(at) => learned
-                .get(PARTS)
-                .and_then(|it| it.get(&self.plan.package().part(at).name))
-                .and_then(Value::as_object),
-        };
-        if let (Value::Object(env), Some(learned)) = (&mut env, learned) {
-            env.extend(learned.iter().map(|(key, it)| (key.clone(), it.clone())));
-        }
-        env
-    }
-
-    /// What an attempt learned about a pod; of a part's pod, under the name of the part.
-    fn learned(&self, index: StepIndex, learned: Map) -> Map {
-        let part = self.state.node(index).job().part;
-        let Some(part) = part.filter(|_| !learned.is_empty()) else {
-            return learned;
-        };
-        let name = self.plan.package().part(part).name.clone();
-        let of_part = Map::from_iter([(name, Value::Object(learned))]);
-        Map::from_iter([(PARTS.to_owned(), Value::Object(of_part))])
     }
 
     async fn wait(&mut self, control: &mut mpsc::UnboundedReceiver<Control>) -> Arrival {
@@ -468,26 +398,6 @@ impl<'a> Driver<'a> {
                 }
             }
             Arrival::Stopped | Arrival::Timer => {}
-        }
-    }
-
-    fn outcome(&mut self, index: StepIndex, outcome: Outcome) -> Event {
-        match outcome {
-            Ok(Done { output, learned }) => {
-                if !learned.is_empty() {
-                    self.environments.clear();
-                }
-                Event::StepCompleted {
-                    step: self.state.key(index).to_owned(),
-                    attempt: self.state.step(index).attempt,
-                    output,
-                    learned: self.learned(index, learned),
-                }
-            }
-            Err(why) => {
-                let at = self.ports.clock.now();
-                machine::fault(&self.state, index, &why, at)
-            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! An item earns all its points or none. An item that cannot be judged is neither passed nor failed: its
 //! points are undetermined.
 
-pub(crate) mod hiding;
+mod hiding;
 pub(crate) mod points;
 
 use se_dsl::checked::{CheckMode, Points, Rubric, RubricCheck};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
+use crate::secret::Vault;
 
 /// A matched text longer than this is cut when it is shown.
 const SHOWN_CHARACTERS: usize = 500;
@@ -127,23 +128,50 @@ pub struct Matched {
 /// Judges every item of a rubric, in its order.
 #[must_use]
 pub fn rubric(rubric: &Rubric, evidence: &dyn Fn(&[String]) -> Evidence) -> Vec<GradedItem> {
-    rubric
-        .items
-        .iter()
-        .map(|item| {
-            let verdicts = item
-                .checks
-                .iter()
-                .map(|check| ask(check, &evidence(&check.source)))
-                .collect();
-            let asked = Asked {
-                id: &item.id,
-                description: &item.description,
-                points: item.points,
-            };
-            conclude(&asked, verdicts)
-        })
-        .collect()
+    let mut grading = Grading::default();
+    let vault = Vault::default();
+    while grading.goes_on(rubric, evidence, &vault) {}
+    grading.items
+}
+
+/// A rubric that is judged check by check: many costly patterns over much evidence take long.
+#[derive(Debug, Default)]
+pub(crate) struct Grading {
+    /// Those that are judged.
+    pub(crate) items: Vec<GradedItem>,
+    /// Of the checks of the next one, those that are.
+    verdicts: Vec<Verdict>,
+}
+
+impl Grading {
+    /// Judges the next check, or concludes its item; whether there was one. What is quoted of the evidence holds each
+    /// secret as a whole or not at all.
+    pub(crate) fn goes_on(
+        &mut self,
+        rubric: &Rubric,
+        evidence: &dyn Fn(&[String]) -> Evidence,
+        vault: &Vault,
+    ) -> bool {
+        let Some(item) = rubric.items.get(self.items.len()) else {
+            return false;
+        };
+        match item.checks.get(self.verdicts.len()) {
+            Some(check) => {
+                let verdict = ask(check, &evidence(&check.source), vault);
+                self.verdicts.push(verdict);
+            }
+            None => {
+                let asked = Asked {
+                    id: &item.id,
+                    description: &item.description,
+                    points: item.points,
+                };
+                let verdicts = std::mem::take(&mut self.verdicts);
+                self.items.push(conclude(&asked, verdicts));
+            }
+        }
+        true
+    }
 }
 
 /// Matches one text: `{source, regex, mode, flags, issue}` → `{passed, issue?}`.
@@ -179,14 +207,18 @@ pub fn regex(inputs: &Map) -> Result<Map, Fault> {
     Ok(output)
 }
 
-fn ask(check: &RubricCheck, evidence: &Evidence) -> Verdict {
+fn ask(check: &RubricCheck, evidence: &Evidence, vault: &Vault) -> Verdict {
     let question = Question {
         source: &check.source.join("."),
         pattern: &check.matcher,
         mode: check.mode,
         on_fail: check.on_fail.as_deref(),
     };
-    question.judge(evidence)
+    let mut verdict = question.judge(evidence);
+    if let (Some(matched), Evidence::Text(text)) = (&mut verdict.check.matched, evidence) {
+        hiding::quote_whole_secrets(matched, text, vault);
+    }
+    verdict
 }
 
 /// What an item asks.
@@ -205,6 +237,7 @@ struct Question<'a> {
 }
 
 /// The answer to a [`Question`].
+#[derive(Debug)]
 struct Verdict {
     check: GradedCheck,
     /// What a candidate is told, where it does not hold.

@@ -20,6 +20,8 @@ pub enum Ended {
     Well(Drive),
     /// It may go on later.
     Later(String),
+    /// It may go on later, or at once where something is at hand that this engine lacks.
+    NotHere(String),
     /// Another engine drives it.
     Lost,
     /// It can never go on.
@@ -42,6 +44,10 @@ pub trait Keeper: Send + Sync {
     /// Lets others go on with the job.
     fn release(&self) -> BoxFuture<'_, ()>;
 
+    /// Lets others go on with a job that this engine cannot go on with for now, and does not take it up itself for a
+    /// while.
+    fn hand_over(&self) -> BoxFuture<'_, Result<(), Unanswered>>;
+
     /// Ends a job that can never go on, so that nobody waits for it.
     fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, Result<(), Unanswered>>;
 }
@@ -53,6 +59,8 @@ pub struct Policy {
     pub first_wait: Duration,
     /// The longest such wait.
     pub longest_wait: Duration,
+    /// The longest such wait for something that another engine may have.
+    pub longest_here: Duration,
     /// What a job may take.
     pub limit: Option<Limit>,
 }
@@ -73,6 +81,7 @@ impl Default for Policy {
         Self {
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),
+            longest_here: Duration::from_secs(4),
             limit: None,
         }
     }
@@ -112,8 +121,11 @@ pub async fn keep(
                 wait = policy.first_wait;
                 kept.rest(until).await;
             }
-            // What could not even be given up is looked at again.
-            Ended::Later(_) | Ended::Never(_) => {
+            Ended::NotHere(_) if wait > policy.longest_here && keeper.hand_over().await.is_ok() => {
+                return;
+            }
+            // What could not even be given up, or handed over, is looked at again.
+            Ended::Later(_) | Ended::NotHere(_) | Ended::Never(_) => {
                 kept.pause(clock.now().after(wait), |_| false).await;
                 if !planted::is(Bug::DrivenAgainAtOnce) {
                     wait = (wait * 2).min(policy.longest_wait);

@@ -3,8 +3,12 @@
 //! [`step`] takes an event in and answers with the events that follow from it and with what is to be
 //! started and stopped in the world once those events are stored. There is no other place that decides.
 
+mod timers;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use se_dsl::catalog::Effect;
@@ -17,11 +21,14 @@ use crate::plan::{Node, Plan, StepIndex};
 use crate::planted::{self, Bug};
 use crate::port::Endpoints;
 use crate::primitive;
+pub use crate::primitive::Half;
 use crate::retry;
 use crate::secret::Vault;
 use crate::size;
-use crate::state::{FoldError, Kind, MAX_HELD, MAX_RUNS, State, StepStatus};
+use crate::state::{FoldError, MAX_HELD, MAX_RUNS, State, StepStatus};
 use crate::time::Timestamp;
+
+use timers::{timer, timer_over};
 
 /// A progress event is shown at most this often.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -82,11 +89,29 @@ pub fn step(
     at: Timestamp,
     mode: Mode,
 ) -> Result<Effects, FoldError> {
-    step_while(context, state, events, (at, mode), || true)
+    let mut turn = Turn {
+        goes_on: &mut || true,
+        half: &mut Half::default(),
+    };
+    step_while(context, state, events, (at, mode), &mut turn)
 }
 
-/// The same, but asks before each fact that follows whether to go on: what expressions compute takes its time.
-/// Whoever stops it stores what there is and takes the next step, with no events, when it likes.
+/// How far to go at a time.
+pub struct Turn<'a> {
+    /// Asked before each fact that follows, and within those that take long.
+    pub goes_on: &'a mut dyn FnMut() -> bool,
+    /// What the turn before has left half done, and this one leaves.
+    pub half: &'a mut Half,
+}
+
+impl fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Turn({:?})", self.half)
+    }
+}
+
+/// The same, but asks whether to go on: what expressions and rubrics compute takes its time. Whoever stops it stores
+/// what there is and takes the next step, with no events or with what has happened, when it likes.
 ///
 /// # Errors
 /// As [`step`].
@@ -95,21 +120,25 @@ pub fn step_while(
     state: &mut State,
     events: Vec<Event>,
     (at, mode): (Timestamp, Mode),
-    mut goes_on: impl FnMut() -> bool,
+    turn: &mut Turn<'_>,
 ) -> Result<Effects, FoldError> {
     let before = attempts(state);
     let mut records = Vec::with_capacity(events.len() + 2);
     for event in events {
         take_in(context.plan, state, event, at, &mut records)?;
     }
-    let mut more = false;
-    while let Some(event) = next(context, state, at, mode) {
-        take_in(context.plan, state, event, at, &mut records)?;
-        more = !goes_on();
-        if more {
-            break;
+    let more = loop {
+        match next(context, state, (at, mode), turn) {
+            Poll::Ready(Some(event)) => {
+                take_in(context.plan, state, event, at, &mut records)?;
+                if !(turn.goes_on)() {
+                    break true;
+                }
+            }
+            Poll::Ready(None) => break false,
+            Poll::Pending => break true,
         }
-    }
+    };
     let after = attempts(state);
     let wake = timer(state, mode).map(|(at, _)| at);
     Ok(Effects {
@@ -205,37 +234,50 @@ pub fn interrupted(state: &State, at: Timestamp) -> Vec<Event> {
         .collect()
 }
 
-/// The one fact that follows next, if any.
-fn next(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Option<Event> {
-    let plan = context.plan;
+/// The one fact that follows next, if any; it is pending where computing it takes longer than this turn.
+fn next(
+    context: Context<'_>,
+    state: &State,
+    (at, mode): (Timestamp, Mode),
+    turn: &mut Turn<'_>,
+) -> Poll<Option<Event>> {
     if state.status().is_final() {
-        return None;
+        return Poll::Ready(None);
     }
     if state.started_at().is_none() {
-        return (mode == Mode::Run).then_some(Event::JobStarted);
+        return Poll::Ready((mode == Mode::Run).then_some(Event::JobStarted));
     }
     if let Some(reason) = state.cancel_reason() {
-        let reason = match reason {
-            _ if planted::is(Bug::CancelReasonLost) => String::new(),
-            reason => reason.to_owned(),
-        };
-        let stop = state.tips().next().map(|it| cancelled(state, it));
-        return stop.or_else(|| {
-            Some(Event::JobCancelled {
-                reason,
-                end: end(plan, state),
-            })
-        });
+        return Poll::Ready(Some(stopping(context.plan, state, reason)));
     }
     if let Some(event) = state.settling().find_map(|it| settle(state, it, at)) {
-        return Some(event);
+        return Poll::Ready(Some(event));
     }
     if let Some(failed) = state.failed() {
-        return after_failure(plan, state, failed);
+        return Poll::Ready(after_failure(context.plan, state, failed));
     }
-    if let Some(index) = state.computing() {
-        return Some(compute(context, state, index, at));
+    match state.computing() {
+        Some(index) => compute(context, state, (index, at), turn).map(Some),
+        None => Poll::Ready(going_on(context, state, at, mode)),
     }
+}
+
+/// What follows from a cancel: all that runs is stopped, then the job has ended.
+fn stopping(plan: &Plan, state: &State, reason: &str) -> Event {
+    let reason = match reason {
+        _ if planted::is(Bug::CancelReasonLost) => String::new(),
+        reason => reason.to_owned(),
+    };
+    let stop = state.tips().next().map(|it| cancelled(state, it));
+    stop.unwrap_or_else(|| Event::JobCancelled {
+        reason,
+        end: end(plan, state),
+    })
+}
+
+/// What is due, what is ready, or the end.
+fn going_on(context: Context<'_>, state: &State, at: Timestamp, mode: Mode) -> Option<Event> {
+    let plan = context.plan;
     if let Some((due, index)) = timer(state, mode)
         && (due <= at || planted::is(Bug::TimerEarly))
     {
@@ -328,43 +370,6 @@ fn end(plan: &Plan, state: &State) -> End {
     }
 }
 
-/// The next time at which something follows by itself. While the driver stops, no step that waits is
-/// tried again: its time, which may be over, is none to wake for, and holds up no other.
-fn timer(state: &State, mode: Mode) -> Option<(Timestamp, StepIndex)> {
-    let is_running = |index| matches!(state.step(index).status, StepStatus::Running { .. });
-    let mut timers = state.timers();
-    timers.find(|(_, index)| mode == Mode::Run || is_running(*index))
-}
-
-fn timer_over(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
-    if matches!(state.step(index).status, StepStatus::Running { .. }) {
-        return match state.kind(index) {
-            Kind::Composite => time_out(state, index, at),
-            Kind::Primitive | Kind::Loop => Event::StepCompleted {
-                step: state.key(index).to_owned(),
-                attempt: state.step(index).attempt,
-                output: crate::event::Map::new(),
-                learned: crate::event::Map::new(),
-            },
-        };
-    }
-    begin(context, state, index, at)
-}
-
-/// A composite that takes too long: everything in it is stopped, then it has failed.
-fn time_out(state: &State, index: StepIndex, at: Timestamp) -> Event {
-    let inside = state.tips().find(|it| state.is_within(*it, Some(index)));
-    if let Some(run) = inside {
-        return cancelled(state, run);
-    }
-    let timeout = state.node(index).step().timeout.unwrap_or_default();
-    let detail = format!(
-        "its steps did not end within {} s; give it a longer `timeout`, or look at what takes long",
-        timeout.as_secs_f64()
-    );
-    fault(state, index, &Fault::new(FaultKind::Timeout, detail), at)
-}
-
 /// Begins the next attempt of a run, skips it, or says why it cannot begin.
 fn begin(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
     let step = state.step(index);
@@ -387,8 +392,14 @@ fn begin(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -
     }
 }
 
-fn compute(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp) -> Event {
-    match primitive::run(state, context.vault, index) {
+fn compute(
+    context: Context<'_>,
+    state: &State,
+    (index, at): (StepIndex, Timestamp),
+    turn: &mut Turn<'_>,
+) -> Poll<Event> {
+    let made = primitive::run((state, context.vault), index, turn.half, turn.goes_on);
+    made.map(|made| match made {
         Ok(output) => Event::StepCompleted {
             step: state.key(index).to_owned(),
             attempt: state.step(index).attempt,
@@ -396,7 +407,7 @@ fn compute(context: Context<'_>, state: &State, index: StepIndex, at: Timestamp)
             learned: crate::event::Map::new(),
         },
         Err(why) => fault(state, index, &why, at),
-    }
+    })
 }
 
 /// What the failure of the present attempt of a run means.

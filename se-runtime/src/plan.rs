@@ -15,9 +15,9 @@ use std::sync::Arc;
 
 use se_dsl::Checked;
 use se_dsl::checked::{Composite, Execution, Job, Step};
-use se_dsl::expr::Scopes;
 use serde_json::Value;
 
+use known::Known;
 pub use shared::Plans;
 
 use crate::event::Accepted;
@@ -190,7 +190,7 @@ impl Plan {
             (Some(phase), None) => build::phase_jobs(&package, phase)?,
             (None, None) => return Err(PlanError::NothingToRun(String::new())),
         };
-        let known = known::of(&package, &accepted.scopes);
+        let known = Known::new(&package, &accepted.scopes);
         Self::of_jobs(package, jobs, accepted.sequential, &known)
     }
 
@@ -200,7 +200,7 @@ impl Plan {
     /// As [`Self::build`].
     pub fn of_phase(package: Arc<Checked>, phase: &str) -> Result<Self, PlanError> {
         let jobs = build::phase_jobs(&package, phase)?;
-        Self::of_jobs(package, jobs, false, &[])
+        Self::of_jobs(package, jobs, false, &Known::default())
     }
 
     /// The plan of one of the package's own jobs.
@@ -217,14 +217,14 @@ impl Plan {
             });
         };
         let jobs = vec![Arc::clone(found)];
-        Self::of_jobs(package, jobs, false, &[])
+        Self::of_jobs(package, jobs, false, &Known::default())
     }
 
     fn of_jobs(
         package: Arc<Checked>,
         jobs: Vec<Arc<Job>>,
         sequential: bool,
-        known: &[Scopes],
+        known: &Known,
     ) -> Result<Self, PlanError> {
         let (block, is_own) = Block::of_jobs(&package, jobs, sequential, known)?;
         Ok(Self {

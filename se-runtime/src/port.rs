@@ -41,6 +41,8 @@ pub struct Done {
 /// One attempt of one step.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// Id of the job.
+    pub job: String,
     /// Key of the step in its plan.
     pub step: String,
     /// Which attempt, from 1.

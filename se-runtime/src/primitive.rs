@@ -1,4 +1,6 @@
-//! The primitives that stay inside the engine: functions of the state, made at once.
+//! The primitives that stay inside the engine: functions of the state, made at once or piece by piece.
+
+use std::task::Poll;
 
 use se_dsl::catalog::Action;
 use se_dsl::checked::Capture;
@@ -7,48 +9,71 @@ use serde_json::{Value, json};
 
 use crate::event::Map;
 use crate::fault::{Fault, FaultKind};
-use crate::grade::hiding::quote_whole_secrets;
-use crate::grade::{self, Evidence};
+use crate::grade::{self, Evidence, GradedItem, Grading};
 use crate::plan::StepIndex;
 use crate::report;
 use crate::secret::Vault;
 use crate::state::{State, StepStatus};
 
-/// Makes the present attempt of a pure step.
-pub(crate) fn run(state: &State, vault: &Vault, index: StepIndex) -> Result<Map, Fault> {
+/// An attempt of a pure step that is half made: which, and what there is of it.
+#[derive(Debug, Default)]
+pub struct Half(Option<(StepIndex, u32, Grading)>);
+
+impl Half {
+    /// What there is of this attempt; of another one it is of no use any more.
+    fn take(&mut self, index: StepIndex, attempt: u32) -> Grading {
+        let own = |(of, at, grading)| ((of, at) == (index, attempt)).then_some(grading);
+        self.0.take().and_then(own).unwrap_or_default()
+    }
+}
+
+/// Makes the present attempt of a pure step; it is pending where `goes_on` says no in the middle of it, and goes on
+/// with what `half` holds.
+pub(crate) fn run(
+    (state, vault): (&State, &Vault),
+    index: StepIndex,
+    half: &mut Half,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Poll<Result<Map, Fault>> {
     let step = state.node(index).step();
-    match (step.uses.action(), &step.rubric) {
+    Poll::Ready(match (step.uses.action(), &step.rubric) {
         (Some(Action::EvaluateRegex), Some(rubric)) => {
             let evidence = |path: &[String]| evidence(state, index, path);
-            let mut items = grade::rubric(rubric, &evidence);
-            quote_whole_secrets(&mut items, &evidence, vault);
-            let passed = items.iter().all(|item| item.passed);
-            let issues: Vec<&str> = items
-                .iter()
-                .flat_map(|item| &item.issues)
-                .map(String::as_str)
-                .collect();
-            let items = serde_json::to_value(&items).map_err(|error| {
-                Fault::new(FaultKind::Validation, format!("graded items: {error}"))
-            })?;
-            let issue = (!issues.is_empty()).then(|| issues.join("; "));
-            Ok(object(
-                json!({"passed": passed, "issue": issue, "items": items}),
-            ))
+            let attempt = state.step(index).attempt;
+            let mut grading = half.take(index, attempt);
+            while grading.goes_on(rubric, &evidence, vault) {
+                if !goes_on() {
+                    *half = Half(Some((index, attempt, grading)));
+                    return Poll::Pending;
+                }
+            }
+            graded(&grading.items)
         }
         (Some(Action::EvaluateRegex), None) => grade::regex(&state.step(index).inputs),
         (Some(Action::Report(class)), _) => {
-            report::accept(class, &state.step(index).inputs)?;
-            let key = state.key(index);
-            Ok(object(
-                json!({"report_ref": format!("{}:{key}", state.accepted().job_id)}),
-            ))
+            report::accept(class, &state.step(index).inputs).map(|()| {
+                let key = state.key(index);
+                object(json!({"report_ref": format!("{}:{key}", state.accepted().job_id)}))
+            })
         }
         (action, _) => {
             let detail = format!("{action:?} is not made inside the engine");
             Err(Fault::new(FaultKind::Validation, detail))
         }
-    }
+    })
+}
+
+/// What a rubric comes to.
+fn graded(items: &[GradedItem]) -> Result<Map, Fault> {
+    let passed = items.iter().all(|item| item.passed);
+    let issues = items.iter().flat_map(|item| &item.issues);
+    let issues: Vec<&str> = issues.map(String::as_str).collect();
+    let issue = (!issues.is_empty()).then(|| issues.join("; "));
+    let items = serde_json::to_value(items)
+        .map_err(|error| Fault::new(FaultKind::Validation, format!("graded items: {error}")))?;
+    Ok(object(
+        json!({"passed": passed, "issue": issue, "items": items}),
+    ))
 }
 
 /// What was collected under a path below the `vars` that a step sees.

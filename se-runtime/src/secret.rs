@@ -4,7 +4,7 @@
 //! event holds a placeholder; [`Vault::open_text`] puts the secret back when the log is folded, so that a
 //! resumed job sees the same values, and [`mask_value`] turns placeholders into `***` for everybody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -45,6 +45,10 @@ const OPEN: char = '\u{F8F0}';
 const CLOSE: char = '\u{F8F1}';
 /// Shorter secrets are replaced only where they are the whole text: `a` would be everywhere.
 const SHORTEST_INSIDE: usize = 3;
+/// Of secrets of several lines, such as private keys, each line that is longer is one: devices print them line by line.
+const SHORTEST_LINE: usize = 8;
+/// What keys begin and end with, which is in every key.
+const FRAME: &str = "-----";
 
 /// The secrets of one job.
 #[derive(Clone, Default)]
@@ -57,15 +61,22 @@ pub struct Vault {
 
 impl Vault {
     /// From the secrets of a job, in an order that must be the same whenever the job is loaded.
-    /// Empty texts and repetitions do not count.
+    /// Empty texts and repetitions do not count. Behind them come the lines of those that have several.
+    ///
+    /// # Example
+    /// ```
+    /// use se_runtime::{Secret, Vault};
+    /// let vault = Vault::new([Secret::new("-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----")]);
+    /// assert_eq!(vault.mask_text("2: MIIEvQIBADAN\r\n"), "2: ***\r\n");
+    /// ```
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let mut all: Vec<Secret> = Vec::new();
-        for secret in secrets {
-            if !secret.0.is_empty() && !all.contains(&secret) {
-                all.push(secret);
-            }
-        }
+        let given: Vec<Secret> = secrets.into_iter().collect();
+        let mut seen = BTreeSet::new();
+        let lines = given.iter().flat_map(|it| lines(&it.0));
+        let texts = given.iter().map(|it| it.0.as_str()).chain(lines);
+        let texts = texts.filter(|it| !it.is_empty() && seen.insert(*it));
+        let all: Vec<Secret> = texts.map(Secret::new).collect();
         let mut by_length: Vec<usize> = (0..all.len()).collect();
         by_length.sort_by_key(|at| std::cmp::Reverse(all.get(*at).map_or(0, |it| it.0.len())));
         Self {
@@ -74,7 +85,7 @@ impl Vault {
         }
     }
 
-    /// The secrets, in the order given.
+    /// The secrets, in the order given, then lines of them.
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
         self.secrets.iter()
     }
@@ -87,6 +98,9 @@ impl Vault {
             let Some(secret) = self.secrets.get(*at) else {
                 continue;
             };
+            if sealed.len() < secret.0.len() {
+                continue;
+            }
             let secret = escape(&secret.0);
             let placeholder = format!("{OPEN}{at}{CLOSE}");
             if sealed == secret {
@@ -204,6 +218,16 @@ pub fn open_text_with(sealed: &str, found: &BTreeMap<usize, Secret>) -> String {
     })
 }
 
+/// The lines of a secret, without what surrounds them and those that anybody knows.
+fn lines(secret: &str) -> impl Iterator<Item = &str> {
+    let shortest = match secret.trim().contains(['\n', '\r']) {
+        true => SHORTEST_LINE,
+        false => SHORTEST_INSIDE,
+    };
+    let lines = secret.lines().map(str::trim);
+    lines.filter(move |it| it.chars().count() >= shortest && !it.starts_with(FRAME))
+}
+
 fn escape(text: &str) -> String {
     if text.contains(OPEN) {
         text.replace(OPEN, &format!("{OPEN}{OPEN}"))
@@ -317,6 +341,27 @@ mod tests {
         );
         assert_eq!(vault.mask_text("a"), "***");
         assert_eq!(vault.mask_text("cat"), "cat");
+    }
+
+    #[test]
+    fn lines_of_a_secret_are_secrets_behind_all_that_were_given() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n  Bgkqhkig \nend\n-----END PRIVATE KEY-----\n";
+        let vault = vault(&[key, "pass\n", "other"]);
+        let all: Vec<&str> = vault.iter().map(Secret::expose).collect();
+        assert_eq!(
+            all,
+            [key, "pass\n", "other", "MIIEvQIBADAN", "Bgkqhkig", "pass"]
+        );
+        // What is stored with a job is what its placeholders count.
+        let again = Vault::new(vault.iter().cloned());
+        assert_eq!(again.iter().count(), 6);
+        let printed = key.replace('\n', "\r\n");
+        let sealed = vault.seal_text(&printed);
+        assert_eq!(vault.open_text(&sealed), printed);
+        let shown =
+            "-----BEGIN PRIVATE KEY-----\r\n***\r\n  *** \r\nend\r\n-----END PRIVATE KEY-----\r\n";
+        assert_eq!(mask_text(&sealed), shown);
+        assert_eq!(vault.mask_text(key), "***");
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl State {
                 };
                 self.apply_to_step(plan, step, record).map_err(refuse)?;
             }
-            None => self.apply_to_job(record).map_err(refuse)?,
+            None => self.apply_to_job(plan, record).map_err(refuse)?,
         }
         self.seq = record.seq;
         Ok(())
@@ -193,7 +193,7 @@ impl State {
         self.timers = waiting.map(|(_, index)| (anew, index)).collect();
     }
 
-    fn apply_to_job(&mut self, record: &Record) -> Result<(), String> {
+    fn apply_to_job(&mut self, plan: &Plan, record: &Record) -> Result<(), String> {
         match &record.event {
             Event::JobAccepted(_) => return Err("it stands only at the beginning".to_owned()),
             Event::JobStarted => {
@@ -215,6 +215,7 @@ impl State {
             }
             Event::JobCompleted { .. } => self.end(record.at, JobStatus::Completed, None)?,
             Event::JobFaulted { error, .. } => {
+                self.cut_off(plan, record.at);
                 self.end(record.at, JobStatus::Faulted, Some(error.clone()))?;
             }
             Event::JobCancelled { .. } => self.end(record.at, JobStatus::Cancelled, None)?,
@@ -225,6 +226,16 @@ impl State {
             | Event::StepCancelled { .. } => return Err("it is about a step".to_owned()),
         }
         Ok(())
+    }
+
+    /// Nothing runs any more of a job that was given up; one that its steps have made fail has none that do.
+    fn cut_off(&mut self, plan: &Plan, at: Timestamp) {
+        loop {
+            let Some(tip) = self.tips().next() else {
+                return;
+            };
+            self.enter(plan, tip, StepStatus::Cancelled, at);
+        }
     }
 
     fn end(

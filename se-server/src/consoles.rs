@@ -1,14 +1,16 @@
 //! Consoles that several engines use: the store says whose each is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use se_adapters::connect::ConsoleLeases;
 use se_runtime::Fault;
 use se_store::Store;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::engine::Engine;
 use crate::error::chain;
@@ -33,28 +35,46 @@ impl ConsoleLeases for StoredLeases {
     }
 }
 
-/// Logs out of consoles that others wait for, until the engine stops.
+/// Logs out of consoles that others wait for, until the engine stops. One that a step goes on using holds up no other.
 pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut leaving = FuturesUnordered::new();
+    let mut addresses = BTreeSet::new();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Each can be dropped: it is looked again.
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            _ = look.tick() => {}
+            Some(address) = leaving.next() => {
+                addresses.remove(&address);
+                continue;
+            }
             () = engine.tasks.stopping() => return,
         }
-        if !engine.connectors.is_used() {
-            continue;
-        }
-        match engine.store.wanted_consoles().await {
-            Ok(wanted) => {
-                let until = Instant::now() + PATIENCE;
-                let all = wanted
-                    .iter()
-                    .map(|it| engine.connectors.make_way(it, until));
-                join_all(all).await;
-            }
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot look for consoles that others wait for");
+        for address in wanted(&engine).await {
+            if addresses.insert(address.clone()) {
+                leaving.push(leave(&engine, address));
             }
         }
     }
+}
+
+async fn wanted(engine: &Engine) -> Vec<String> {
+    if !engine.connectors.is_used() {
+        return Vec::new();
+    }
+    engine
+        .store
+        .wanted_consoles()
+        .await
+        .unwrap_or_else(|error| {
+            tracing::warn!(error = %chain(&error), "cannot look for consoles that others wait for");
+            Vec::new()
+        })
+}
+
+async fn leave(engine: &Engine, address: String) -> String {
+    let until = Instant::now() + PATIENCE;
+    engine.connectors.make_way(&address, until).await;
+    address
 }

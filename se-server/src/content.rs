@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use se_content::{Fetched, Limits};
 use se_dsl::{Checked, Options, Severity, Sources};
-use se_runtime::{Accepted, Plans};
+use se_runtime::{Accepted, Plan, PlanError, Plans};
 use se_store::{Definition, DefinitionKey, DefinitionStatus, Store};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -26,10 +27,30 @@ const KEPT: usize = 32;
 pub struct Package {
     /// What it says.
     pub checked: Arc<Checked>,
-    /// The plans of its jobs.
-    pub plans: Arc<Plans>,
+    plans: Arc<Plans>,
     /// Where it is unpacked.
     pub folder: PathBuf,
+}
+
+impl Package {
+    /// The plan of a job; what has to be computed for it is, off the threads that answer.
+    ///
+    /// # Errors
+    /// What `refused` makes of a [`PlanError`].
+    pub async fn plan(
+        &self,
+        accepted: &Accepted,
+        refused: impl FnOnce(&PlanError) -> Error,
+    ) -> Result<Plan> {
+        if let Some(made) = self.plans.made(accepted) {
+            return Ok(made);
+        }
+        let (plans, accepted) = (Arc::clone(&self.plans), accepted.clone());
+        let plan = Tasks::blocking(move || plans.of(&accepted));
+        plan.await
+            .map_err(Error::Internal)?
+            .map_err(|it| refused(&it))
+    }
 }
 
 /// The packages of an engine, unpacked on disk, the last used ones checked in memory.
@@ -39,6 +60,7 @@ pub struct Packages {
     limits: Limits,
     kept: Mutex<Kept>,
     opening: tokio::sync::Mutex<()>,
+    fetching: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +78,7 @@ impl Packages {
             limits,
             kept: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
+            fetching: Mutex::default(),
         }
     }
 
@@ -117,6 +140,16 @@ impl Packages {
         });
         let checked = checked.await.map_err(Error::Internal)??;
         Ok(self.keep(folder, checked))
+    }
+
+    /// The turn to fetch content of this hash.
+    async fn turn(&self, hash: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut all = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, it| Arc::strong_count(it) > 1);
+            Arc::clone(all.entry(hash.to_owned()).or_default())
+        };
+        turn.lock_owned().await
     }
 
     fn kept(&self, folder: &Path) -> Option<Package> {
@@ -190,9 +223,17 @@ pub(crate) async fn of_job(engine: &Engine, accepted: &Accepted) -> Result<PathB
 /// # Errors
 /// [`Error::Unavailable`] if it is not here and cannot be had.
 pub(crate) async fn at_hand(engine: &Engine, key: &DefinitionKey, hash: &str) -> Result<PathBuf> {
-    match se_content::locate(engine.packages.root(), hash) {
+    let here = || se_content::locate(engine.packages.root(), hash);
+    match here() {
         Some(folder) => Ok(folder),
-        None if engine.store.is_shared() => sync::again(engine, key, hash).await,
+        None if engine.store.is_shared() => {
+            // Of many jobs that begin together, one fetches it for all.
+            let _turn = engine.packages.turn(hash).await;
+            match here() {
+                Some(folder) => Ok(folder),
+                None => sync::again(engine, key, hash).await,
+            }
+        }
         None => Err(Error::Internal(format!(
             "the content {hash} of pod definition {key} is not in {} any more; restore that folder, or \
              sync the version again",

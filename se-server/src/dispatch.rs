@@ -4,13 +4,14 @@ mod pods;
 mod run;
 mod transcripts;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Abortable, Aborted, BoxFuture, pending};
 use se_runtime::dispatch::{Begun, Bell, Claimed, Crew, Dispatching, Jobs, Policy, Told, dispatch};
-use se_runtime::{Control, Unanswered, Vault};
+use se_runtime::{Control, Timestamp, Unanswered, Vault};
 use se_store::{CancelNoted, Changes};
 use tokio::sync::watch;
 
@@ -92,10 +93,11 @@ impl Stored<'_> {
 
     async fn claimable(&self, most: usize) -> se_store::Result<Vec<se_store::Claimed>> {
         let (store, limits) = (&self.0.store, self.0.config.jobs.limits());
-        if !store.has_claimable(limits).await? {
+        let except = self.0.handed_over.at(self.0.world.clock.now());
+        if !store.has_claimable(limits, &except).await? {
             return Ok(Vec::new());
         }
-        store.claim(count(most), limits).await
+        store.claim(count(most), limits, &except).await
     }
 }
 
@@ -135,6 +137,27 @@ fn count(most: usize) -> u32 {
 fn unanswered(error: &se_store::Error) -> Unanswered {
     tracing::warn!(error = %chain(error), "cannot look for jobs to run");
     Unanswered
+}
+
+/// Jobs that this engine could not go on with, and from when on it may take them up again.
+#[derive(Debug, Default)]
+pub(crate) struct HandedOver(Mutex<BTreeMap<String, Timestamp>>);
+
+impl HandedOver {
+    fn put(&self, id: &str, until: Timestamp) {
+        self.all().insert(id.to_owned(), until);
+    }
+
+    /// Those that it does not take up at that time.
+    fn at(&self, now: Timestamp) -> Vec<String> {
+        let mut all = self.all();
+        all.retain(|_, until| *until > now);
+        all.keys().cloned().collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How far the store is.

@@ -4,19 +4,21 @@ mod bucket;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use se_adapters::Registry;
 use se_adapters::connect::Connectors;
 use se_runtime::Timestamp;
 use se_runtime::dispatch::Places;
 use se_store::{Objects, Options, Store};
+use tokio::sync::Semaphore;
 
 use crate::announce::Announcer;
 use crate::clock::World;
 use crate::config::Config;
 use crate::consoles::StoredLeases;
 use crate::content::Packages;
+use crate::dispatch::HandedOver;
 use crate::error::{Error, Result};
 use crate::metrics::{Gauges, Metrics};
 use crate::stream::Hub;
@@ -29,6 +31,10 @@ use bucket::Bucket;
 const OBJECTS: &str = "objects";
 /// Unpacked content in the data folder.
 pub(crate) const PACKAGES: &str = "packages";
+/// What was last changed so long ago in a folder that engines share, an engine that was killed has left.
+const ABANDONED: Duration = Duration::from_hours(24);
+/// Requests at a time that need much memory each.
+const LARGE: usize = 4;
 /// How long deliveries may take to be flushed at the end.
 const FLUSH: Duration = Duration::from_secs(15);
 
@@ -44,6 +50,9 @@ pub struct Engine {
     pub(crate) registry: Registry,
     pub(crate) connectors: Arc<Connectors>,
     pub(crate) places: Places,
+    pub(crate) handed_over: HandedOver,
+    /// Places for requests that need much memory.
+    pub(crate) large: Arc<Semaphore>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Arc<Metrics>,
@@ -93,13 +102,18 @@ impl Engine {
         let store = Store::open(&address, options).await?;
         sealing::reseal(&store, &keys).await?;
         let root = folder.join(PACKAGES);
-        se_content::sweep(&root)?;
+        // Others may be filling theirs.
+        let age = world.clock.now().since(Timestamp::default());
+        let long_ago = || SystemTime::UNIX_EPOCH + age.saturating_sub(ABANDONED);
+        se_content::sweep(&root, store.is_shared().then(long_ago))?;
         Ok(Arc::new(Self {
             bucket: Bucket::of(&config),
             packages: Packages::new(root, config.content.limits()),
             registry: Registry::standard(),
             connectors: connectors(&store, &world),
             places: Places::new(config.jobs.max_concurrent),
+            handed_over: HandedOver::default(),
+            large: Arc::new(Semaphore::new(LARGE)),
             hub: Arc::default(),
             tasks: Tasks::new(),
             metrics: Arc::new(Metrics::default()),

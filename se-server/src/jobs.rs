@@ -5,6 +5,7 @@ mod carry;
 mod freeze;
 mod regain;
 mod request;
+mod secrets;
 mod view;
 pub(crate) mod worker;
 
@@ -265,7 +266,11 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         learned,
         carried,
     };
-    let Frozen { scopes, vault } = freeze::freeze(request, &pod, &engine.config.secrets)?;
+    let Frozen {
+        mut scopes,
+        secrets,
+    } = freeze::freeze(request, &pod, &engine.config.secrets)?;
+    let vault = secrets.with_logins(checked, &mut scopes).await?;
     let accepted = Accepted {
         format: FORMAT,
         job_id: engine.world.ids.next(),
@@ -282,7 +287,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
         engine_version: env!("CARGO_PKG_VERSION").to_owned(),
         origin: None,
     };
-    let plan = package.plans.of(&accepted).map_err(|it| planless(&it))?;
+    let plan = package.plan(&accepted, planless).await?;
     Ok(Prepared {
         accepted,
         vault,
@@ -332,8 +337,8 @@ pub(crate) async fn all_records(store: &Store, id: &str) -> Result<Vec<Record>> 
 /// The plan of a stored job with the package it runs from.
 pub(crate) async fn plan(packages: &Packages, accepted: &Accepted) -> Result<(Plan, Package)> {
     let package = packages.of_job(accepted).await?;
-    let plan = package.plans.of(accepted);
-    let plan = plan.map_err(|error| Error::Internal(error.to_string()))?;
+    let plan = package.plan(accepted, |it| Error::Internal(it.to_string()));
+    let plan = plan.await?;
     Ok((plan, package))
 }
 

@@ -103,7 +103,7 @@ impl Keeper for Kept {
         };
         let before = lock(&self.last).replace(last);
         match ended {
-            Ended::Later(_) => {
+            Ended::Later(_) | Ended::NotHere(_) => {
                 let mut failed = lock(&self.failed);
                 *failed = (failed.0 + 1, world.now());
             }
@@ -117,12 +117,18 @@ impl Keeper for Kept {
 
     fn release(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
+            self.hand_over().await.ok();
+        })
+    }
+
+    fn hand_over(&self) -> BoxFuture<'_, Result<(), Unanswered>> {
+        Box::pin(async {
             if let Some(last) = lock(&self.last).as_mut() {
                 last.released = true;
             }
             let job = self.job.clone();
             let released = self.world.write(self.no, Write::Release(job));
-            released.await.ok();
+            released.await.map(drop).map_err(|_| Unanswered)
         })
     }
 
@@ -137,7 +143,9 @@ impl Kept {
     fn check_left(&self) {
         let last = lock(&self.last).clone();
         let may_be_left = match &last {
-            Some(it) if it.ended == Ended::Well(Drive::Drained) => it.released,
+            Some(it) if matches!(it.ended, Ended::Well(Drive::Drained) | Ended::NotHere(_)) => {
+                it.released
+            }
             Some(it) => !matches!(it.ended, Ended::Later(_)),
             None => false,
         };

@@ -61,6 +61,7 @@ macro_rules! waiting {
                WHERE owner IS NOT NULL AND worker <> '' GROUP BY worker HAVING count(*) >= $1)) \
              AND ($2 IS NULL OR definition_id NOT IN (SELECT definition_id FROM jobs \
                WHERE owner IS NOT NULL GROUP BY definition_id HAVING count(*) >= $2)) \
+             AND $4 NOT LIKE '% ' || id || ' %' \
              ORDER BY row LIMIT $3",
             $locking
         )
@@ -82,13 +83,19 @@ macro_rules! cancelled {
 const DOING: &str = "claim a job";
 
 impl Store {
-    /// Claims jobs that nobody drives: up to `count`, oldest first, as far as `limits` let. One that
-    /// was cut short by the end of its engine is as old as it is.
+    /// Claims jobs that nobody drives, but `except` these: up to `count`, oldest first, as far as `limits` let. One
+    /// that was cut short by the end of its engine is as old as it is.
     ///
     /// # Errors
     /// [`Error::Fenced`], [`Error::Unavailable`].
-    pub async fn claim(&self, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
-        self.write_ahead(DOING, move |tx| Box::pin(claim(tx, count, limits)))
+    pub async fn claim(
+        &self,
+        count: u32,
+        limits: Limits,
+        except: &[String],
+    ) -> Result<Vec<Claimed>> {
+        let except = listed(except);
+        self.write_ahead(DOING, move |tx| Box::pin(claim(tx, count, limits, except)))
             .await
     }
 
@@ -96,11 +103,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn has_claimable(&self, limits: Limits) -> Result<bool> {
+    pub async fn has_claimable(&self, limits: Limits, except: &[String]) -> Result<bool> {
         let row: Option<Row> = sql::query(waiting!(""))
             .bind(most(limits.per_worker))
             .bind(most(limits.per_definition))
             .bind(1)
+            .bind(listed(except))
             .fetch_optional(&self.readers)
             .await
             .doing("look for a job to run")?;
@@ -241,7 +249,15 @@ impl Store {
 /// Row, id, cancel, worker and definition of a job.
 type Row = (i64, String, Option<String>, String, String);
 
-async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> {
+/// Ids as the database looks through them, each between spaces.
+fn listed(ids: &[String]) -> String {
+    match ids {
+        [] => String::new(),
+        ids => format!(" {} ", ids.join(" ")),
+    }
+}
+
+async fn claim(tx: &mut Tx, count: u32, limits: Limits, except: String) -> Result<Vec<Claimed>> {
     let sql = match tx.conn {
         Connection::Sqlite(_) => waiting!(""),
         Connection::Postgres(_) => waiting!(" FOR UPDATE SKIP LOCKED"),
@@ -253,6 +269,7 @@ async fn claim(tx: &mut Tx, count: u32, limits: Limits) -> Result<Vec<Claimed>> 
             .bind(most(limits.per_worker))
             .bind(most(limits.per_definition))
             .bind(left)
+            .bind(except.as_str())
             .fetch_all(&mut tx.conn)
             .await
             .doing(DOING)?;

@@ -53,7 +53,7 @@ pub use objects::Objects;
 pub use outbox::{
     Announce, Delivery, DeliveryStatus, NewDelivery, Outbox, PodDefinitionEvent, Silent,
 };
-pub use ports::PortRequest;
+pub use ports::{PortRequest, port_holder};
 pub use reseal::Resealed;
 pub use retention::{Retention, Swept};
 pub use seal::{Randomness, SealingKey};

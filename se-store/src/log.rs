@@ -111,29 +111,63 @@ impl Store {
     }
 
     /// Events of all jobs after `position`, sealed, in the order they were stored: `limit` of them, or fewer
-    /// if they are large.
+    /// if they are large. Those that cannot be read, and never will be here, are left out.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Unavailable`].
-    pub async fn events_since(&self, position: i64, limit: u32) -> Result<Vec<Stored>> {
-        let rows = rows_since(&self.readers, position, i64::from(limit)).await;
+    /// [`Error::Unavailable`], also for a text that is kept elsewhere and cannot be had now.
+    pub async fn events_since(&self, mut position: i64, limit: u32) -> Result<Vec<Stored>> {
+        loop {
+            let rows = rows_since(&self.readers, position, i64::from(limit)).await;
+            let rows = rows.doing("read the events of all jobs")?;
+            let Some(last) = rows.last().map(Row::position) else {
+                return Ok(Vec::new());
+            };
+            let all = self.stored(rows).await?;
+            if !all.is_empty() {
+                return Ok(all);
+            }
+            position = last;
+        }
+    }
+
+    /// The events of these rows, or of the first of them.
+    async fn stored(&self, rows: Vec<Row>) -> Result<Vec<Stored>> {
         let mut all = Vec::new();
         let mut bytes = 0;
-        for row in rows.doing("read the events of all jobs")? {
-            if bytes > PAGE_BYTES {
+        for row in rows {
+            if bytes > PAGE_BYTES && !all.is_empty() {
                 break;
             }
-            let Row(position, job_id, seq, text) = row;
+            match self.one_stored(row, &mut bytes).await {
+                Ok(stored) => all.extend(stored),
+                Err(error) if all.is_empty() => return Err(error),
+                // What stands before it is told; whoever reads on from there hears of it.
+                Err(_) => break,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Nothing if the event is one that nobody can read here: it does not hide those behind it.
+    async fn one_stored(&self, row: Row, bytes: &mut usize) -> Result<Option<Stored>> {
+        let Row(position, job_id, seq, text) = row;
+        let record = async {
             let text = self.options.objects.text(&job_id, seq, text).await?;
-            bytes += text.len();
-            let record = parse(&job_id, seq, &text)?;
-            all.push(Stored {
+            *bytes += text.len();
+            parse(&job_id, seq, &text)
+        };
+        match record.await {
+            Ok(record) => Ok(Some(Stored {
                 position,
                 job_id,
                 record,
-            });
+            })),
+            Err(error @ (Error::Corrupt { .. } | Error::NewerEvent { .. })) => {
+                tracing::warn!(%error, "an event is left out of the stream of all jobs");
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
-        Ok(all)
     }
 
     /// The position of the newest event; 0 where there is none.

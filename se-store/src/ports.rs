@@ -17,12 +17,20 @@ const DOING: &str = "give out ports";
 pub struct PortRequest {
     /// Where the ports are.
     pub worker: String,
-    /// Who holds them: a session, or a job without one.
+    /// Who holds them, as [`port_holder`] calls it.
     pub holder: String,
     /// What each is called, and which port it must be, if it must be one.
     pub names: BTreeMap<String, Option<u16>>,
     /// From which the others are taken, lowest first.
     pub range: RangeInclusive<u16>,
+}
+
+/// Who holds the ports of a pod: the session, so that its later jobs have them too, or a job without one; of a part of
+/// it, with the part's name behind it. Ports of whoever has a job that runs are not swept.
+#[must_use]
+pub fn port_holder(job_id: &str, session_id: Option<&str>, part: Option<&str>) -> String {
+    let own = session_id.map_or_else(|| format!("job {job_id}"), str::to_owned);
+    part.map_or(own.clone(), |part| format!("{own} {part}"))
 }
 
 impl Store {

@@ -281,12 +281,15 @@ async fn facts(tx: &mut Tx, before: i64) -> Result<u64> {
     some(tx, old.bind(before)).await
 }
 
-/// Of sessions (or jobs without one) that nobody has heard of for so long, and of which no job runs.
+/// Of sessions (or jobs without one) that nobody has heard of for so long, and of which no job runs. As
+/// [`crate::port_holder`] calls them.
 async fn ports(tx: &mut Tx, before: i64) -> Result<u64> {
     let old = sql::query(
         "DELETE FROM ports WHERE (worker, port) IN (SELECT worker, port FROM ports \
-         WHERE since < $1 AND holder NOT IN (SELECT coalesce(session_id, id) FROM jobs \
-         WHERE status IN ('accepted', 'running', 'cancelling')) LIMIT $2)",
+         WHERE since < $1 AND NOT EXISTS (SELECT 1 FROM \
+         (SELECT coalesce(session_id, 'job ' || id) AS name FROM jobs \
+         WHERE status IN ('accepted', 'running', 'cancelling')) AS running \
+         WHERE holder = name OR substr(holder, 1, length(name) + 1) = name || ' ') LIMIT $2)",
     );
     some(tx, old.bind(before)).await
 }

@@ -114,6 +114,7 @@ mod tests {
 
     fn call(step: &str) -> Call {
         Call {
+            job: "job".to_owned(),
             step: step.to_owned(),
             attempt: 1,
             part: None,

@@ -47,6 +47,8 @@ pub(super) enum Body<'a> {
     Login(wire::Login<'a>),
     /// What a node is tagged with.
     Tags(wire::Tags<'a>),
+    /// What a lab is called, and what is noted about it.
+    Description(wire::Description<'a>),
 }
 
 impl fmt::Debug for Body<'_> {
@@ -55,6 +57,7 @@ impl fmt::Debug for Body<'_> {
             Self::Topology(_) => "Topology",
             Self::Login(_) => "Login",
             Self::Tags(_) => "Tags",
+            Self::Description(_) => "Description",
         })
     }
 }
@@ -269,6 +272,7 @@ impl Client {
                 .body((*text).to_owned()),
             Some(Body::Login(login)) => builder.json(login),
             Some(Body::Tags(tags)) => builder.json(tags),
+            Some(Body::Description(description)) => builder.json(description),
             None => builder,
         };
         let response = builder.send().await.map_err(|it| Trouble::of(&it))?;

@@ -132,6 +132,19 @@ impl Cml {
         })
     }
 
+    async fn describe(
+        &self,
+        lab: &LabId,
+        description: wire::Description<'_>,
+        deadline: &Deadline,
+    ) -> Result<(), Fault> {
+        let request = Request {
+            body: Some(Body::Description(description)),
+            ..Request::new(Method::PATCH, format!("labs/{lab}"))
+        };
+        self.act(request, deadline).await
+    }
+
     async fn system_info(&self, deadline: &Deadline) -> Result<SystemInfo, Fault> {
         let request = Request::get("system_information");
         let info: wire::SystemInformation = self.client.fetch_openly(&request, deadline).await?;
@@ -266,6 +279,7 @@ fn summary(lab: wire::Lab) -> Result<LabSummary, Fault> {
         id: LabId::parse(&lab.id)?,
         title: lab.lab_title,
         state: LabState::parse(&lab.state),
+        notes: lab.lab_notes.unwrap_or_default(),
         created: match lab.created {
             Value::String(text) => text,
             other => other.to_string(),
@@ -307,6 +321,17 @@ impl PodAdapter for Cml {
         deadline: &'a Deadline,
     ) -> Answer<'a, ImportedLab> {
         self.import(topology, title, deadline).boxed()
+    }
+
+    fn describe_lab<'a>(
+        &'a self,
+        lab: &'a LabId,
+        title: &'a str,
+        notes: &'a str,
+        deadline: &'a Deadline,
+    ) -> Answer<'a, ()> {
+        self.describe(lab, wire::Description { title, notes }, deadline)
+            .boxed()
     }
 
     fn start_lab<'a>(&'a self, lab: &'a LabId, deadline: &'a Deadline) -> Answer<'a, ()> {

@@ -40,6 +40,8 @@ pub(super) struct Lab {
     #[serde(default)]
     pub(super) lab_title: String,
     #[serde(default)]
+    pub(super) lab_notes: Option<String>,
+    #[serde(default)]
     pub(super) created: Value,
 }
 
@@ -66,6 +68,13 @@ pub(super) struct Node {
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Tags<'a> {
     pub(super) tags: &'a [String],
+}
+
+/// Body of `PATCH labs/{id}`.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Description<'a> {
+    pub(super) title: &'a str,
+    pub(super) notes: &'a str,
 }
 
 /// What `GET labs/{id}/nodes/{id}` says of a configuration.

@@ -33,7 +33,7 @@ pub(crate) struct Cli {
     style: Style,
     endpoint: Arc<Endpoint>,
     logged_in: bool,
-    /// When the session last stood at its prompt, with nothing under way.
+    /// When the session last stood at its prompt, fit for the next step and with nothing under way.
     stood: Option<Instant>,
     /// What the shell is a channel of, for files.
     connection: Option<Connection>,
@@ -199,7 +199,8 @@ impl Cli {
             .await?;
         match ended {
             Ended::Prompt { text, shown } => {
-                self.stood = Some(Instant::now());
+                // A script may have stopped within the configuration: the next step is not to begin there.
+                self.stood = (shown.mode != Mode::Config).then(Instant::now);
                 Ok((text, shown))
             }
             Ended::Question => Err(self.unanswered(command)),
@@ -378,6 +379,10 @@ impl Device for Cli {
 
     fn close(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(self.leave(deadline))
+    }
+
+    fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(self.console.stop(deadline))
     }
 
     fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {

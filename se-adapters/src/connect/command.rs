@@ -318,6 +318,10 @@ impl Device for Commands {
         Box::pin(async move { self.connection.close(deadline).await })
     }
 
+    fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(stop_children(&self.connection, deadline))
+    }
+
     fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             stop_children(&self.connection, deadline).await;

@@ -197,6 +197,11 @@ impl Console {
 
     /// Stops what runs, and reads what that comes to before hanging up.
     pub(crate) async fn abandon(mut self, deadline: Instant) {
+        self.stop(deadline).await;
+    }
+
+    /// Stops what runs, and reads what that comes to.
+    pub(crate) async fn stop(&mut self, deadline: Instant) {
         self.wire.interrupt(self.stop);
         let until = deadline.min(Instant::now() + LONGEST_GOODBYE);
         let silence = |_: &Screen| Look::After(GOODBYE, ());

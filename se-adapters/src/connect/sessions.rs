@@ -17,13 +17,15 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use self::slots::{Claim, Open, Slot, Slots, Taken, key};
 use super::place::{Came, Place};
 use super::{NodeConsoles, Opening};
-use crate::device::Device;
+use crate::device::{Device, Task};
 use crate::transcript::Transcript;
 
 /// How often it is asked whether another process has left a console.
 const POLL: Duration = Duration::from_millis(250);
 /// How long a session that is in another's way may take to log out.
 const LEAVE: Duration = Duration::from_secs(2);
+/// How long a device that a step leaves may take to be put right.
+const AMENDS: Duration = Duration::from_secs(5);
 /// A console that was left because others wait for it is not taken again for so long: they have looked by then.
 const THEIRS: Duration = Duration::from_millis(500);
 
@@ -341,7 +343,7 @@ impl std::fmt::Debug for Sessions {
 }
 
 /// A session in use. [`Lease::keep`] keeps it for the next step; dropped, it is abandoned: what runs is
-/// stopped within two seconds, and only then the next step gets the device.
+/// stopped within two seconds, what the step [owes](Lease::owe) the device is run, and only then the next step gets it.
 pub struct Lease(Option<Held>);
 
 const WHOLE: &str = "only what ends the lease takes the session";
@@ -350,6 +352,7 @@ struct Held {
     taken: Taken,
     open: Open,
     reused: bool,
+    owed: Option<Task>,
 }
 
 impl Lease {
@@ -358,6 +361,7 @@ impl Lease {
             taken,
             open,
             reused,
+            owed: None,
         };
         Self(Some(held))
     }
@@ -381,6 +385,16 @@ impl Lease {
         self.0.as_ref().is_some_and(|it| it.reused)
     }
 
+    /// From now on, whatever drops the lease, this is run on the device before it is left.
+    pub fn owe(&mut self, task: Task) {
+        self.held().owed = Some(task);
+    }
+
+    /// Nothing is owed any more: it is run, or the device would not have it.
+    pub fn settle(&mut self) {
+        self.held().owed = None;
+    }
+
     /// Keeps the session open for the next step.
     pub fn keep(self) {
         let Held { taken, open, .. } = self.into_held();
@@ -394,14 +408,45 @@ impl Drop for Lease {
             return;
         };
         let Held {
-            mut taken, open, ..
+            mut taken,
+            mut open,
+            owed,
+            ..
         } = held;
         let abandoning = async move {
+            if let Some(task) = owed {
+                make_amends(&mut open, &task).await;
+            }
             open.device.abandon(Instant::now() + LEAVE).await;
             taken.leave().await;
         };
-        // A drop cannot wait; the task ends by itself within `LEAVE`, and the slot waits for it.
+        // A drop cannot wait; the task ends by itself within `AMENDS` and `LEAVE`, and the slot waits for it.
         drop(runtime.spawn(abandoning));
+    }
+}
+
+/// Runs what a step that was cut off owes the device.
+async fn make_amends(open: &mut Open, task: &Task) {
+    let deadline = Instant::now() + AMENDS;
+    let device = &mut open.device;
+    device.stop(deadline.min(Instant::now() + LEAVE)).await;
+    let amends = async {
+        device.ready(deadline).await?;
+        device.run(task, deadline).await
+    };
+    // What a device says may hold secrets.
+    let failed = match amends.await {
+        Ok(reply) => reply.error.map(|_| "the device rejects it"),
+        Err(fault) => Some(fault.kind.as_str()),
+    };
+    if let Some(failed) = failed {
+        let (device, task) = (&open.endpoint.device, task.title());
+        tracing::warn!(
+            device,
+            task,
+            failed,
+            "a device is left as a step that was cut off had made it"
+        );
     }
 }
 

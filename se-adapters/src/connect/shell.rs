@@ -231,6 +231,10 @@ impl Device for Shell {
         Box::pin(self.leave(deadline))
     }
 
+    fn stop(&mut self, deadline: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(self.console.stop(deadline))
+    }
+
     fn abandon(self: Box<Self>, deadline: Instant) -> BoxFuture<'static, ()> {
         Box::pin(self.console.abandon(deadline))
     }

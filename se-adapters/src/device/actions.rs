@@ -103,7 +103,7 @@ async fn collect_once(
     Ok(reply)
 }
 
-/// `cml.bounce_interface@v1`: shuts an interface of a device and opens it again.
+/// `cml.bounce_interface@v1`: shuts an interface of a device and opens it again, even if it is cut off in between.
 ///
 /// # Errors
 /// `not-found` if there is no connector of that name, `validation` if the device does not know the
@@ -127,9 +127,12 @@ pub async fn bounce(sessions: &Sessions, call: &Call) -> Outcome {
     };
     let deadline = deadline(call);
     let mut lease = sessions.lease(&endpoint, deadline).await?;
-    for (task, wait) in [(Task::new(shut), SHUT), (Task::new(open), Duration::ZERO)] {
+    let [shut, open] = [shut, open].map(Task::new);
+    lease.owe(open.clone());
+    for (task, wait) in [(shut, SHUT), (open, Duration::ZERO)] {
         let reply = lease.device().run(&task, deadline).await?;
         if let Some(error) = failure(&reply) {
+            lease.settle();
             return Err(rejected(&endpoint, &task, &reply, &error));
         }
         sleep_until(deadline.min(Instant::now() + wait)).await;

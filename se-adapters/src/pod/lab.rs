@@ -9,7 +9,7 @@ use super::ports::PortCall;
 use super::unacceptable;
 use crate::lab::config;
 use crate::lab::power::{self, Switch};
-use crate::lab::resolve::{self, LabSource, Resolved};
+use crate::lab::resolve::{self, Import, LabSource, Resolved, Wanted};
 use crate::lab::tags;
 use crate::lab::watch::Attempt;
 use crate::lab::{LabId, LabStatus};
@@ -59,12 +59,22 @@ impl LabCall<'_> {
             Some(lab) => Some(lab),
             None => self.remembered()?,
         };
-        let resolved = resolve::resolve(self.attempt, self.lab, known.as_ref(), force).await?;
+        let wanted = self.wanted(known.as_ref(), force);
+        let resolved = resolve::resolve(self.attempt, wanted).await?;
         Ok(done(&resolved.status, |output| {
             insert(output, "freshly_imported", resolved.is_fresh);
             insert(output, "warnings", resolved.warnings.as_slice());
             output.insert("nodes".to_owned(), resolved.status.nodes_value());
         }))
+    }
+
+    fn wanted<'b>(&'b self, known: Option<&'b LabId>, force: bool) -> Wanted<'b> {
+        Wanted {
+            source: self.lab,
+            known,
+            import: Import::by(self.call),
+            force,
+        }
     }
 
     async fn start(&self) -> Outcome {
@@ -74,7 +84,7 @@ impl LabCall<'_> {
             warnings,
         } = match self.known().await? {
             Some(status) => Resolved::known(status),
-            None => resolve::resolve(self.attempt, self.lab, None, false).await?,
+            None => resolve::resolve(self.attempt, self.wanted(None, false)).await?,
         };
         let (status, polls) = power::start_lab(self.attempt, status).await?;
         Ok(done(&status, |output| {

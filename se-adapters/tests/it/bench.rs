@@ -71,6 +71,7 @@ pub(crate) fn call(primitive: &str, endpoint: &Endpoint, inputs: Value) -> Call 
         panic!("inputs are an object");
     };
     Call {
+        job: "job".to_owned(),
         step: "step".to_owned(),
         attempt: 1,
         part: None,

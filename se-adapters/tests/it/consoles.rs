@@ -81,6 +81,7 @@ fn console(pod: &Pod, node: &str, port: u16) -> Endpoint {
 
 async fn run(actions: &PodActions, uses: &str, target: Option<Endpoint>, with: Value) -> Outcome {
     let call = Call {
+        job: "job".to_owned(),
         step: "step".to_owned(),
         attempt: 1,
         part: None,

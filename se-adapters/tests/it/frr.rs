@@ -165,6 +165,25 @@ async fn an_interface_is_shut_and_opened_and_bounced() {
     assert_eq!(bounced.unwrap().output.get("ok"), Some(&json!(true)));
     wait_until(&is_full).await;
 
+    // Cut off while the interface is shut, it opens it before anybody else gets the console.
+    for left in [100, 600] {
+        let inputs = json!({ "device": "r1", "interface": "eth0" });
+        let bounce = call("cml.bounce_interface", &r1, inputs);
+        let cut = tokio::time::timeout(
+            Duration::from_millis(left),
+            device::bounce(&sessions, &bounce),
+        );
+        assert!(cut.await.is_err(), "it ended within {left} ms");
+        let running = collect(&sessions, &r1, "show running-config")
+            .await
+            .unwrap();
+        assert!(
+            running.contains("interface eth0") && !running.contains(" shutdown"),
+            "{running}"
+        );
+        wait_until(&is_full).await;
+    }
+
     let inputs =
         json!({ "script": "configure terminal\ninterface eth0\nno bogus\ndescription never" });
     let fault = exec(&sessions, &r1, inputs).await.unwrap_err();
@@ -173,9 +192,11 @@ async fn an_interface_is_shut_and_opened_and_bounced() {
         fault.detail.contains("`no bogus`: % Unknown command"),
         "{fault}"
     );
+    // The step after it does not begin within the configuration.
     let running = collect(&sessions, &r1, "show running-config")
         .await
         .unwrap();
+    assert!(running.contains("hostname R1"), "{running}");
     assert!(!running.contains("description never"), "{running}");
 }
 

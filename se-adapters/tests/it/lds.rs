@@ -83,6 +83,7 @@ fn on(sim: &LdsSim) -> PodActions {
 
 fn call(primitive: &str, inputs: Value, runtime_env: Value) -> Call {
     Call {
+        job: "job".to_owned(),
         step: "show".to_owned(),
         attempt: 1,
         part: None,

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,9 @@ fn pod(worker: Worker, selected: Selected, session: &str) -> PodActions {
     })
 }
 
+/// Each step is of a job of its own.
+static JOBS: AtomicU32 = AtomicU32::new(0);
+
 /// One step of a job whose session knows `lab_id`.
 struct Step<'a> {
     uses: &'a str,
@@ -91,6 +95,7 @@ impl Step<'_> {
             panic!("inputs are an object");
         };
         Call {
+            job: format!("job {}", JOBS.fetch_add(1, Ordering::Relaxed)),
             step: "step".to_owned(),
             attempt: 1,
             part: None,
@@ -171,10 +176,83 @@ async fn sessions_on_one_worker_have_labs_of_their_own() {
         assert_eq!(out["freshly_imported"], fresh, "{session}");
         assert_eq!(sim.labs().len(), labs);
     }
+}
+
+#[tokio::test]
+async fn a_step_that_imports_a_lab_anyway_imports_one_however_often_it_is_attempted() {
+    let sim = controller(options()).await;
     let pod = pod(worker(&sim), cml(), "s1");
-    let out = output(&pod, "lab_resolve", json!({"force_import": true})).await;
-    assert_eq!(out["freshly_imported"], true);
-    assert_eq!(sim.labs().len(), 3);
+    let first = output(&pod, "lab_resolve", json!({})).await;
+    let force = || step("lab_resolve", json!({"force_import": true})).call();
+    let mut imported = Vec::new();
+    for (job, labs) in [("a", 2), ("a", 2), ("b", 3), ("a", 3)] {
+        let job = job.to_owned();
+        let call = Call { job, ..force() };
+        let done = pod.call(call, &Heard::default()).await.unwrap();
+        assert_eq!(done.output["freshly_imported"], true);
+        assert_eq!(sim.labs().len(), labs);
+        imported.push(done.output["lab_id"].clone());
+    }
+    let [a, again, b, later] = imported.try_into().unwrap();
+    assert_eq!((&a, &a), (&again, &later));
+    assert_ne!(a, b);
+    // Who names none gets the newest of the session's.
+    let newest = output(&pod, "lab_resolve", json!({})).await;
+    assert_eq!(newest["lab_id"], b);
+    assert_ne!(newest["lab_id"], first["lab_id"]);
+    assert_eq!(newest["freshly_imported"], false);
+}
+
+#[tokio::test]
+async fn an_import_that_nobody_heard_of_is_found_by_the_next_attempt() {
+    let status = |path: &str, status| CmlFault {
+        path: path.to_owned(),
+        status: Some(status),
+        description: None,
+        kind: None,
+        times: Some(1),
+    };
+    let unheard = CmlFault {
+        status: None,
+        kind: Some(CmlFaultKind::HalfClose),
+        ..status("import", 0)
+    };
+    // The answer is lost; it is not concluded; it is, and not looked at any more.
+    for fault in [unheard, status("PATCH ", 400), status("/nodes", 400)] {
+        for (uses, with) in [
+            ("cml.lab_resolve", json!({})),
+            ("cml.lab_resolve", json!({"force_import": true})),
+            ("cml.lab_start", json!({})),
+        ] {
+            one_lab_in_two_attempts(&fault, uses, with).await;
+        }
+    }
+}
+
+async fn one_lab_in_two_attempts(fault: &CmlFault, uses: &str, with: Value) {
+    let sim = controller(options()).await;
+    sim.add_fault(fault).unwrap();
+    let pod = pod(worker(&sim), cml(), "s1");
+    let call = step(uses, with).call();
+    let heard = Heard::default();
+    let attempt = || pod.call(call.clone(), &heard);
+    attempt().await.expect_err("the fault is not noticed");
+    let output_of_it = attempt().await.unwrap().output;
+    assert_eq!(
+        output_of_it["freshly_imported"], true,
+        "{uses} {}",
+        fault.path
+    );
+    let labs = sim.labs();
+    assert_eq!(labs.len(), 1, "{labs:?}");
+    let (id, title) = &labs[0];
+    assert_eq!(output_of_it["lab_id"], json!(id));
+    assert_eq!(output_of_it["title"], json!(title));
+    assert_eq!(title, "LAB-0.1 s1");
+    // For others it is a lab that is there.
+    let found = output(&pod, "cml.lab_resolve", json!({})).await;
+    assert_eq!(found["lab_id"], json!(id));
+    assert_eq!(found["freshly_imported"], false);
 }
 
 #[tokio::test]
@@ -519,7 +597,8 @@ async fn a_session_gets_ports_and_the_controller_is_told() {
     assert!(why.contains("no such node; it has: cmlctl-0"), "{why}");
     assert_eq!(synced["tags"]["rtr01"], json!(["serial:5001", "vnc:5002"]));
     let told = sim.requests();
-    let told = told.iter().filter(|it| it.starts_with("PATCH "));
+    let of_node = |it: &&String| it.starts_with("PATCH ") && it.contains("/nodes/");
+    let told = told.iter().filter(of_node);
     assert_eq!(told.count(), 2);
 
     let released = output(&pod, "ports_release", json!({"names": ["pc9_serial"]})).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::{ProptestConfig, Strategy, any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};
@@ -221,13 +222,28 @@ fn ingesting_again_mends_a_folder_that_was_damaged() {
 fn what_a_killed_engine_left_is_swept_away() {
     let root = tempfile::tempdir().unwrap();
     let ready = ingest_entries(root.path(), &[manifest()]).folder;
-    let half = root.path().join(".incoming-abc/PAv1");
-    std::fs::create_dir_all(&half).unwrap();
-    std::fs::write(half.join("x"), "x").unwrap();
-    sweep(root.path()).unwrap();
-    assert!(!half.exists());
+    let made = || {
+        let half = root.path().join(".incoming-abc/PAv1");
+        std::fs::create_dir_all(&half).unwrap();
+        std::fs::write(half.join("x"), "x").unwrap();
+        let zip = root.path().join(".fetch-abc");
+        std::fs::write(&zip, "x").unwrap();
+        [half, zip]
+    };
+    let all = made();
+    sweep(root.path(), None).unwrap();
+    assert_eq!(all.map(|it| it.exists()), [false; 2]);
+    // Where others may be at work, only what is old.
+    let all = made();
+    let changed = |path: &Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    let [half, zip] = &all;
+    let first = changed(half.parent().unwrap()).min(changed(zip));
+    sweep(root.path(), Some(first)).unwrap();
+    assert_eq!(all.each_ref().map(|it| it.exists()), [true; 2]);
+    sweep(root.path(), Some(first + Duration::from_secs(60))).unwrap();
+    assert_eq!(all.map(|it| it.exists()), [false; 2]);
     assert!(ready.exists());
-    sweep(&root.path().join("never made")).unwrap();
+    sweep(&root.path().join("never made"), None).unwrap();
 }
 
 /// Files of a package in a random order, each packed in its own way.

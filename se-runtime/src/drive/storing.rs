@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_channel::mpsc;
-use futures_util::future::{BoxFuture, Either, pending, select};
+use futures_util::future::{BoxFuture, pending, select};
 use futures_util::{FutureExt, StreamExt, pin_mut};
 
 use super::{Control, Driver};
@@ -20,11 +20,11 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// No wait is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What happens while the store is not there.
-enum Meanwhile {
+/// What happens beside something that is waited for, or what came of that.
+enum Meanwhile<T> {
     Told(Control),
     Ended(Option<(StepIndex, Outcome)>),
-    Over,
+    Over(T),
 }
 
 impl Driver<'_> {
@@ -40,8 +40,9 @@ impl Driver<'_> {
     ) -> Result<(), LogError> {
         let mut wait = FIRST_WAIT;
         while let Some(batch) = self.batch(effects) {
-            let stored = self.append(batch).await;
-            if !matches!(stored, Err(LogError::Unavailable(_))) || !self.is_once_only(effects) {
+            let stored = self.append(batch, control).await;
+            let is_away = matches!(stored, Err(LogError::Unavailable(_)));
+            if !is_away || self.cut_off || !self.is_once_only(effects) {
                 return stored;
             }
             let until = self.ports.clock.now().after(wait);
@@ -91,20 +92,22 @@ impl Driver<'_> {
                 || effects.records.iter().any(is_of_one))
     }
 
-    /// Appends while attempts go on. Borrows mutably, so that the drive can move between threads: what runs in
-    /// it cannot be shared by them.
-    async fn append(&mut self, batch: Batch) -> Result<(), LogError> {
+    /// Appends while attempts go on; a cancel does not wait for a slow store to stop them.
+    async fn append(
+        &mut self,
+        batch: Batch,
+        control: &mut mpsc::UnboundedReceiver<Control>,
+    ) -> Result<(), LogError> {
         let mut stored = self.ports.log.append(batch);
         loop {
-            if self.running.is_empty() {
-                return stored.await;
-            }
-            match select(stored, self.running.next()).await {
-                Either::Left((appended, _)) => return appended,
-                Either::Right((ended, pending)) => {
-                    self.note(ended.flatten());
-                    stored = pending;
+            match self.meanwhile(&mut stored, control).await {
+                Meanwhile::Told(Control::Drain) => self.mode = Mode::Drain,
+                Meanwhile::Told(told) => {
+                    self.stop_at_once();
+                    self.told.push(told);
                 }
+                Meanwhile::Ended(ended) => self.note(ended),
+                Meanwhile::Over(appended) => return appended,
             }
         }
     }
@@ -122,16 +125,17 @@ impl Driver<'_> {
                 Meanwhile::Told(told) if self.running.is_empty() => self.told.push(told),
                 Meanwhile::Told(_) => return true,
                 Meanwhile::Ended(ended) => self.note(ended),
-                Meanwhile::Over => return false,
+                Meanwhile::Over(()) => return false,
             }
         }
     }
 
-    async fn meanwhile(
+    /// Borrows mutably, so that the drive can move between threads: what runs in it cannot be shared by them.
+    async fn meanwhile<T>(
         &mut self,
-        timer: &mut BoxFuture<'_, ()>,
+        awaited: &mut BoxFuture<'_, T>,
         control: &mut mpsc::UnboundedReceiver<Control>,
-    ) -> Meanwhile {
+    ) -> Meanwhile<T> {
         let told = async {
             match control.next().await {
                 Some(told) => Meanwhile::Told(told),
@@ -146,8 +150,8 @@ impl Driver<'_> {
         };
         pin_mut!(told, ended);
         let one = select(told, ended).map(|it| it.factor_first().0);
-        let timer = timer.map(|()| Meanwhile::Over);
-        select(one, timer).await.factor_first().0
+        let awaited = awaited.map(Meanwhile::Over);
+        select(awaited, one).await.factor_first().0
     }
 
     /// An attempt that was stopped gives nothing.

@@ -1,27 +1,11 @@
 //! What a report quotes of the evidence holds a secret as a whole or not at all: a part of one would
 //! not be recognised when the events are sealed.
 
-use super::{Evidence, GradedItem, Matched};
+use super::Matched;
 use crate::secret::Vault;
 
-/// Widens every quoted match to the whole secrets that it touches.
-pub(crate) fn quote_whole_secrets(
-    items: &mut [GradedItem],
-    evidence: &dyn Fn(&[String]) -> Evidence,
-    vault: &Vault,
-) {
-    for check in items.iter_mut().flat_map(|item| &mut item.checks) {
-        let Some(matched) = &mut check.matched else {
-            continue;
-        };
-        let path: Vec<String> = check.source.split('.').map(str::to_owned).collect();
-        if let Evidence::Text(text) = evidence(&path) {
-            widen(matched, &text, vault);
-        }
-    }
-}
-
-fn widen(matched: &mut Matched, text: &str, vault: &Vault) {
+/// Widens what is quoted of `text` to the whole secrets that it touches.
+pub(super) fn quote_whole_secrets(matched: &mut Matched, text: &str, vault: &Vault) {
     let byte = |character: usize| {
         text.char_indices()
             .nth(character)
@@ -39,7 +23,7 @@ fn widen(matched: &mut Matched, text: &str, vault: &Vault) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Matched, widen};
+    use super::{Matched, quote_whole_secrets};
     use crate::secret::{Secret, Vault};
 
     #[test]
@@ -58,7 +42,7 @@ mod tests {
                 end,
                 text: quoted,
             };
-            widen(&mut matched, text, &vault);
+            quote_whole_secrets(&mut matched, text, &vault);
             assert_eq!(
                 vault.mask_text(&matched.text).trim(),
                 shown.trim(),

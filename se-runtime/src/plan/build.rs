@@ -9,9 +9,11 @@ use petgraph::graph::DiGraph;
 use se_dsl::Checked;
 use se_dsl::catalog::{self, Target};
 use se_dsl::checked::{Composite, Execution, Job, Uses};
-use se_dsl::expr::{Scopes, Template};
+use se_dsl::expr::Template;
 
-use super::{Block, Edge, Node, Owner, PlanError, StepIndex, Why, known, order, paths};
+use super::{
+    Block, Edge, Node, Owner, PlanError, StepIndex, Why, known, known::Known, order, paths,
+};
 use crate::event::ScenarioRef;
 
 /// Keys of a scenario's input that name the connector it works on.
@@ -80,7 +82,7 @@ pub(super) fn scenario_job(package: &Checked, scenario: &ScenarioRef) -> Result<
 struct Blocks<'p> {
     package: &'p Checked,
     sequential: bool,
-    known: &'p [Scopes],
+    known: &'p Known,
     made: BTreeMap<(usize, usize), Arc<Block>>,
     /// Whether one of the loops runs over what `known` says.
     asked: bool,
@@ -92,7 +94,7 @@ impl Block {
         package: &Checked,
         jobs: Vec<Arc<Job>>,
         sequential: bool,
-        known: &[Scopes],
+        known: &Known,
     ) -> Result<(Self, bool), PlanError> {
         let mut blocks = Blocks {
             package,

@@ -32,22 +32,30 @@ impl Plans {
     /// # Errors
     /// As [`Plan::build`].
     pub fn of(&self, accepted: &Accepted) -> Result<Plan, PlanError> {
-        let build = || Plan::build(Arc::clone(&self.package), accepted);
-        let (Some(phase), None) = (&accepted.phase, &accepted.scenario) else {
-            return build();
-        };
-        let key = (phase.clone(), accepted.sequential);
-        if let Some(made) = self.made().get(&key) {
-            return Ok(made.clone());
+        if let Some(made) = self.made(accepted) {
+            return Ok(made);
         }
-        let plan = build()?;
-        if !plan.is_own {
-            self.made().insert(key, plan.clone());
+        let plan = Plan::build(Arc::clone(&self.package), accepted)?;
+        if let Some(key) = key(accepted).filter(|_| !plan.is_own) {
+            self.all().insert(key, plan.clone());
         }
         Ok(plan)
     }
 
-    fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, bool), Plan>> {
+    /// The plan of a job, if nothing has to be computed for it: it is made already.
+    #[must_use]
+    pub fn made(&self, accepted: &Accepted) -> Option<Plan> {
+        self.all().get(&key(accepted)?).cloned()
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, bool), Plan>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What tells the plans apart that may be shared.
+fn key(accepted: &Accepted) -> Option<(String, bool)> {
+    let phase = accepted.phase.clone()?;
+    let is_phase = accepted.scenario.is_none();
+    is_phase.then_some((phase, accepted.sequential))
 }

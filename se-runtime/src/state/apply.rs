@@ -1,7 +1,5 @@
 //! What an event about a step changes.
 
-use std::time::Duration;
-
 use se_dsl::catalog::{Action, Effect};
 use serde_json::Value;
 
@@ -136,7 +134,7 @@ impl State {
     }
 
     /// Moves a run to its next status and lets those around it know.
-    fn enter(&mut self, plan: &Plan, index: StepIndex, next: StepStatus, at: Timestamp) {
+    pub(super) fn enter(&mut self, plan: &Plan, index: StepIndex, next: StepStatus, at: Timestamp) {
         self.leave(index);
         if let Some(run) = self.runs.get_mut(index.0) {
             run.state.status = next;
@@ -194,10 +192,8 @@ impl State {
         match step.uses.primitive() {
             Some(primitive) if self.is_leaf(index) => {
                 if primitive.action == Action::Pause {
-                    let seconds = self.step(index).inputs.get("seconds");
-                    let seconds = seconds.and_then(Value::as_f64).unwrap_or_default();
-                    let pause = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-                    self.timers.insert((since.after(pause), index));
+                    let (pause, timeout) = self.pause(index);
+                    self.timers.insert((since.after(pause.min(timeout)), index));
                 } else if primitive.effect == Effect::Pure {
                     self.computing.insert(index);
                 } else {

@@ -1,7 +1,9 @@
 //! What a state shows; nothing here changes it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use se_dsl::catalog::Primitive;
 use se_dsl::expr::{Root, Scopes};
 use serde_json::Value;
 
@@ -127,6 +129,19 @@ impl State {
             group.is_none_or(|it| it.active == 0)
         };
         self.active().filter(has_none)
+    }
+
+    /// How long a pause lasts, and the longest it may.
+    pub(crate) fn pause(&self, index: StepIndex) -> (Duration, Duration) {
+        let seconds = self.step(index).inputs.get("seconds");
+        let seconds = seconds.and_then(Value::as_f64).unwrap_or_default();
+        let step = self.node(index).step();
+        let longest = step.uses.primitive().map(Primitive::timeout);
+        let timeout = step.timeout.or(longest).unwrap_or(Duration::MAX);
+        (
+            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
+            timeout,
+        )
     }
 
     /// The exports of a composite that has come to its end.

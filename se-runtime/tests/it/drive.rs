@@ -1,13 +1,19 @@
 //! Jobs run from their log to their end, whatever happens on the way.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+mod computing;
+mod storing;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use se_runtime::event::Map;
-use se_runtime::{Call, Control, Done, Drive, DriveError, Fault, FaultKind, JobStatus, LogError};
+use se_runtime::event::{End, Map};
+use se_runtime::{
+    Call, Control, Done, Drive, DriveError, Event, Fault, FaultKind, JobStatus, Plan, Record,
+    State, StepError,
+};
 use serde_json::{Value, json};
 
-use crate::world::{Outage, Run, Script, echo, plan};
+use crate::world::{Run, Script, echo, package_with, plan};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -141,27 +147,6 @@ fn an_attempt_that_is_due_when_the_one_before_has_failed_is_made() {
 }
 
 #[test]
-fn a_job_that_computes_for_long_hears_a_cancel_meanwhile() {
-    let step = |at| {
-        format!("    - {{ id: s{at}, uses: evaluate.regex@v1, with: {{ source: x, regex: x }} }}\n")
-    };
-    let steps: String = (0..200).map(step).collect();
-    let run = Run::new(plan(&steps), Box::new(|call| (SECOND, echo(call))));
-    run.clock.costs(SECOND / 200);
-    let cancel = Control::Cancel {
-        reason: "enough".to_owned(),
-    };
-    let ended = run.drive_until(9, cancel);
-    assert!(matches!(
-        ended,
-        Some(Ok(Drive::Ended(JobStatus::Cancelled)))
-    ));
-    let state = run.state();
-    let done = state.ended();
-    assert!((10..100).contains(&done), "{done} steps were computed");
-}
-
-#[test]
 fn what_a_step_is_given_counts_too() {
     let steps = r#"
     - { id: one, uses: collect@v1, target: a, with: { command: show tech }, capture: { output: one } }
@@ -230,26 +215,6 @@ fn a_failing_step_stops_reads_and_the_first_failure_in_document_order_is_the_job
         run.actions.most.lock().unwrap().0,
         0,
         "the slow read was dropped"
-    );
-}
-
-#[test]
-fn all_expressions_of_a_step_together_have_one_second() {
-    // Each is well within what one may take.
-    let each = "${ reduce range(10000) as $i (0; . + $i) }";
-    let list = vec![each; 3_000].join("', '");
-    let step = format!(
-        "    - {{ id: s, uses: evaluate.regex@v1, with: {{ source: ['{list}'], regex: x }} }}\n"
-    );
-    let run = Run::new(plan(&step), Box::new(|call| (SECOND, echo(call))));
-    assert!(matches!(
-        run.drive(vec![]),
-        Some(Ok(Drive::Ended(JobStatus::Faulted)))
-    ));
-    let error = run.state().error().unwrap().detail.clone();
-    assert!(
-        error.starts_with("`with.source:") && error.contains("that belong together"),
-        "{error}"
     );
 }
 
@@ -403,119 +368,91 @@ fn after_a_crash_what_may_be_repeated_is_and_what_may_not_is_interrupted() {
     }
 }
 
-/// Two changes at once, of 1 s and of 3 s, and a third after them. Batches are: what begins the two, then each end.
-fn changes_in_an_outage(outage: Outage) -> Run {
-    let steps = r#"
-    - { id: a, uses: exec@v1, target: a, with: { command: x }, for_each: { var: n, in: [0, 1], mode: concurrent } }
-    - { id: c, uses: exec@v1, target: c, with: { command: x } }
-"#;
-    let script: Box<Script> = Box::new(|call| match call.step.as_str() {
-        "a[1]" => (SECOND * 3, echo(call)),
-        _ => (SECOND, echo(call)),
-    });
-    let run = Run::new(plan(steps), script);
-    *run.log.outage.lock().unwrap() = Some(outage);
-    run
-}
-
 #[test]
-fn what_may_not_be_made_twice_outlasts_a_store_that_is_away() {
-    for after in 0..4 {
-        for stores in [false, true] {
-            let run = changes_in_an_outage(Outage {
-                after,
-                appends: 12,
-                stores,
-            });
-            let ended = run.drive(vec![]);
-            assert!(
-                matches!(ended, Some(Ok(Drive::Ended(JobStatus::Completed)))),
-                "{after} {stores}: {ended:?}"
-            );
-            assert_eq!(run.actions.calls.lock().unwrap().len(), 3, "{after}");
-            assert_eq!(run.actions.most.lock().unwrap().1, 2, "two at once");
+fn a_pause_ends_at_its_timeout_if_it_is_longer() {
+    for (timeout, ended, after) in [
+        (10, JobStatus::Faulted, 10),
+        (300, JobStatus::Completed, 300),
+        (301, JobStatus::Completed, 300),
+    ] {
+        let step = format!(
+            "    - {{ id: p, uses: pause@v1, with: {{ seconds: \"${{ 300 }}\" }}, timeout: {timeout} }}\n"
+        );
+        let run = Run::new(plan(&step), Box::new(|call| (SECOND, echo(call))));
+        let drive = run.drive(vec![]);
+        assert!(
+            matches!(drive, Some(Ok(Drive::Ended(it))) if it == ended),
+            "{timeout}: {drive:?}"
+        );
+        let state = run.state();
+        let took = state.completed_at().unwrap().since(state.accepted_at());
+        assert_eq!(took, SECOND * after);
+        if let Some(error) = state.error() {
+            assert!(error.url.ends_with("/timeout"), "{}", error.url);
+            assert!(error.detail.contains("300 s does not end within 10 s"));
         }
     }
 }
 
 #[test]
-fn a_cancel_does_not_wait_for_a_store_that_is_away() {
-    let run = changes_in_an_outage(Outage {
-        after: 1,
-        appends: usize::MAX,
-        stores: false,
-    });
-    let reason = "enough".to_owned();
-    let ended = run.drive_until(3, Control::Cancel { reason });
-    let is_away = |it: &_| matches!(it, Some(Err(DriveError::Log(LogError::Unavailable(_)))));
-    assert!(is_away(&ended), "{ended:?}");
-    assert_eq!(run.actions.most.lock().unwrap().0, 0, "what ran has ended");
-}
-
-#[test]
-fn a_cancel_that_cannot_be_stored_stops_what_runs() {
-    let run = changes_in_an_outage(Outage {
-        after: 1,
-        appends: usize::MAX,
-        stores: false,
-    });
-    let reason = "enough".to_owned();
-    // Both run; the outage begins with what follows from the cancel.
-    let ended = run.drive_until(1, Control::Cancel { reason });
-    assert!(matches!(ended, Some(Err(DriveError::Log(_)))), "{ended:?}");
-    assert_eq!(run.actions.most.lock().unwrap().0, 0, "what ran has ended");
-    assert!(run.state().completed_at().is_none());
-}
-
-#[test]
-fn what_came_of_a_change_is_stored_though_a_cancel_was_told_meanwhile() {
-    let step = "    - { id: a, uses: exec@v1, target: a, with: { command: x } }\n";
-    let run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));
-    *run.log.outage.lock().unwrap() = Some(Outage {
-        after: 1,
-        appends: 12,
-        stores: false,
-    });
-    let reason = "enough".to_owned();
-    let ended = run.drive_until(4, Control::Cancel { reason });
-    assert!(matches!(ended, Some(Ok(Drive::Ended(_)))), "{ended:?}");
-    let story = run.story();
-    assert!(story.contains(&"step_completed a".to_owned()), "{story:?}");
-}
-
-#[test]
-fn a_cancel_is_heard_where_something_ends_with_every_append() {
-    let step = "    - { id: look, uses: collect@v1, target: a, with: { command: x }, \
-                for_each: { var: n, in: '${ [range(300)] }', mode: concurrent } }\n";
-    let begun = AtomicU32::new(0);
+fn connectors_are_those_of_the_job_s_beginning_however_often_it_is_driven() {
+    let connectors = "apiVersion: pav1\nkind: ConnectorModel\nmetadata: { name: t }\nspec:\n  connectors:\n    \
+        - { name: a, class: cisco_common, transport: telnet, port: \"${ vars.port // 7 }\" }\n";
+    let job = "apiVersion: pav1\nkind: JobDefinition\nspec:\n  steps:\n    \
+        - { id: one, uses: collect@v1, target: a, with: { command: x }, capture: { output: port } }\n    \
+        - { id: rest, uses: pause@v1, with: { seconds: 60 } }\n    \
+        - { id: two, uses: collect@v1, target: a, with: { command: \"${ vars.port }\" } }\n";
+    let files = [
+        ("PAv1/connectors.yaml", connectors),
+        ("PAv1/jobs/job.yaml", job),
+    ];
+    let plan = Plan::of_phase(package_with(&files), "main").unwrap();
+    let ports = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&ports);
     let script: Box<Script> = Box::new(move |call| {
-        let nth = begun.fetch_add(1, Ordering::Relaxed);
-        (SECOND + Duration::from_millis(31) * (nth % 32), echo(call))
+        seen.lock()
+            .unwrap()
+            .push(call.target.as_ref().map(|it| it.port));
+        (
+            SECOND,
+            Ok(gives(Map::from_iter([("output".to_owned(), json!("9"))]))),
+        )
     });
-    let mut run = Run::new(plan(step), script);
-    run.log.takes = Some((run.clock.clone(), Duration::from_millis(100)));
-    let reason = "enough".to_owned();
-    let ended = run.drive_until(60, Control::Cancel { reason });
-    let is_cancelled = |it: &_| matches!(it, Some(Ok(Drive::Ended(JobStatus::Cancelled))));
-    assert!(is_cancelled(&ended), "{ended:?}");
-    let calls = run.actions.calls.lock().unwrap().len();
-    assert!(calls < 150, "{calls} were begun");
+    let mut run = Run::new(plan, script);
+    run.patience = Some(SECOND);
+    // It is put down while it rests, and taken up.
+    assert!(matches!(run.drive(vec![]), Some(Ok(Drive::Waits(_)))));
+    run.patience = None;
+    let ended = run.drive(vec![]);
+    assert!(
+        matches!(ended, Some(Ok(Drive::Ended(JobStatus::Completed)))),
+        "{ended:?}"
+    );
+    assert_eq!(*ports.lock().unwrap(), [Some(7), Some(7)]);
 }
 
 #[test]
-fn what_may_be_made_again_does_not_wait_for_a_store_that_is_away() {
-    let step = "    - { id: s, uses: collect@v1, target: a, with: { command: x } }\n";
-    let run = Run::new(plan(step), Box::new(|call| (SECOND, echo(call))));
-    *run.log.outage.lock().unwrap() = Some(Outage {
-        after: 1,
-        appends: 1,
-        stores: false,
+fn a_job_that_was_given_up_shows_what_it_had_and_what_was_cut_off() {
+    let mut run = Run::new(plan(GRADE), Box::new(|call| (SECOND, echo(call))));
+    run.log.fails_after = Some(2);
+    assert!(matches!(run.drive(vec![]), Some(Err(DriveError::Log(_)))));
+    let mut records = run.log.records.lock().unwrap().clone();
+    let last = records.last().unwrap().clone();
+    let fault = Fault::new(FaultKind::Interrupted, "the content is gone");
+    records.push(Record {
+        seq: last.seq + 1,
+        event: Event::JobFaulted {
+            error: StepError::new(&fault, "", 1),
+            end: End::default(),
+        },
+        ..last
     });
-    let ended = run.drive(vec![]);
-    assert!(matches!(ended, Some(Err(DriveError::Log(_)))), "{ended:?}");
-    let ended = run.drive(vec![]);
-    let is_done = |it: &_| matches!(it, Some(Ok(Drive::Ended(JobStatus::Completed))));
-    assert!(is_done(&ended), "{ended:?}");
+    let state = State::fold(&run.plan, &records).unwrap();
+    assert_eq!(state.status(), JobStatus::Faulted);
+    let status = |key| state.step(state.find(key).unwrap()).status;
+    let all = ["prepare", "a1", "b1", "judge"].map(|key| status(key).as_str());
+    assert_eq!(all, ["completed", "cancelled", "cancelled", "pending"]);
+    assert_eq!(state.active().count(), 0);
 }
 
 #[test]

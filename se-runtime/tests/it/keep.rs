@@ -19,7 +19,7 @@ struct Script {
     /// What others tell meanwhile, in the second drive.
     tells: Mutex<Option<(mpsc::UnboundedSender<Control>, Control)>>,
     did: Mutex<Vec<String>>,
-    /// How the store takes it that the job is given up, the first time.
+    /// How the store takes it that the job is given up or handed over, the first time.
     unanswered: Mutex<Option<Unanswered>>,
 }
 
@@ -81,6 +81,12 @@ impl Keeper for Script {
         std::future::ready(()).boxed()
     }
 
+    fn hand_over(&self) -> BoxFuture<'_, Result<(), Unanswered>> {
+        self.does("hands over");
+        let answer = self.unanswered.lock().unwrap().take();
+        std::future::ready(answer.map_or(Ok(()), Err)).boxed()
+    }
+
     fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, Result<(), Unanswered>> {
         self.does(&format!("gives up: {why}"));
         let answer = self.unanswered.lock().unwrap().take();
@@ -90,6 +96,27 @@ impl Keeper for Script {
 
 fn later() -> Ended {
     Ended::Later("the store is away".to_owned())
+}
+
+#[test]
+fn what_another_engine_may_have_is_not_waited_for_long() {
+    let away = || Ended::NotHere("its content is not here".to_owned());
+    let did = Script::new(std::iter::repeat_n(away(), 9)).keep(&Policy::default(), vec![], None);
+    let drives = [0, 2, 5, 10].map(|at| format!("{at} drives, cancel None"));
+    let expected = drives.into_iter().chain(["11 hands over".to_owned()]);
+    assert_eq!(did, expected.collect::<Vec<_>>());
+    // Where the store does not take that in, it is tried again.
+    let script = Script::new(std::iter::repeat_n(away(), 9));
+    *script.unanswered.lock().unwrap() = Some(Unanswered);
+    let did = script.keep(&Policy::default(), vec![], None);
+    let after = did.iter().skip(4).map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(
+        after,
+        ["11 hands over", "19 drives, cancel None", "20 hands over"]
+    );
+    // It may come in time.
+    let did = Script::new([away(), away()]).keep(&Policy::default(), vec![], None);
+    assert_eq!(did.len(), 3);
 }
 
 #[test]

@@ -47,7 +47,12 @@ pub(crate) fn package_with(files: &[(&str, &str)]) -> Arc<Checked> {
     let connectors: String = ["a", "b", "c"].iter().map(|name| connector(name)).collect();
     let head =
         "apiVersion: pav1\nkind: ConnectorModel\nmetadata: { name: t }\nspec:\n  connectors:\n";
-    sources.add("PAv1/connectors.yaml", format!("{head}{connectors}"));
+    if files
+        .iter()
+        .all(|(path, _)| *path != "PAv1/connectors.yaml")
+    {
+        sources.add("PAv1/connectors.yaml", format!("{head}{connectors}"));
+    }
     let job = |path: &str| {
         let name = path.strip_prefix("PAv1/jobs/")?.strip_suffix(".yaml")?;
         Some(format!("        - definition: {name}@v1\n"))
@@ -289,34 +294,37 @@ pub(crate) struct Scripted {
     pub(crate) calls: Mutex<Vec<(String, u32)>>,
     /// How many ran at once, at most.
     pub(crate) most: Mutex<(usize, usize)>,
+    /// When the last one ended or was dropped.
+    pub(crate) left: Mutex<Timestamp>,
 }
 
 impl Scripted {
     pub(crate) fn new(clock: &Virtual, script: Box<Script>) -> Self {
-        let (calls, most) = (Mutex::default(), Mutex::default());
         Self {
             clock: clock.clone(),
             script,
-            calls,
-            most,
+            calls: Mutex::default(),
+            most: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 }
 
 /// One more call runs, until it is dropped.
-struct Running<'a>(&'a Mutex<(usize, usize)>);
+struct Running<'a>(&'a Scripted);
 
 impl<'a> Running<'a> {
-    fn begin(most: &'a Mutex<(usize, usize)>) -> Self {
-        let mut running = most.lock().unwrap();
+    fn begin(actions: &'a Scripted) -> Self {
+        let mut running = actions.most.lock().unwrap();
         *running = (running.0 + 1, running.1.max(running.0 + 1));
-        Self(most)
+        Self(actions)
     }
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.lock().unwrap().0 -= 1;
+        self.0.most.lock().unwrap().0 -= 1;
+        *self.0.left.lock().unwrap() = self.0.clock.now();
     }
 }
 
@@ -327,7 +335,7 @@ impl Actions for Scripted {
                 .lock()
                 .unwrap()
                 .push((call.step.clone(), call.attempt));
-            let running = Running::begin(&self.most);
+            let running = Running::begin(self);
             let (takes, outcome) = (self.script)(&call);
             self.clock.sleep_until(self.clock.now().after(takes)).await;
             drop(running);
@@ -362,6 +370,8 @@ pub(crate) struct Run {
     pub(crate) actions: Scripted,
     /// How long a wait may be that is waited for.
     pub(crate) patience: Option<Duration>,
+    /// When it was told something.
+    pub(crate) told: Mutex<Timestamp>,
 }
 
 impl Run {
@@ -375,6 +385,7 @@ impl Run {
             clock,
             log,
             patience: None,
+            told: Mutex::default(),
         }
     }
 
@@ -398,6 +409,9 @@ impl Run {
         self.driven(receiver, |waits| {
             let told = control.take_if(|_| waits >= moment);
             let is_told = told.is_some();
+            if is_told {
+                *self.told.lock().unwrap() = self.clock.now();
+            }
             told.into_iter()
                 .for_each(|it| sender.unbounded_send(it).unwrap());
             is_told

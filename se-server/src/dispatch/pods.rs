@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, Either, join_all, select};
 use se_adapters::{FilesIn, LabSource, Lds, PodActions, PodOptions, PodPorts};
 use se_runtime::port::Progress;
 use se_runtime::{Accepted, Actions, Call, Fault, FaultKind, Outcome, Vault};
+use se_store::port_holder;
 
 use super::transcripts::{Keeper, Said};
 use crate::content::Package;
@@ -178,19 +179,17 @@ fn options(
         )
         .map_err(|error| Error::Conflict(error.to_string()))?;
     // Labs of one session on one worker are told apart by their parts.
-    let session = opened.session_id.clone();
-    let session_id = match part {
-        None => session,
-        Some(at) => {
-            let name = checked.part(at).name.clone();
-            Some(session.map_or_else(|| name.clone(), |it| format!("{it} {name}")))
-        }
+    let session = opened.session_id.as_deref();
+    let name = part.map(|at| checked.part(at).name.as_str());
+    let session_id = match (session, name) {
+        (Some(session), Some(part)) => Some(format!("{session} {part}")),
+        (session, part) => session.or(part).map(str::to_owned),
     };
     let lab = checked.content(part).topology.as_ref();
     let lab = lab.map(|it| LabSource {
         topology: it.text.clone(),
         title: it.title.clone(),
-        session_id: session_id.clone(),
+        session_id,
     });
     Ok(PodOptions {
         worker,
@@ -200,15 +199,10 @@ fn options(
         connectors: Arc::clone(&engine.connectors),
         ports: PodPorts {
             book: Arc::new(StoredPorts(engine.store.clone())),
-            holder: holder(opened, session_id.as_deref()),
+            holder: port_holder(&opened.job_id, session, name),
         },
         clock: Arc::clone(&engine.world.clock),
     })
-}
-
-/// Who holds the ports of a pod: the session, so that its later jobs have them too.
-fn holder(opened: &Accepted, session: Option<&str>) -> String {
-    session.map_or_else(|| format!("job {}", opened.job_id), str::to_owned)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use se_runtime::event::{Batch, End};
 use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
 use se_runtime::{
-    Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Ports, Record,
-    State, StepError, Summary, Timestamp, Unanswered, Vault, drive,
+    Accepted, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError,
+    Ports, Record, State, StepError, Summary, Timestamp, Unanswered, Vault, drive,
 };
 
 use super::Receiver;
@@ -24,6 +24,9 @@ use crate::jobs::{all_records, plan};
 const LEAVE: Duration = Duration::from_secs(5);
 /// The same, where the job goes on.
 const LEAVE_SOON: Duration = Duration::from_secs(1);
+
+/// A job that was handed over is not taken up again for so long, if nobody else does.
+const NOT_HERE: Duration = Duration::from_secs(60);
 
 /// A job that only waits for longer than this is put down: all that is left of it in memory is who waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,6 +72,9 @@ impl Keeper for Kept<'_> {
         async move {
             match self.attempt(told, cancel).await {
                 Ok(ended) => ended,
+                Err(error) if error.retry() && self.engine.store.is_shared() => {
+                    Ended::NotHere(chain(&error))
+                }
                 Err(error) if error.retry() => Ended::Later(chain(&error)),
                 Err(error) => Ended::Never(chain(&error)),
             }
@@ -84,6 +90,10 @@ impl Keeper for Kept<'_> {
         release(self.engine, self.id).boxed()
     }
 
+    fn hand_over(&self) -> BoxFuture<'_, std::result::Result<(), Unanswered>> {
+        hand_over(self.engine, self.id).boxed()
+    }
+
     fn give_up<'a>(&'a self, why: &'a str) -> BoxFuture<'a, std::result::Result<(), Unanswered>> {
         give_up(self.engine, self.id, why).boxed()
     }
@@ -96,13 +106,30 @@ async fn release(engine: &Engine, id: &str) {
     }
 }
 
+/// Lets others go on with a job that this engine cannot go on with.
+async fn hand_over(engine: &Engine, id: &str) -> std::result::Result<(), Unanswered> {
+    let until = engine.world.clock.now().after(NOT_HERE);
+    // Noted first: this engine is told of it as well, and sooner.
+    engine.handed_over.put(id, until);
+    match engine.store.release(id).await {
+        Ok(()) => {
+            tracing::warn!(job = %id, "job handed over: another engine may have what this one lacks");
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!(job = %id, error = %chain(&error), "job not handed over");
+            Err(Unanswered)
+        }
+    }
+}
+
 /// Counts and logs how a run ended.
 fn note(engine: &Engine, job: &str, ended: &Ended) {
     let (how, why) = said(engine, ended);
     match ended {
         Ended::Well(Drive::Waits(until)) => put_down(job, *until),
         Ended::Well(_) | Ended::Lost => tracing::info!(job, status = how, why, "{LEFT}"),
-        Ended::Later(_) | Ended::Never(_) => {
+        Ended::Later(_) | Ended::NotHere(_) | Ended::Never(_) => {
             engine.metrics.broken.add();
             tracing::warn!(job, status = how, why, "{LEFT}");
         }
@@ -125,7 +152,7 @@ fn said<'e>(engine: &Engine, ended: &'e Ended) -> (&'e str, &'e str) {
         Ended::Well(Drive::Drained) => ("drained", "it goes on at the next start, or elsewhere"),
         Ended::Lost => ("lost", "another engine drives it"),
         Ended::Never(why) => ("broken", why.as_str()),
-        Ended::Later(why) => ("interrupted", why.as_str()),
+        Ended::Later(why) | Ended::NotHere(why) => ("interrupted", why.as_str()),
     }
 }
 
@@ -142,7 +169,10 @@ impl Kept<'_> {
         };
         let accepted = log.accepted();
         content::of_job(engine, accepted).await?;
-        let (plan, package) = plan(&engine.packages, accepted).await?;
+        let (plan, package) = match plan(&engine.packages, accepted).await {
+            Err(error) if cancel.is_none() => return Err(of_its_engine(error, accepted)),
+            planned => planned?,
+        };
         let records = all_records(&engine.store, id).await?;
         let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
         let state =
@@ -181,6 +211,18 @@ impl Kept<'_> {
             Err(DriveError::Fold(error)) => Ended::Never(error.to_string()),
         })
     }
+}
+
+/// What is wrong with content that another version of the engine has checked is no reason to end a job.
+fn of_its_engine(error: Error, accepted: &Accepted) -> Error {
+    let (own, its) = (env!("CARGO_PKG_VERSION"), &accepted.engine_version);
+    if own == its {
+        return error;
+    }
+    Error::Unavailable(format!(
+        "{}; engine {its} took the job in, and this is {own}: run the job with that one, or cancel it",
+        chain(&error)
+    ))
 }
 
 fn log_error(error: LogError) -> Error {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use super::dto;
-use super::input::{Object, Params, Zip};
+use super::input::{Large, Object, Params, Zip};
 use super::problem::Problem;
 use crate::content::{self, SyncBody};
 use crate::engine::Engine;
@@ -30,10 +30,12 @@ use crate::error::Error;
         (status = 404, description = "Nothing at that address", body = dto::Problem),
         (status = 409, description = "Another sync is going on, or the content is not what was said", body = dto::Problem),
         (status = 422, description = "The package is broken; nothing was stored", body = dto::Problem),
+        (status = 429, description = "Too many large requests at a time; see Retry-After", body = dto::Problem),
     )
 )]
 pub(super) async fn sync(
     State(engine): State<Arc<Engine>>,
+    _place: Large,
     Object(body): Object,
 ) -> Result<Response, Problem> {
     let body = SyncBody::read(&body)?;
@@ -68,10 +70,12 @@ pub(super) async fn sync(
     responses(
         (status = 200, description = "What was found; `valid` says whether it can be used", body = dto::Findings),
         (status = 422, description = "No zip, or one that breaks a rule", body = dto::Problem),
+        (status = 429, description = "Too many large requests at a time; see Retry-After", body = dto::Problem),
     )
 )]
 pub(super) async fn validate(
     State(engine): State<Arc<Engine>>,
+    _place: Large,
     Zip(zip): Zip,
 ) -> Result<Json<Value>, Problem> {
     let found = content::validate(&engine, zip).await?;

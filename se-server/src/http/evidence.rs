@@ -14,6 +14,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::dto;
+use super::input::Large;
 use super::problem::Problem;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -32,10 +33,12 @@ const MANIFEST: &str = "manifest.json";
     responses(
         (status = 200, description = "The zip", content_type = "application/zip", body = String),
         (status = 404, description = "No such job", body = dto::Problem),
+        (status = 429, description = "Too many large requests at a time; see Retry-After", body = dto::Problem),
     )
 )]
 pub(super) async fn evidence(
     State(engine): State<Arc<Engine>>,
+    _place: Large,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (_, state) = jobs::folded(&engine, &id).await?;

@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::problem::Problem;
 use crate::engine::Engine;
 use crate::error::Error;
+
+/// How long a place for a large request is waited for.
+const WAIT: Duration = Duration::from_secs(5);
+/// How long a body may take to come.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A JSON object.
 #[derive(Debug)]
@@ -20,6 +28,30 @@ pub(super) struct Object(pub(super) Map<String, Value>);
 /// A JSON object; an empty one where nothing was sent.
 #[derive(Debug)]
 pub(super) struct AnyObject(pub(super) Map<String, Value>);
+
+/// One of the places for requests that need much memory, to be asked for before what is in the body. Whoever waits
+/// for one holds nothing yet.
+#[derive(Debug)]
+pub(super) struct Large {
+    _place: OwnedSemaphorePermit,
+}
+
+impl FromRequestParts<Arc<Engine>> for Large {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, engine: &Arc<Engine>) -> Result<Self, Problem> {
+        let place = Arc::clone(&engine.large).acquire_owned();
+        match timeout(WAIT, place).await {
+            Ok(Ok(_place)) => Ok(Self { _place }),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy(
+                "too many large requests are under way: nothing was done; send the same request \
+                 again later"
+                    .to_owned(),
+            )
+            .into()),
+        }
+    }
+}
 
 /// A zip.
 #[derive(Debug)]
@@ -80,7 +112,12 @@ impl FromRequest<Arc<Engine>> for Zip {
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, limit).await.map_err(|error| {
+    let read = timeout(LONGEST, to_bytes(body, limit)).await;
+    let read = read.map_err(|_| {
+        let longest = LONGEST.as_secs();
+        Error::Malformed(format!("the body did not come within {longest} s"))
+    });
+    read?.map_err(|error| {
         // The only other cause is a connection that broke: then nobody reads the answer.
         let broken = std::error::Error::source(&error).is_none();
         let detail =

@@ -1,4 +1,4 @@
-//! What expressions see, fixed when a job is taken in, and which of it is secret.
+//! What expressions see, fixed when a job is taken in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,28 +6,15 @@ use std::sync::Arc;
 use se_dsl::checked::Connector;
 use se_dsl::expr::Root;
 use se_runtime::event::{FrozenScopes, PartScopes};
-use se_runtime::{PARTS, Secret, Vault};
+use se_runtime::{PARTS, Secret};
 use se_store::{Definition, DefinitionKey};
 use serde_json::{Map, Value, json};
 
+use super::secrets::{Secrets, spell_named, spell_secrets};
 use super::{JobRequest, What, worker};
 use crate::config;
 use crate::content::Package;
 use crate::error::{Error, Result, chain};
-use crate::fields::spell;
-
-/// Parts of names that say that what is under them is secret.
-const SECRET_NAMES: [&str; 9] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "private_key",
-    "community",
-    "api_key",
-    "credential",
-];
 
 /// The pod that a job runs on.
 #[derive(Debug)]
@@ -41,11 +28,11 @@ pub(super) struct Pod<'a> {
     pub(super) carried: BTreeMap<Option<usize>, Map<String, Value>>,
 }
 
-/// Scopes in the clear, with what must be sealed in them.
+/// Scopes in the clear, with what must be sealed in them, but for what connectors log in with.
 #[derive(Debug)]
 pub(super) struct Frozen {
     pub(super) scopes: FrozenScopes,
-    pub(super) vault: Vault,
+    pub(super) secrets: Secrets,
 }
 
 pub(super) fn freeze(
@@ -72,18 +59,6 @@ pub(super) fn freeze(
         };
         parts.insert(part.name.clone(), scopes);
     }
-    let own = vars(request, pod, None);
-    let mut found = BTreeSet::new();
-    let variables = parts.values().map(|it| &it.vars).chain([&own]);
-    let variables: Vec<Value> = variables.map(|it| Value::Object(it.clone())).collect();
-    let envs = parts.values().map(|it| &it.runtime_env).chain([&known]);
-    for value in envs.chain([&session]).chain(&variables) {
-        collect(value, false, &mut found);
-    }
-    collect(&Value::Object(request.secrets.clone()), true, &mut found);
-    if let What::Scenario { scenario, .. } = &request.what {
-        collect(&Value::Object(scenario.input.clone()), false, &mut found);
-    }
     let scopes = FrozenScopes {
         session,
         content: content(
@@ -92,13 +67,16 @@ pub(super) fn freeze(
             pod.package,
         ),
         runtime_env: known,
-        vars: own,
+        vars: vars(request, pod, None),
         parts,
     };
-    Ok(Frozen {
-        scopes,
-        vault: Vault::new(found.into_iter().map(Secret::new)),
-    })
+    let mut secrets = Secrets::default();
+    secrets.collect_named(&scopes);
+    secrets.collect(&Value::Object(request.secrets.clone()), true);
+    if let What::Scenario { scenario, .. } = &request.what {
+        secrets.collect(&Value::Object(scenario.input.clone()), false);
+    }
+    Ok(Frozen { scopes, secrets })
 }
 
 /// What is known about the pod of a part, or of the package: what comes later wins.
@@ -215,55 +193,6 @@ fn put(at: &mut Value, path: &[&str], value: Value) {
     }
 }
 
-/// Every text under a name that says it is secret.
-pub(super) fn collect(value: &Value, secret: bool, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) if secret => {
-            found.insert(text.clone());
-        }
-        Value::Array(all) => all.iter().for_each(|it| collect(it, secret, found)),
-        Value::Object(all) => {
-            for (key, it) in all {
-                collect(it, secret || names_a_secret(key), found);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// Makes numbers texts whose names end so: nothing else can be sealed, and a password may well be digits. Where
-/// a name only begins so, it is a measure (`token_ttl`).
-pub(super) fn spell_secrets(value: &mut Value) {
-    match value {
-        Value::Array(all) => all.iter_mut().for_each(spell_secrets),
-        Value::Object(all) => spell_named(all),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-pub(super) fn spell_named(all: &mut Map<String, Value>) {
-    for (key, it) in all {
-        match is_a_secret(key) {
-            true => spell(it),
-            false => spell_secrets(it),
-        }
-    }
-}
-
-fn is_a_secret(key: &str) -> bool {
-    let key = plain(key);
-    SECRET_NAMES.iter().any(|it| key.ends_with(it))
-}
-
-fn names_a_secret(key: &str) -> bool {
-    let key = plain(key);
-    SECRET_NAMES.iter().any(|it| key.contains(it))
-}
-
-fn plain(key: &str) -> String {
-    key.to_ascii_lowercase().replace('-', "_")
-}
-
 /// Adds, from the server's secrets, those that connectors read and nobody gave.
 pub(super) fn stored(
     runtime_env: &mut Value,
@@ -348,41 +277,9 @@ pub(crate) fn known(config: &config::Secrets) -> Result<BTreeMap<String, Secret>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use serde_json::json;
 
-    use super::{collect, merge, named, spell_secrets};
-
-    #[test]
-    fn secrets_are_found_by_the_names_above_them() {
-        let mut found = BTreeSet::new();
-        let value = json!({
-            "devices": {"r1": {"enable_password": "a1", "port": 5}},
-            "secrets": {"x": ["b2", {"y": "c3"}]},
-            "SNMP-Community": "d4",
-            "title": "not one",
-        });
-        collect(&value, false, &mut found);
-        assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
-            ["a1", "b2", "c3", "d4"]
-        );
-    }
-
-    #[test]
-    fn numbers_become_texts_under_the_names_of_secrets_only() {
-        let mut value = json!({
-            "devices": {"r1": {"password": 12_345_678, "port": 5}, "r2": {"token": [0, {"x": 1.5}]}},
-            "secret": true, "token_ttl": 3600,
-        });
-        spell_secrets(&mut value);
-        let spelled = json!({
-            "devices": {"r1": {"password": "12345678", "port": 5}, "r2": {"token": ["0", {"x": "1.5"}]}},
-            "secret": true, "token_ttl": 3600,
-        });
-        assert_eq!(value, spelled);
-    }
+    use super::{merge, named};
 
     #[test]
     fn what_comes_later_wins_key_by_key() {

@@ -3,7 +3,7 @@
 use se_runtime::event::ScenarioRef;
 use serde_json::{Map, Value};
 
-use super::freeze::spell_named;
+use super::secrets::spell_named;
 use crate::error::Result;
 use crate::fields::Fields;
 

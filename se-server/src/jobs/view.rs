@@ -6,7 +6,7 @@ use se_dsl::expr::{Limits, Root, Scopes};
 use se_runtime::cloudevent::output_data;
 use se_runtime::event::{Again, Map};
 use se_runtime::secret::{mask_text, mask_value};
-use se_runtime::{Accepted, Plan, State, StepIndex, Timestamp, Vault};
+use se_runtime::{Accepted, Plan, Record, State, StepIndex, Timestamp, Vault};
 use se_store::Job;
 use serde_json::{Value, json};
 
@@ -23,9 +23,13 @@ use crate::error::{Error, Result};
 pub(crate) async fn folded(engine: &Engine, id: &str) -> Result<(Plan, State)> {
     let records = all_records(&engine.store, id).await?;
     let accepted = engine.store.accepted(id).await?;
-    content::of_job(engine, &accepted).await?;
-    let (plan, _) = plan(&engine.packages, &accepted).await?;
-    let state = State::fold(&plan, &records).map_err(|it| Error::Internal(it.to_string()))?;
+    fold(engine, &accepted, &records).await
+}
+
+async fn fold(engine: &Engine, accepted: &Accepted, records: &[Record]) -> Result<(Plan, State)> {
+    content::of_job(engine, accepted).await?;
+    let (plan, _) = plan(&engine.packages, accepted).await?;
+    let state = State::fold(&plan, records).map_err(|it| Error::Internal(it.to_string()))?;
     Ok((plan, state))
 }
 
@@ -52,12 +56,12 @@ pub async fn view(engine: &Engine, id: &str) -> Result<Value> {
     if let Some((name, id)) = origin(&accepted) {
         answer.insert(name.to_owned(), Value::from(id));
     }
-    match folded(engine, id).await {
+    let records = all_records(&engine.store, id).await?;
+    match fold(engine, &accepted, &records).await {
         Ok((plan, state)) => details(&mut answer, &accepted, &plan, &state),
-        // A job that cannot be folded, because its content is gone say, still has its summary.
-        Err(error @ Error::Internal(_)) => {
+        // A job that cannot be folded, because its content is gone or not here, still has its summary.
+        Err(error) => {
             tracing::warn!(job = %id, %error, "job shown without its steps");
-            let records = all_records(&engine.store, id).await?;
             let last = records.into_iter().last();
             let failed = last.and_then(|it| match it.event {
                 se_runtime::Event::JobFaulted { error, .. } => Some(error.to_json()),
@@ -70,7 +74,6 @@ pub async fn view(engine: &Engine, id: &str) -> Result<Value> {
             answer.insert("results".to_owned(), json!({}));
             answer.insert("output_data".to_owned(), Value::Null);
         }
-        Err(error) => return Err(error),
     }
     Ok(mask_value(&Value::Object(answer)))
 }

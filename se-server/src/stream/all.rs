@@ -6,6 +6,7 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use se_runtime::follow::{Follow, Heard, Placed, Source};
 use se_runtime::{Accepted, Unanswered};
+use se_store::Error;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -84,14 +85,26 @@ struct Jobs {
 }
 
 impl Jobs {
-    async fn page(&self, after: i64) -> se_store::Result<Vec<Stood>> {
+    async fn page(&self, mut after: i64) -> se_store::Result<Vec<Stood>> {
         let store = &self.engine.store;
         let public = &self.engine.config.server.public_url;
         let mut page = Vec::new();
-        for stored in store.events_since(after, PAGE).await? {
-            let accepted = self.engine.hub.accepted(store, &stored.job_id).await?;
-            let item = Item::new(public, &accepted, &stored.record);
-            page.push(Stood(stored.position, Arc::new(item)));
+        while page.is_empty() {
+            let stored = store.events_since(after, PAGE).await?;
+            let Some(last) = stored.last() else {
+                break;
+            };
+            after = last.position;
+            for stored in stored {
+                let accepted = match self.engine.hub.accepted(store, &stored.job_id).await {
+                    Ok(accepted) => accepted,
+                    // Of a job whose beginning cannot be read nothing is told; others go on.
+                    Err(Error::Corrupt { .. } | Error::NewerEvent { .. }) => continue,
+                    Err(error) => return Err(error),
+                };
+                let item = Item::new(public, &accepted, &stored.record);
+                page.push(Stood(stored.position, Arc::new(item)));
+            }
         }
         Ok(page)
     }

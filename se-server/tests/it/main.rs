@@ -11,6 +11,7 @@ mod editor;
 mod examples;
 mod frr;
 mod guide;
+mod handover;
 mod harness;
 mod http;
 mod jobs;

@@ -247,19 +247,28 @@ pub(crate) async fn what_is_claimed_in_one_go_keeps_to_the_limits(bench: &Bench)
     for n in 0..3 {
         submit(&format!("y{n}"), "y", None).await;
     }
-    let claim = async |count, per_worker, per_definition| {
+    let claim_but = async |count, per_worker, per_definition, except: &[&str]| {
         let limits = Limits {
             per_worker: NonZeroU32::new(per_worker),
             per_definition: NonZeroU32::new(per_definition),
         };
-        let claimed = bench.store.claim(count, limits).await.unwrap();
+        let except: Vec<String> = except.iter().map(|it| (*it).to_owned()).collect();
+        let is_there = bench.store.has_claimable(limits, &except).await.unwrap();
+        let claimed = bench.store.claim(count, limits, &except).await.unwrap();
+        assert_eq!(is_there, !claimed.is_empty());
         claimed.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    let claim = async |count, per_worker, per_definition| {
+        claim_but(count, per_worker, per_definition, &[]).await
     };
     // Those behind the jobs that wait for their worker are found as well.
     assert_eq!(claim(4, 2, 9).await, ["w0", "w1", "y0", "y1"]);
     assert_eq!(claim(9, 3, 2).await, [""; 0]);
     assert_eq!(claim(9, 3, 3).await, ["w2", "y2"]);
-    assert_eq!(claim(2, 0, 0).await, ["w3", "w4"]);
+    // Those that are not to be had here are passed over, too.
+    assert_eq!(claim_but(1, 0, 0, &["w3", "w"]).await, ["w4"]);
+    assert_eq!(claim_but(9, 0, 0, &["w3", "w5"]).await, [""; 0]);
+    assert_eq!(claim(1, 0, 0).await, ["w3"]);
     assert_eq!(claim(9, 0, 0).await, ["w5"]);
 }
 

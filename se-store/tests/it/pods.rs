@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use se_runtime::{EventLog as _, Timestamp};
-use se_store::{Error, Piece, PortRequest, Retention};
+use se_store::{Error, Piece, PortRequest, Retention, port_holder};
 
 use crate::bench::{Bench, batch, completed, job, job_with};
 
@@ -105,6 +105,13 @@ pub(crate) async fn no_port_is_given_twice_at_the_same_time(bench: &Bench) {
     assert_eq!((given.len(), different.len()), (60, 60));
 }
 
+fn wide(holder: &str) -> PortRequest {
+    PortRequest {
+        range: 3000..=3099,
+        ..request(holder, &["a"])
+    }
+}
+
 pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
     let store = &bench.store;
     store.allocate_ports(request("s1", &["a"])).await.unwrap();
@@ -113,8 +120,14 @@ pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
     let alone = job_with("j2", |it| it.session_id = None);
     store.submit(of_session).await.unwrap();
     store.submit(alone).await.unwrap();
-    store.allocate_ports(request("s3", &["a"])).await.unwrap();
-    store.allocate_ports(request("j2", &["a"])).await.unwrap();
+    for (job, session) in [("j1", Some("s3")), ("j2", None)] {
+        for part in [None, Some("core")] {
+            let holder = port_holder(job, session, part);
+            store.allocate_ports(wide(&holder)).await.unwrap();
+        }
+    }
+    let of_none = port_holder("j3", None, Some("core"));
+    store.allocate_ports(wide(&of_none)).await.unwrap();
     bench.clock.advance(Duration::from_secs(3600));
     store.allocate_ports(request("s2", &["a"])).await.unwrap();
     let keep = Retention {
@@ -122,7 +135,15 @@ pub(crate) async fn ports_of_forgotten_sessions_are_free_again(bench: &Bench) {
         ..Retention::default()
     };
     store.sweep(keep).await.unwrap();
-    for (holder, held) in [("s1", 0), ("s2", 1), ("s3", 1), ("j2", 1)] {
+    for (holder, held) in [
+        ("s1", 0),
+        ("s2", 1),
+        ("s3", 1),
+        ("s3 core", 1),
+        ("job j2", 1),
+        ("job j2 core", 1),
+        ("job j3 core", 0),
+    ] {
         let ports = store.held_ports("10.0.0.7", holder).await.unwrap();
         assert_eq!(ports.len(), held, "{holder}");
     }

@@ -31,7 +31,7 @@ async fn each_job_is_claimed_by_one() {
     let database = Database::create();
     let all = engines::<3>(&database.url()).await;
     join_all((0..30).map(|n| all[n % 3].store.submit(job(&format!("job-{n}"))))).await;
-    let claims = join_all((0..30).map(|n| all[n % 3].store.claim(2, Limits::NONE))).await;
+    let claims = join_all((0..30).map(|n| all[n % 3].store.claim(2, Limits::NONE, &[]))).await;
     let mut claimed: Vec<String> = claims.into_iter().flat_map(|it| ids(it.unwrap())).collect();
     claimed.sort_unstable();
     let mut expected: Vec<String> = (0..30).map(|n| format!("job-{n}")).collect();
@@ -41,7 +41,7 @@ async fn each_job_is_claimed_by_one() {
     assert!(
         all[1]
             .store
-            .claim(1, Limits::NONE)
+            .claim(1, Limits::NONE, &[])
             .await
             .unwrap()
             .is_empty()
@@ -90,7 +90,7 @@ async fn who_lost_the_lease_writes_nothing_more() {
     assert!(matches!(fenced, Err(LogError::Fenced { .. })), "{fenced:?}");
     let outcomes = [
         old.store.submit(job("b")).await.map(drop),
-        old.store.claim(1, Limits::NONE).await.map(drop),
+        old.store.claim(1, Limits::NONE, &[]).await.map(drop),
         old.store.beat().await,
         old.store.note_cancel("a", "no").await.map(drop),
         old.store
@@ -149,7 +149,7 @@ async fn what_an_engine_leaves_behind_is_taken_over() {
     let due = two.store.outbox().due(two.now(), 9).await.unwrap();
     let due: Vec<&str> = due.iter().map(|it| it.event_id.as_str()).collect();
     assert_eq!(due, ["a/1", "b/1"]);
-    let claimed = three.store.claim(9, Limits::NONE).await.unwrap();
+    let claimed = three.store.claim(9, Limits::NONE, &[]).await.unwrap();
     assert_eq!(ids(claimed), ["a", "b"]);
     let syncing = three.store.definitions().by_version(&request.key).await;
     assert!(!syncing.unwrap().synchronizing);
@@ -228,9 +228,12 @@ async fn events_of_all_engines_are_told_to_each_in_one_order() {
 async fn events_behind_many_that_cannot_be_read_are_told() {
     let database = Database::create();
     let bench = Bench::open(&database.url()).await;
-    bench.submit(job("a")).await;
-    bench.submit(job("b")).await;
     let mut heard = bench.store.committed();
+    for id in ["a", "b"] {
+        bench.submit(job(id)).await;
+        let told = heard.recv().await.unwrap();
+        assert_eq!((told.job_id.as_str(), told.seq), (id, 1));
+    }
     // As of a newer engine: more than is read in one go, and behind them one that this engine knows.
     let newer = "BEGIN; INSERT INTO events (job, seq, record) SELECT row, it, 'of a newer engine' \
         FROM jobs, generate_series(2, 1200) AS it WHERE id = 'a'; \
@@ -240,6 +243,15 @@ async fn events_behind_many_that_cannot_be_read_are_told() {
     let told = tokio::time::timeout(std::time::Duration::from_secs(20), heard.recv()).await;
     let told = told.expect("nothing is told").unwrap();
     assert_eq!((told.job_id.as_str(), told.seq), ("b", 1));
+    // Who reads from the beginning finds it behind them, too.
+    for (after, expected) in [(0, vec!["a", "b"]), (2, vec!["b"])] {
+        let stored = bench.store.events_since(after, 100).await.unwrap();
+        let jobs: Vec<&str> = stored.iter().map(|it| it.job_id.as_str()).collect();
+        assert_eq!(jobs, expected[..jobs.len()]);
+        let last = stored.last().unwrap().position;
+        let rest = bench.store.events_since(last, 100).await.unwrap();
+        assert_eq!(stored.len() + rest.len(), expected.len());
+    }
 }
 
 #[tokio::test]
@@ -307,16 +319,16 @@ async fn limits_hold_over_all_engines() {
         per_worker: NonZeroU32::new(1),
         per_definition: NonZeroU32::new(2),
     };
-    assert_eq!(ids(one.store.claim(1, limits).await.unwrap()), ["a"]);
+    assert_eq!(ids(one.store.claim(1, limits, &[]).await.unwrap()), ["a"]);
     // b and d wait for the worker of a.
     assert_eq!(
-        ids(two.store.claim(9, limits).await.unwrap()),
+        ids(two.store.claim(9, limits, &[]).await.unwrap()),
         ["c", "e", "f"]
     );
     let log = one.store.log("a").await.unwrap();
     log.append(batch(1, [completed()])).await.unwrap();
     // One of the worker at a time; of x runs c alone.
-    assert_eq!(ids(two.store.claim(9, limits).await.unwrap()), ["b"]);
+    assert_eq!(ids(two.store.claim(9, limits, &[]).await.unwrap()), ["b"]);
 }
 
 #[tokio::test]

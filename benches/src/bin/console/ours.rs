@@ -57,6 +57,7 @@ async fn collect(sessions: &Sessions, endpoint: &Endpoint, command: &str) {
         return;
     };
     let call = Call {
+        job: "job".to_owned(),
         step: "step".to_owned(),
         attempt: 1,
         part: None,

@@ -3,8 +3,8 @@
 use super::super::inputs::get;
 use super::super::job::DraftedStep;
 use super::super::place::Place;
-use crate::catalog::Action;
-use crate::checked::{CheckMode, ReportClass};
+use crate::catalog::{Action, Primitive};
+use crate::checked::{CheckMode, ReportClass, Uses};
 use crate::diagnostic::codes::lints;
 use crate::document::Input;
 use crate::pattern::{Flags, Pattern};
@@ -39,17 +39,20 @@ impl Place<'_, '_> {
 
     /// A pause that outlasts its timeout; a connector that waits longer than the step.
     pub(super) fn times(&self, step: &DraftedStep<'_>) {
-        let Some(timeout) = step.doc.timeout else {
-            return;
-        };
+        let primitive = step.uses.as_ref().and_then(Uses::primitive);
+        let longest = primitive.map(Primitive::timeout);
         if step.action() == Some(Action::Pause)
+            && let Some(timeout) = step.doc.timeout.or(longest)
             && let Some(input) = get(step.doc, "seconds")
             && let Some(seconds) = literal(input).and_then(|it| it.as_f64())
-            && seconds >= timeout.as_secs_f64()
+            && seconds > timeout.as_secs_f64()
         {
             let found = lints::pause_too_long(input.node.span, seconds, timeout.as_secs_f64());
             self.sink.push(found);
         }
+        let Some(timeout) = step.doc.timeout else {
+            return;
+        };
         let Some(target) = &step.doc.target else {
             return;
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use se_dsl::checked::OnError;
 use se_dsl::expr::Root;
 
-use crate::generated::model::{ELEMENT, Expr, Input, Package, Place, Step};
+use crate::generated::model::{ELEMENT, Expr, Input, Package, Place, Step, Uses};
 
 /// How many findings of a code a document has.
 pub(super) type Findings = BTreeMap<(&'static str, String), usize>;
@@ -29,6 +29,11 @@ pub(super) fn of(package: &Package) -> Findings {
             add("SE1208", &path, captures().filter(|it| it.reversed).count());
             add("SE1302", &path, maybe(steps));
             add("SE1304", &path, shadowed(steps));
+            add(
+                "SE1311",
+                &path,
+                steps.iter().filter(|it| lasts_too_long(it)).count(),
+            );
         }
         add("SE1217", &format!("{root}/connectors.yaml"), unused(place));
     }
@@ -42,6 +47,15 @@ fn lists(place: &Place) -> Vec<(String, &Vec<Step>)> {
     let composites = place.composites.iter();
     let composites = composites.map(|it| (format!("composites/{}", it.name), &it.steps));
     jobs.chain(composites).collect()
+}
+
+/// Whether it is a pause that its timeout ends.
+fn lasts_too_long(step: &Step) -> bool {
+    let timeout = step.timeout.map(|it| it.as_secs_f64());
+    let mut with = step.with.iter();
+    step.uses == Uses::Pause
+        && with.any(|(_, it)| matches!(it, Input::Literal(it) if it.as_f64() > timeout))
+        && timeout.is_some()
 }
 
 /// Whether one path is, holds or lies in the other; `@` may be any name.

@@ -102,6 +102,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_computed_piece_by_piece_changes_no_value(case in a_case(TIMELESS)) {
+        let checked = case.sample.checked();
+        let run = case.job(&checked, false);
+        // Each look at the clock ends a burst.
+        run.clock.costs(Duration::from_millis(30));
+        ended(&run)?;
+        compare(&run, &case.left(&checked, &run.plan), Like::Loosely)?;
+    }
+
+    #[test]
     fn every_job_ends_and_every_event_may_follow(case in a_case(Wanted::EVERYTHING)) {
         let checked = case.sample.checked();
         let run = undisturbed(&case, &checked)?;

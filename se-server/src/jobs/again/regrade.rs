@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use se_runtime::event::{Again, FORMAT, FrozenScopes, PartScopes};
 use se_runtime::secret::open_text_with;
-use se_runtime::{Accepted, Event, Plan, StepStatus, Timestamp, Vault};
+use se_runtime::{Accepted, Event, Plan, PlanError, StepStatus, Timestamp, Vault};
 use se_store::{DefinitionKey, DefinitionStatus};
 use serde_json::{Map, Value, json};
 
@@ -33,10 +33,8 @@ pub async fn regrade(
     let version = fields.finish(version)?;
     let old = Recording::of(engine, id).await?;
     let before = old.package(engine).await?;
-    let old_plan = before
-        .plans
-        .of(&old.accepted)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let old_plan = before.plan(&old.accepted, |it| Error::Internal(it.to_string()));
+    let old_plan = old_plan.await?;
     if !has_rubric(&old_plan) {
         return Err(Error::Conflict(format!(
             "job {id} has no rubric: nothing in it is graded; regrade a job of a phase whose steps \
@@ -45,11 +43,8 @@ pub async fn regrade(
     }
     let chosen = Chosen::of(engine, &old, version.as_deref(), before).await?;
     let accepted = accepted(engine, &old, &chosen);
-    let plan = chosen
-        .package
-        .plans
-        .of(&accepted)
-        .map_err(|error| Error::field("/version", error.to_string()))?;
+    let refused = |it: &PlanError| Error::field("/version", it.to_string());
+    let plan = chosen.package.plan(&accepted, refused).await?;
     if !has_rubric(&plan) {
         let why = format!(
             "has no rubric in phase `{}`; give a version that has one",

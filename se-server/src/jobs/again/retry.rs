@@ -1,10 +1,8 @@
 //! A new job that resumes after the last completed step of one that failed or was cancelled.
 
-use std::collections::BTreeSet;
-
 use se_runtime::event::{Again, FORMAT, FrozenScopes};
 use se_runtime::secret::open_text_with;
-use se_runtime::{Accepted, Event, JobStatus, Plan, Secret, StepIndex, Timestamp, Vault};
+use se_runtime::{Accepted, Event, JobStatus, Plan, StepIndex, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{Recording, ended_well, intake};
@@ -13,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::fields::{Fields, too_large};
 use crate::jobs::regain::{self, Regained, Texts};
+use crate::jobs::secrets::{self, Secrets};
 use crate::jobs::{Submission, freeze, hash, take_in, worker};
 
 const KNOWN: &[&str] = &[
@@ -55,7 +54,7 @@ impl Changes {
             "variables": fields.object(body, "", "variables"),
             "input_data": fields.object(body, "", "input_data"),
         });
-        freeze::spell_secrets(&mut scopes);
+        secrets::spell_secrets(&mut scopes);
         let metadata = body.get("metadata").filter(|it| !it.is_null()).cloned();
         fields.finish(Self {
             worker,
@@ -102,20 +101,23 @@ pub async fn retry(
         freeze::merge(part, &changed);
     }
     spell_scopes(&mut scopes);
-    let vault = vault(&scopes, &changes, found.values());
-    let accepted = accepted(engine, &old, &changes, scopes, |it| {
+    let mut secrets = Secrets::new(found.values());
+    secrets.collect(&scopes, false);
+    secrets.collect(&Value::Object(changes.secrets.clone()), true);
+    let mut accepted = accepted(engine, &old, &changes, scopes, |it| {
         regain::open_value(it, &found)
     })?;
+    let vault = secrets
+        .with_logins(&package.checked, &mut accepted.scopes)
+        .await?;
     let wanted = worker::of(&accepted.scopes.runtime_env)?;
     let pod_type = package.checked.manifest.pod_type;
     engine
         .registry
         .select(pod_type, wanted.adapter.as_deref(), &wanted.capabilities)
         .map_err(|error| Error::Conflict(error.to_string()))?;
-    let plan = package
-        .plans
-        .of(&accepted)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let plan = package.plan(&accepted, |it| Error::Internal(it.to_string()));
+    let plan = plan.await?;
     let done = carried(&old, &plan)?
         .into_iter()
         .map(|(at, event)| (at, event.map_texts(&|text| open_text_with(text, &found))));
@@ -125,14 +127,8 @@ pub async fn retry(
         .and_then(worker::key)
         .map(str::to_owned);
     let correlation = changes.metadata.as_ref().and_then(correlation);
-    let correlation = correlation.filter(|it| {
-        old.accepted
-            .metadata
-            .as_ref()
-            .and_then(self::correlation)
-            .as_ref()
-            != Some(it)
-    });
+    let before = old.accepted.metadata.as_ref().and_then(self::correlation);
+    let correlation = correlation.filter(|it| before.as_ref() != Some(it));
     let mut intake = intake(
         accepted,
         done.collect(),
@@ -164,9 +160,9 @@ fn spell_scopes(scopes: &mut Value) {
     for (name, of_all) in scopes.as_object_mut().into_iter().flatten() {
         match of_all {
             Value::Object(parts) if name == "parts" => {
-                parts.values_mut().for_each(freeze::spell_secrets);
+                parts.values_mut().for_each(secrets::spell_secrets);
             }
-            other => freeze::spell_secrets(other),
+            other => secrets::spell_secrets(other),
         }
     }
 }
@@ -198,7 +194,7 @@ fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -
     }
     let session = &package.checked.session;
     let mut own = json!({"runtime_env": runtime_env, "session": session});
-    freeze::spell_secrets(&mut own);
+    secrets::spell_secrets(&mut own);
     Ok(regain::texts(&own))
 }
 
@@ -208,13 +204,6 @@ fn stored(engine: &Engine) -> Result<Texts> {
     let known = known.map(|(name, secret)| (name, Value::from(secret.expose())));
     let named = freeze::named(&known.collect());
     Ok(regain::texts(&json!({"runtime_env": named})))
-}
-
-fn vault<'a>(scopes: &Value, changes: &Changes, found: impl Iterator<Item = &'a Secret>) -> Vault {
-    let mut all: BTreeSet<String> = found.map(|it| it.expose().to_owned()).collect();
-    freeze::collect(scopes, false, &mut all);
-    freeze::collect(&Value::Object(changes.secrets.clone()), true, &mut all);
-    Vault::new(all.into_iter().map(Secret::new))
 }
 
 /// The same request, with what was changed.

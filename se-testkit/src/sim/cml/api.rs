@@ -58,7 +58,10 @@ fn lab_routes() -> Router<Arc<World>> {
         .route("/labs", get(lab_ids))
         .route("/import", post(import))
         .route("/populate_lab_tiles", get(tiles))
-        .route("/labs/{lab}", of_lab(Lab::value).delete(delete))
+        .route(
+            "/labs/{lab}",
+            of_lab(Lab::value).patch(describe).delete(delete),
+        )
         .route("/labs/{lab}/state", of_lab(|it| json!(it.state())))
         .route(
             "/labs/{lab}/check_if_converged",
@@ -282,6 +285,24 @@ async fn import(
     let document = document::read(&body).map_err(|text| Refusal(400, text))?;
     let id = world.labs(|labs| labs.import(&document, query.title.as_deref()));
     Ok(Json(json!({"id": id, "warnings": world.options.warnings})))
+}
+
+#[derive(Deserialize)]
+struct Description {
+    title: Option<String>,
+    notes: Option<String>,
+}
+
+async fn describe(
+    State(world): Shared,
+    Path(lab): Path<String>,
+    Json(description): Json<Description>,
+) -> Result<Json<Value>, Refusal> {
+    let Description { title, notes } = description;
+    world.labs(|labs| {
+        labs.describe(&lab, title, notes)?;
+        labs.lab(&lab).map(|it| Json(it.value()))
+    })
 }
 
 async fn delete(State(world): Shared, Path(lab): Path<String>) -> Result<StatusCode, Refusal> {

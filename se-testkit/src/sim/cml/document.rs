@@ -76,10 +76,6 @@ pub(super) struct Link {
 /// # Errors
 /// The description of the refusal.
 pub(super) fn read(text: &str) -> Result<Document, String> {
-    let invalid = |place: &[&str], message: String| {
-        let problem = json!({"location": place, "type": "value_error", "message": message});
-        json!({"Input validation failed": [problem]}).to_string()
-    };
     let value: Value = serde_saphyr::from_str(text)
         .map_err(|error| invalid(&["body"], format!("not valid YAML: {error}")))?;
     let document =
@@ -89,11 +85,8 @@ pub(super) fn read(text: &str) -> Result<Document, String> {
         let message = format!("{} is not a known schema version", document.lab.version);
         return Err(invalid(&["body", "lab", "version"], message));
     }
-    if let Some(title) = &document.lab.title
-        && !(1..=64).contains(&title.chars().count())
-    {
-        let message = "String should have 1 to 64 characters".to_owned();
-        return Err(invalid(&["body", "lab", "title"], message));
+    if let Some(title) = &document.lab.title {
+        fits_a_title(title)?;
     }
     let mut seen = BTreeSet::new();
     for node in &document.nodes {
@@ -111,6 +104,23 @@ pub(super) fn read(text: &str) -> Result<Document, String> {
         }
     }
     Ok(document)
+}
+
+fn invalid(place: &[&str], message: String) -> String {
+    let problem = json!({"location": place, "type": "value_error", "message": message});
+    json!({"Input validation failed": [problem]}).to_string()
+}
+
+/// Whether a lab may be called so.
+///
+/// # Errors
+/// The description of the refusal.
+pub(super) fn fits_a_title(title: &str) -> Result<(), String> {
+    if (1..=64).contains(&title.chars().count()) {
+        return Ok(());
+    }
+    let message = "String should have 1 to 64 characters".to_owned();
+    Err(invalid(&["body", "lab", "title"], message))
 }
 
 impl Document {

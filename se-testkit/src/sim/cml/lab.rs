@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use tokio::time::Instant;
 
 use super::CmlOptions;
-use super::document::{Document, Interface};
+use super::document::{self, Document, Interface};
 use super::node::{Deed, Link, Node};
 use crate::sim::journal::Journal;
 use crate::sim::power::{NodeState, Power};
@@ -125,7 +125,7 @@ impl Labs {
         id
     }
 
-    fn node(&mut self, node: &super::document::Node) -> Node {
+    fn node(&mut self, node: &document::Node) -> Node {
         let interfaces = node.interfaces.iter().map(|it| Interface {
             id: self.id(),
             ..it.clone()
@@ -192,6 +192,27 @@ impl Labs {
     pub(super) fn lab(&self, id: &str) -> Result<&Lab, Refusal> {
         let found = self.all.iter().find(|it| it.id == id);
         found.ok_or_else(|| Refusal(404, format!("Lab not found: {id}")))
+    }
+
+    /// Changes what a lab is called and what is noted about it.
+    ///
+    /// # Errors
+    /// 404 if there is none, 400 if the title is none.
+    pub(super) fn describe(
+        &mut self,
+        id: &str,
+        title: Option<String>,
+        notes: Option<String>,
+    ) -> Result<(), Refusal> {
+        if let Some(title) = &title {
+            document::fits_a_title(title).map_err(|text| Refusal(400, text))?;
+        }
+        self.lab(id)?;
+        for lab in self.all.iter_mut().filter(|it| it.id == id) {
+            lab.title = title.clone().unwrap_or_else(|| lab.title.clone());
+            lab.notes = notes.clone().unwrap_or_else(|| lab.notes.clone());
+        }
+        Ok(())
     }
 
     /// Does something to a node, or to every node.

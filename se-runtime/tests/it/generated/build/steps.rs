@@ -132,7 +132,8 @@ impl Writer<'_> {
 
     fn timeout(&self, uses: &Uses, choice: u8) -> Option<Duration> {
         match uses {
-            Uses::Pause => None,
+            Uses::Pause if !self.around.wanted.timeouts => None,
+            Uses::Pause => Some(*pick(&[1_000, 60_000], choice)),
             Uses::Call { .. } if !self.around.wanted.timeouts => None,
             Uses::Call { .. } => Some(*pick(&[20_000, 1_500, 4_000], choice)),
             Uses::Exec(_) | Uses::Collect(_) | Uses::Regex | Uses::Judge(_) | Uses::Report(_) => {
