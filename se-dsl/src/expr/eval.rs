@@ -163,6 +163,20 @@ impl Expr {
         plain.is_some_and(|path| path.always_null(exists))
     }
 
+    /// Whether it is nothing but a path with literal keys (`vars.a["b c"]`): what it reads is what it gives.
+    ///
+    /// # Example
+    /// ```
+    /// use se_dsl::expr::Expr;
+    /// assert!(Expr::compile("runtime_env.devices.r1.password").unwrap().is_path());
+    /// assert!(!Expr::compile("runtime_env.devices[vars.name].password").unwrap().is_path());
+    /// ```
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        let plain = self.program.plain.as_ref();
+        plain.is_some_and(|path| path.is_whole())
+    }
+
     /// Its value: no output is null, one output is that value, several are an array.
     ///
     /// # Errors

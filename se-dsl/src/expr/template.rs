@@ -162,6 +162,12 @@ impl Template {
         }
     }
 
+    /// Whether it is one expression that is nothing but a path, see [`Expr::is_path`].
+    #[must_use]
+    pub fn is_path(&self) -> bool {
+        matches!(self, Self::Expr(expr) if expr.is_path())
+    }
+
     /// The value, if no expression is in it.
     #[must_use]
     pub fn literal(&self) -> Option<Value> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_dsl::Checked;
-use se_dsl::checked::Connector;
 use se_dsl::expr::{Limits, Root, Scopes, Template};
 use se_runtime::event::FrozenScopes;
 use se_runtime::{Secret, Vault};
@@ -84,21 +83,20 @@ impl Secrets {
         checked: &Arc<Checked>,
         scopes: &mut FrozenScopes,
     ) -> Result<Vault> {
-        let parts = (0..checked.parts.len()).map(Some);
-        let mut contents = std::iter::once(None).chain(parts);
-        let computed = |it| {
-            checked
-                .content(it)
-                .connectors
-                .iter()
-                .any(|it| is_computed(it))
-        };
-        if !contents.any(computed) {
+        let mut is_computed = false;
+        for (_, template) in passwords(checked) {
+            match template.literal() {
+                Some(text) => self.collect(&text, true),
+                None if template.is_path() => self.collect_read(template, scopes, |_| true),
+                None => is_computed = true,
+            }
+        }
+        if !is_computed {
             return Ok(self.vault());
         }
         let (checked, mut own) = (Arc::clone(checked), std::mem::take(scopes));
         let work = move || {
-            self.collect_logins(&checked, &mut own);
+            self.collect_computed(&checked, &mut own);
             (own, self.vault())
         };
         let (own, vault) = Tasks::blocking(work).await.map_err(Error::Internal)?;
@@ -106,33 +104,35 @@ impl Secrets {
         Ok(vault)
     }
 
-    fn collect_logins(&mut self, checked: &Checked, scopes: &mut FrozenScopes) {
+    /// Passwords that are made of something.
+    fn collect_computed(&mut self, checked: &Checked, scopes: &mut FrozenScopes) {
         let limits = Limits::default().together(TOGETHER);
-        let parts = (0..checked.parts.len()).map(Some);
-        for part in std::iter::once(None).chain(parts) {
-            let name = part.map(|at| checked.part(at).name.as_str());
-            let seen = seen(scopes, name);
-            let connectors = checked.content(part).connectors.iter();
-            let templates = connectors.flat_map(|it| passwords(it));
-            let computed = templates.filter_map(|it| {
-                let password = spelt(it.eval(&seen, &limits).ok()?)?;
-                Some((it, password))
+        let is_computed = |it: &Template| !it.is_path() && it.literal().is_none();
+        for (part, template) in passwords(checked).filter(|(_, it)| is_computed(it)) {
+            let password = template.eval(&seen(scopes, part), &limits);
+            let Some(password) = password.ok().and_then(spelt) else {
+                continue;
+            };
+            self.collect_read(template, scopes, |it| {
+                it.chars().count() >= SHORTEST_PART && password.contains(it)
             });
-            for (template, password) in computed {
-                self.collect_parts(template, &password, scopes);
-                self.0.insert(password);
-            }
+            self.0.insert(password);
         }
     }
 
-    /// What a password is, or is made of.
-    fn collect_parts(&mut self, template: &Template, password: &str, scopes: &mut FrozenScopes) {
-        let is_part = |it: &String| {
-            it == password || it.chars().count() >= SHORTEST_PART && password.contains(it.as_str())
-        };
+    /// What a password reads, as far as it is part of it.
+    fn collect_read(
+        &mut self,
+        template: &Template,
+        scopes: &mut FrozenScopes,
+        is_part: impl Fn(&str) -> bool,
+    ) {
         for (root, path) in template.reads().iter() {
             let read = read(scopes, root, path).into_iter();
-            let parts = read.filter_map(|it| Some((spelt(it.clone()).filter(is_part)?, it)));
+            let parts = read.filter_map(|it| {
+                let text = spelt(it.clone()).filter(|it| is_part(it))?;
+                Some((text, it))
+            });
             for (text, value) in parts {
                 *value = Value::String(text.clone());
                 self.0.insert(text);
@@ -146,14 +146,15 @@ impl Secrets {
     }
 }
 
-fn passwords(connector: &Connector) -> impl Iterator<Item = &Template> {
-    [&connector.password, &connector.enable_password]
-        .into_iter()
-        .flatten()
-}
-
-fn is_computed(connector: &Connector) -> bool {
-    passwords(connector).next().is_some()
+/// The passwords of all connectors, and whose they are: the package's, or a part's.
+fn passwords(checked: &Checked) -> impl Iterator<Item = (Option<&str>, &Template)> {
+    let parts = (0..checked.parts.len()).map(Some);
+    std::iter::once(None).chain(parts).flat_map(|part| {
+        let name = part.map(|at| checked.part(at).name.as_str());
+        let connectors = checked.content(part).connectors.iter();
+        let both = connectors.flat_map(|it| [&it.password, &it.enable_password]);
+        both.flatten().map(move |it| (name, it))
+    })
 }
 
 /// A text, or a number as one.
@@ -249,7 +250,10 @@ fn plain(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use se_dsl::Sources;
+    use se_runtime::Secret;
     use se_runtime::event::FrozenScopes;
     use serde_json::json;
 
@@ -271,8 +275,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn what_connectors_log_in_with_is_secret_whatever_it_is_called() {
+    #[tokio::test]
+    async fn what_connectors_log_in_with_is_secret_whatever_it_is_called() {
         let mut sources = Sources::new();
         let manifest =
             "format_version: PAv1\nname: t\nversion: '1'\ncontent_id: t\npod_type: none\n";
@@ -300,9 +304,10 @@ mod tests {
                 .unwrap_or_default(),
             ..FrozenScopes::default()
         };
-        let mut secrets = Secrets::default();
-        secrets.collect_logins(&checked, &mut scopes);
-        let all: Vec<String> = secrets.0.into_iter().collect();
+        let checked = Arc::new(checked);
+        let vault = Secrets::default().with_logins(&checked, &mut scopes);
+        let vault = vault.await.unwrap();
+        let all: Vec<&str> = vault.iter().map(Secret::expose).collect();
         assert_eq!(all, ["4711", "as-it-is", "opens", "opens-2"]);
         assert_eq!(json!(scopes.vars), json!({"pin": "4711", "other": 5}));
         assert_eq!(scopes.runtime_env["devices"]["a"]["port"], 22);

@@ -1,14 +1,18 @@
 //! No secret is ever shown, sent, logged or stored in the clear.
 
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use axum::body::Body;
+use axum::http::Request;
 use se_testkit::sim::{NodeState, Pod, PodOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::crash::example;
-use crate::harness::Service;
+use crate::harness::{Service, text};
+use crate::released::copy;
 
 const SECRETS: [&str; 4] = [
     "s3cr3t-cml-pw",
@@ -182,9 +186,9 @@ async fn a_job_cannot_read_a_secret_that_it_was_not_given() {
 /// Digits that occur nowhere by chance.
 const NUMBERS: [u64; 3] = [8_675_309_424_242, 9_192_631_770_123, 6_626_070_150_345];
 
-/// The example's pod with a number for a password, and the example in the service.
-async fn digits(service: &Service) -> Pod {
-    let bytes = se_content::pack(&example(), &se_content::Limits::default()).unwrap();
+/// The example's pod with this password, and the package in the service.
+async fn opened_by(service: &Service, package: &Path, password: &str) -> Pod {
+    let bytes = se_content::pack(package, &se_content::Limits::default()).unwrap();
     let zip = service.folder.path().join("lab.zip");
     std::fs::write(&zip, bytes).unwrap();
     let uri = format!("file://{}", zip.display());
@@ -192,7 +196,7 @@ async fn digits(service: &Service) -> Pod {
     let (_, answer) = service.post("/api/v1/content/sync", body).await;
     assert_eq!(answer["status"], "ready", "{answer}");
     let mut options = PodOptions::new(example()).unwrap();
-    options.profile.defaults.enable_password = Some(NUMBERS[0].to_string());
+    options.profile.defaults.enable_password = Some(password.to_owned());
     let pod = Pod::start(options).await.unwrap();
     pod.power().set("rtr01", NodeState::Booted);
     pod
@@ -238,7 +242,7 @@ async fn shown_of_numbers(service: &Service, pod: &Pod) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_number_is_as_good_a_secret_and_as_well_kept() {
     let service = Service::ready(|_| {}).await;
-    let pod = digits(&service).await;
+    let pod = opened_by(&service, &example(), &NUMBERS[0].to_string()).await;
     let shown = shown_of_numbers(&service, &pod).await;
     let mut stored = service.folder.stored();
     service.engine.stop().await;
@@ -247,6 +251,69 @@ async fn a_number_is_as_good_a_secret_and_as_well_kept() {
         let number = number.to_string();
         assert!(!shown.contains(&number), "{number} is shown: {shown}");
         assert!(!holds(&stored, &number), "{number} is stored");
+    }
+}
+
+/// Two lines of a key.
+const LINES: [&str; 2] = ["bGluZS1vbmUtb2YtYS1rZXk", "bGluZS10d28tb2YtYS1rZXk"];
+/// A password that is not called so.
+const OPENS: &str = "s3cr3t-opens-rtr01";
+
+/// What is shown of a job that runs one command.
+async fn shown_of_exec(service: &Service, body: &Value, target: &str, command: &str) -> String {
+    let mut body = body.clone();
+    body["input_data"] = json!({"target": target, "command": command});
+    let (status, answer) = service.post("/api/v1/jobs", body).await;
+    assert_eq!(status, 202, "{answer}");
+    let id = answer["job_id"].as_str().unwrap();
+    let mut shown = service.followed(id).await;
+    for path in ["", "/events?limit=1000"] {
+        let (_, answer) = service.get(&format!("/api/v1/jobs/{id}{path}")).await;
+        shown.push_str(&answer.to_string());
+    }
+    assert!(shown.contains("\"completed\""), "{shown}");
+    let said = Request::get(format!("/api/v1/jobs/{id}/transcripts/{target}"));
+    let said = service.raw(said.body(Body::empty()).unwrap()).await;
+    shown + &text(said).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_key_and_passwords_of_other_names_are_kept_as_well() {
+    let service = Service::ready(|_| {}).await;
+    let package = service.folder.path().join("package");
+    copy(&example(), &package);
+    let connectors = package.join("PAv1/connectors.yaml");
+    let before = std::fs::read_to_string(&connectors).unwrap();
+    let after = before.replace("devices.rtr01.enable_password", "devices.rtr01.opens");
+    assert_ne!(before, after);
+    std::fs::write(&connectors, after).unwrap();
+    let pod = opened_by(&service, &package, OPENS).await;
+    let key = format!(
+        "-----BEGIN KEY-----\n{}\n-----END KEY-----\n",
+        LINES.join("\n")
+    );
+    let mut body = pod.facts();
+    body["definition_id"] = json!("lab");
+    body["scenario_name"] = json!("exec");
+    body["secrets"] = json!({"deploy": key});
+    body["runtime_env"]["devices"]["rtr01"] = json!({
+        "opens": OPENS, "note": format!("it was {OPENS} once"),
+        "serial_port": body["runtime_env"]["devices"]["rtr01"]["serial_port"],
+    });
+    let mut shown = shown_of_exec(&service, &body, "rtr01", "show running-config").await;
+    let print = format!(
+        "printf '%s\\n' '-----BEGIN KEY-----' {} end-of-key",
+        LINES.join(" ")
+    );
+    shown += &shown_of_exec(&service, &body, "workstation_serial", &print).await;
+    assert!(shown.contains("-----BEGIN KEY-----"), "{shown}");
+    assert!(shown.contains("end-of-key"), "{shown}");
+    let mut stored = service.folder.stored();
+    service.engine.stop().await;
+    stored.extend(service.folder.stored());
+    for secret in LINES.into_iter().chain([OPENS]) {
+        assert!(!shown.contains(secret), "{secret} is shown: {shown}");
+        assert!(!holds(&stored, secret), "{secret} is stored");
     }
 }
 

@@ -121,6 +121,11 @@ impl Plain {
         self.keys.iter().try_fold(root, |value, key| value.get(key))
     }
 
+    /// Whether every key is a literal text.
+    pub(in super::super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     pub(in super::super) fn always_null(&self, exists: impl Fn(Root, &[String]) -> Known) -> bool {
         let Some(root) = self.root else {
             return true;
