@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use se_runtime::event::{Batch, End};
 use se_runtime::keep::{Ended, Keeper, Limit, Policy, keep};
 use se_runtime::{
-    Accepted, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError,
+    Accepted, Drive, DriveError, Event, EventLog as _, Fault, FaultKind, JobStatus, LogError, Plan,
     Ports, Record, State, StepError, Summary, Timestamp, Unanswered, Vault, drive,
 };
 
@@ -157,40 +157,39 @@ fn said<'e>(engine: &Engine, ended: &'e Ended) -> (&'e str, &'e str) {
 }
 
 impl Kept<'_> {
+    async fn vault(&self, cancel: Option<&str>) -> Result<Vault> {
+        match self.engine.store.secrets(self.id).await {
+            Ok(secrets) => Ok(Vault::new(secrets)),
+            // What is to be cancelled needs no secrets any more.
+            Err(_) if cancel.is_some() => Ok(Vault::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The state that its log says, opened. The log itself is not kept while the job runs.
+    async fn folded(&self, plan: &Plan, vault: &Vault) -> Result<State> {
+        let records = all_records(&self.engine.store, self.id).await?;
+        let records: Vec<Record> = records.into_iter().map(|it| it.open(vault)).collect();
+        State::fold(plan, &records).map_err(|error| Error::Internal(error.to_string()))
+    }
+
     /// Drives it once, from its log.
     async fn attempt(&self, relay: Receiver, cancel: Option<&str>) -> Result<Ended> {
         let (engine, id) = (self.engine, self.id);
         let log = engine.store.log(id).await?;
-        let vault = match engine.store.secrets(id).await {
-            Ok(secrets) => Vault::new(secrets),
-            // What is to be cancelled needs no secrets any more.
-            Err(_) if cancel.is_some() => Vault::default(),
-            Err(error) => return Err(error.into()),
-        };
+        let vault = self.vault(cancel).await?;
         let accepted = log.accepted();
         content::of_job(engine, accepted).await?;
         let (plan, package) = match plan(&engine.packages, accepted).await {
             Err(error) if cancel.is_none() => return Err(of_its_engine(error, accepted)),
             planned => planned?,
         };
-        let records = all_records(&engine.store, id).await?;
-        let records: Vec<Record> = records.into_iter().map(|it| it.open(&vault)).collect();
-        let state =
-            State::fold(&plan, &records).map_err(|error| Error::Internal(error.to_string()))?;
+        let state = self.folded(&plan, &vault).await?;
         if state.status().is_final() {
             return Ok(Ended::Well(Drive::Ended(state.status())));
         }
-        let opened = Record {
-            seq: 1,
-            at: state.accepted_at(),
-            event: Event::JobAccepted(Box::new(log.accepted().clone())),
-        };
-        let Event::JobAccepted(opened) = opened.open(&vault).event else {
-            return Err(Error::Internal(
-                "an opened event changed its kind".to_owned(),
-            ));
-        };
-        let actions = Pods::new(engine, &opened, &package, &vault, Arc::clone(&self.said))?;
+        let (opened, said) = (state.accepted(), Arc::clone(&self.said));
+        let actions = Pods::new(engine, opened, &package, &vault, said)?;
         let ports = Ports {
             log: &log,
             actions: &actions,

@@ -273,8 +273,10 @@ async fn a_pasted_script_runs_in_a_real_shell_with_scripted_answers() {
         .line("bash -c './other 2>/dev/null; py_deploy'; echo \"[$?]\"")
         .await;
     client.until("deployed\r\n[3]").await;
-    // What it says tells that the shell is at it: a key pressed before is the line editor's.
-    client.line("echo run''ning; sleep 600").await;
+    // It says itself that it runs: between the shell's fork and its exec a signal would be nobody's.
+    client
+        .line("sh -c \"echo run''ning; exec sleep 600\"")
+        .await;
     client.until("running\r\n").await;
     client.stream.write_all(b"\x03").await.unwrap();
     client.until("cisco@workstation:~$ ").await;
