@@ -105,6 +105,12 @@ impl Checked {
         self.phases.iter().find(|phase| phase.name == name)
     }
 
+    /// The package itself, then each of its parts: what [`Self::content`] and [`Self::pod_type`] are asked about.
+    pub fn places(&self) -> impl Iterator<Item = Option<usize>> + use<> {
+        let parts = (0..self.parts.len()).map(Some);
+        std::iter::once(None).chain(parts)
+    }
+
     /// What lies in a part, or in the package itself.
     ///
     /// # Panics

@@ -24,7 +24,7 @@ use crate::plan::{Plan, StepIndex};
 use crate::planted::{self, Bug};
 use crate::port::{Actions, Clock, Endpoints, EventLog, LogError, Outcome};
 use crate::secret::Vault;
-use crate::state::{FoldError, State, frozen};
+use crate::state::{FoldError, State};
 use crate::time::Timestamp;
 
 use news::News;
@@ -125,11 +125,10 @@ pub async fn drive(
 /// has been captured since: however often it is driven, it reaches the same devices.
 async fn endpoints(plan: &Plan, state: &State, clock: &dyn Clock) -> Vec<Arc<Endpoints>> {
     let package = plan.package();
-    let parts = (0..package.parts.len()).map(Some);
-    let frozen = frozen(package, &state.accepted().scopes);
+    let frozen = state.accepted().scopes.seen_in(package);
     let mut all = Vec::with_capacity(frozen.len());
     let mut end = clock.now().after(BURST);
-    for (part, scopes) in std::iter::once(None).chain(parts).zip(&frozen) {
+    for (part, scopes) in package.places().zip(&frozen) {
         let evaluated = Endpoints::evaluate(package.content(part), scopes);
         all.push(Arc::new(evaluated));
         if clock.now() >= end {

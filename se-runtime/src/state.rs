@@ -14,7 +14,6 @@ mod run;
 mod step;
 mod view;
 
-pub(crate) use frame::frozen;
 use run::{Frame, Group, Run};
 pub(crate) use run::{Kind, MAX_ELEMENTS, MAX_HELD, MAX_RUNS, name_of};
 

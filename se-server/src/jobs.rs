@@ -240,8 +240,7 @@ async fn prepare(engine: &Engine, request: &JobRequest) -> Result<Prepared> {
     let worker = worker::known(engine, request).await?;
     let wanted = worker::of_facts(&worker)?;
     let checked = &package.checked;
-    let parts = (0..checked.parts.len()).map(Some);
-    for part in std::iter::once(None).chain(parts) {
+    for part in checked.places() {
         let pod_type = checked.pod_type(part);
         engine
             .registry

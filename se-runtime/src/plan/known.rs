@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::event::FrozenScopes;
 use crate::secret::placeholders;
-use crate::state::{MAX_ELEMENTS, frozen};
+use crate::state::MAX_ELEMENTS;
 
 /// What the lists of all loops of a plan may take together: one that takes longer is known when it runs.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ impl Known {
     /// From now on the lists have their time.
     pub(super) fn new(package: &Checked, scopes: &FrozenScopes) -> Self {
         Self {
-            scopes: frozen(package, scopes),
+            scopes: scopes.seen_in(package),
             limits: Limits::default().together(TOGETHER),
         }
     }

@@ -57,8 +57,7 @@ pub(super) async fn vars(
         let newest = engine.store.jobs(&filter, 1, None).await?.items;
         for job in newest {
             let (plan, state) = folded(engine, &job.id).await?;
-            let parts = (0..plan.package().parts.len()).map(Some);
-            for part in std::iter::once(None).chain(parts) {
+            for part in plan.package().places() {
                 let vars = state.scopes_of_part(part).get(Root::Vars);
                 take(carried.entry(part).or_default(), &vars, &wanted);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use se_dsl::Checked;
-use se_dsl::expr::{Limits, Root, Scopes, Template};
+use se_dsl::expr::{Limits, Root, Template};
 use se_runtime::event::FrozenScopes;
 use se_runtime::{Secret, Vault};
 use serde_json::{Map, Value};
@@ -107,9 +107,13 @@ impl Secrets {
     /// Passwords that are made of something.
     fn collect_computed(&mut self, checked: &Checked, scopes: &mut FrozenScopes) {
         let limits = Limits::default().together(TOGETHER);
+        let seen = scopes.seen_in(checked);
         let is_computed = |it: &Template| !it.is_path() && it.literal().is_none();
-        for (part, template) in passwords(checked).filter(|(_, it)| is_computed(it)) {
-            let password = template.eval(&seen(scopes, part), &limits);
+        for (place, template) in passwords(checked).filter(|(_, it)| is_computed(it)) {
+            let Some(seen) = seen.get(place) else {
+                continue;
+            };
+            let password = template.eval(seen, &limits);
             let Some(password) = password.ok().and_then(spelt) else {
                 continue;
             };
@@ -146,14 +150,12 @@ impl Secrets {
     }
 }
 
-/// The passwords of all connectors, and whose they are: the package's, or a part's.
-fn passwords(checked: &Checked) -> impl Iterator<Item = (Option<&str>, &Template)> {
-    let parts = (0..checked.parts.len()).map(Some);
-    std::iter::once(None).chain(parts).flat_map(|part| {
-        let name = part.map(|at| checked.part(at).name.as_str());
+/// The passwords of all connectors, with the number of the place that they are of: 0 is the package.
+fn passwords(checked: &Checked) -> impl Iterator<Item = (usize, &Template)> {
+    checked.places().enumerate().flat_map(|(place, part)| {
         let connectors = checked.content(part).connectors.iter();
         let both = connectors.flat_map(|it| [&it.password, &it.enable_password]);
-        both.flatten().map(move |it| (name, it))
+        both.flatten().map(move |it| (place, it))
     })
 }
 
@@ -168,21 +170,6 @@ fn spelt(mut value: Value) -> Option<String> {
     }
 }
 
-/// What the expressions of the package see, or those of a part.
-fn seen(scopes: &FrozenScopes, part: Option<&str>) -> Scopes {
-    let own = part.and_then(|it| scopes.parts.get(it));
-    let (content, env, vars) = match own {
-        Some(own) => (&own.content, &own.runtime_env, &own.vars),
-        None => (&scopes.content, &scopes.runtime_env, &scopes.vars),
-    };
-    let mut seen = Scopes::new();
-    seen.set(Root::Session, &scopes.session);
-    seen.set(Root::Content, content);
-    seen.set(Root::RuntimeEnv, env);
-    seen.set(Root::Vars, &Value::Object(vars.clone()));
-    seen
-}
-
 /// What stands at a path, for the package and for each part.
 fn read<'a>(scopes: &'a mut FrozenScopes, root: Root, path: &[String]) -> Vec<&'a mut Value> {
     let parts = scopes.parts.values_mut();
@@ -195,7 +182,10 @@ fn read<'a>(scopes: &'a mut FrozenScopes, root: Root, path: &[String]) -> Vec<&'
         Root::Vars => {
             let all = parts.map(|it| &mut it.vars).chain([&mut scopes.vars]);
             let split = path.split_first();
-            let one = |it| split.and_then(|(first, rest)| in_vars(it, first, rest));
+            let one = |it: &'a mut Map<String, Value>| {
+                let (first, rest) = split?;
+                below(it.get_mut(first)?, rest)
+            };
             all.filter_map(one).collect()
         }
         Root::Session => below(&mut scopes.session, path).into_iter().collect(),
@@ -205,14 +195,6 @@ fn read<'a>(scopes: &'a mut FrozenScopes, root: Root, path: &[String]) -> Vec<&'
 
 fn below<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
     path.iter().try_fold(value, |it, key| it.get_mut(key))
-}
-
-fn in_vars<'a>(
-    vars: &'a mut Map<String, Value>,
-    first: &str,
-    rest: &[String],
-) -> Option<&'a mut Value> {
-    below(vars.get_mut(first)?, rest)
 }
 
 /// Makes numbers texts whose names end so: nothing else can be sealed, and a password may well be digits. Where

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use se_dsl::expr::{Limits, Root, Scopes};
+use se_dsl::expr::Limits;
 use se_runtime::cloudevent::output_data;
 use se_runtime::event::{Again, Map};
 use se_runtime::secret::{mask_text, mask_value};
@@ -178,11 +178,7 @@ const SHOWN: usize = 8 << 20;
 
 /// What a job would do: its plan, with the inputs that are known before anything has run.
 pub(super) fn dry_run(plan: &Plan, accepted: &Accepted, vault: &Vault) -> Value {
-    let mut scopes = Scopes::new();
-    scopes.set(Root::Session, &accepted.scopes.session);
-    scopes.set(Root::Content, &accepted.scopes.content);
-    scopes.set(Root::RuntimeEnv, &accepted.scopes.runtime_env);
-    scopes.set(Root::Vars, &Value::Object(accepted.scopes.vars.clone()));
+    let scopes = accepted.scopes.seen_in(plan.package()).swap_remove(0);
     let mut shown = plan.to_json();
     let limits = Limits::default().together(LOOK);
     let mut left = SHOWN;

@@ -182,8 +182,7 @@ fn own(engine: &Engine, old: &Recording, changes: &Changes, package: &Package) -
     worker::configured(&engine.config, &mut worker);
     let mut runtime_env = json!(worker::runtime_env(&worker));
     let checked = &package.checked;
-    let parts = (0..checked.parts.len()).map(Some);
-    for part in std::iter::once(None).chain(parts) {
+    for part in checked.places() {
         let content = checked.content(part);
         freeze::merge(&mut runtime_env, &content.pod_facts);
         freeze::stored(
